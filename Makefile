@@ -1,0 +1,86 @@
+# libctrack: build, install, try and test. Variables that packagers set: DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, CC, CFLAGS,
+# LDFLAGS, CARGO, CARGOFLAGS.
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+CC ?= cc
+CARGO ?= cargo
+CARGOFLAGS ?= --locked
+INSTALL ?= install
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+SONAME := libctrack.so.0
+SHARED := libctrack.so.$(VERSION)
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+STATIC := $(TARGET_DIR)/release/libctrack.a
+
+# What a Rust static library needs of the system: rustc --print native-static-libs; tests/packaging.rs compares.
+NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+
+SYMBOLS := $(shell cat abi/symbols.txt)
+SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs
+
+.PHONY: all install uninstall header demo test bench fuzz clean
+
+all: build/$(SHARED) build/libctrack.a build/libctrack.pc
+
+$(STATIC): $(SOURCES)
+	$(CARGO) build --release --lib $(CARGOFLAGS)
+
+build/libctrack.a: $(STATIC)
+	@mkdir -p build
+	cp $(STATIC) $@
+
+# A version script handed to a Rust cdylib is ignored by one linker and refused by another, so the shared library is linked
+# from the static one.
+build/$(SHARED): build/libctrack.a abi/libctrack.map abi/symbols.txt
+	$(CC) -shared $(CFLAGS) -o $@ $(SYMBOLS:%=-Wl,-u,%) build/libctrack.a \
+		-Wl,-soname,$(SONAME) -Wl,--version-script=abi/libctrack.map \
+		-Wl,--gc-sections -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--strip-debug $(LDFLAGS) $(NATIVE_LIBS)
+	ln -sf $(SHARED) build/$(SONAME)
+	ln -sf $(SONAME) build/libctrack.so
+
+# Rewritten each time: it depends on variables, not on files alone.
+.PHONY: build/libctrack.pc
+build/libctrack.pc: pkgconfig/libctrack.pc.in
+	@mkdir -p build
+	@sed -e 's|@prefix@|$(PREFIX)|' \
+		-e 's|@libdir@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+		-e 's|@includedir@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+		-e 's|@version@|$(VERSION)|' -e 's|@libs_private@|$(NATIVE_LIBS)|' pkgconfig/libctrack.pc.in > $@
+
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
+	$(INSTALL) -m 755 build/$(SHARED) '$(DESTDIR)$(LIBDIR)/$(SHARED)'
+	ln -sf $(SHARED) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libctrack.so'
+	$(INSTALL) -m 644 build/libctrack.a '$(DESTDIR)$(LIBDIR)/libctrack.a'
+	$(INSTALL) -m 644 include/ctrack.h '$(DESTDIR)$(INCLUDEDIR)/ctrack.h'
+	$(INSTALL) -m 644 build/libctrack.pc '$(DESTDIR)$(LIBDIR)/pkgconfig/libctrack.pc'
+
+uninstall:
+	rm -f '$(DESTDIR)$(LIBDIR)/$(SHARED)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libctrack.so' \
+		'$(DESTDIR)$(LIBDIR)/libctrack.a' '$(DESTDIR)$(INCLUDEDIR)/ctrack.h' \
+		'$(DESTDIR)$(LIBDIR)/pkgconfig/libctrack.pc'
+
+# Only with the cbindgen that Cargo.toml pins; a test compares the committed header with what this writes.
+header:
+	$(CARGO) run --quiet --features header --example print-header $(CARGOFLAGS) > include/ctrack.h.new
+	mv include/ctrack.h.new include/ctrack.h
+
+demo:
+	./scripts/demo.sh
+
+test:
+	./scripts/test.sh
+
+bench:
+	./benches/run.sh
+
+fuzz:
+	./scripts/fuzz.sh
+
+clean:
+	$(CARGO) clean
+	rm -rf build

@@ -1,0 +1,283 @@
+//! One error type for everything, and the one place where an errno is chosen for it.
+
+use std::borrow::Cow;
+use std::ffi::CStr;
+use std::fmt;
+
+/// What went wrong. Every variant is something that a caller would treat differently.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument makes no sense. Nothing was sent.
+    #[error("{place}: {reason}")]
+    Invalid {
+        /// Which argument, for example `filter[2].orig_src`.
+        place: Cow<'static, str>,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+
+    /// A struct of a newer release has fields set that this release does not know.
+    #[error("{place}: has fields set that this release does not know")]
+    TooNew {
+        /// Which argument.
+        place: Cow<'static, str>,
+    },
+
+    /// The kernel wants a capability that the caller does not have.
+    #[error("{op}: not permitted: needs CAP_NET_ADMIN in the user namespace that owns {netns}")]
+    Permission {
+        /// The operation.
+        op: &'static str,
+        /// The network namespace, for example `net:[4026531840]`.
+        netns: NetnsName,
+    },
+
+    /// The kernel refused the request.
+    #[error("{op}: {}{detail}", errno_text(*errno))]
+    Kernel {
+        /// The operation.
+        op: &'static str,
+        /// The kernel's errno, positive.
+        errno: i32,
+        /// What the kernel said about it.
+        detail: KernelDetail,
+    },
+
+    /// A system call failed.
+    #[error("{op}: {call}: {}", errno_text(*errno))]
+    System {
+        /// The operation.
+        op: &'static str,
+        /// The system call, and for whom.
+        call: &'static str,
+        /// Its errno, positive.
+        errno: i32,
+    },
+
+    /// The kernel fell silent: no reply in time.
+    #[error("{op}: no reply from the kernel within {millis} ms")]
+    Timeout {
+        /// The operation.
+        op: &'static str,
+        /// The limit.
+        millis: u64,
+    },
+
+    /// The table changed under the dump each time it was tried.
+    #[error("{op}: the table was resized or the dump was interrupted {tries} times")]
+    Interrupted {
+        /// The operation.
+        op: &'static str,
+        /// How often it was tried.
+        tries: u32,
+    },
+
+    /// The receive buffer overran: replies were lost.
+    #[error("{op}: replies were lost because the receive buffer of the socket was full")]
+    Overrun {
+        /// The operation.
+        op: &'static str,
+    },
+
+    /// A datagram did not fit the receive buffer.
+    #[error("{op}: a datagram of {length} bytes was truncated")]
+    Truncated {
+        /// The operation.
+        op: &'static str,
+        /// Its real length.
+        length: usize,
+    },
+
+    /// The kernel's reply cannot be understood.
+    #[error("{op}: {source}")]
+    Malformed {
+        /// The operation.
+        op: &'static str,
+        /// What is wrong with it.
+        source: crate::wire::WireError,
+    },
+
+    /// Out of memory.
+    #[error("{op}: out of memory")]
+    NoMemory {
+        /// The operation.
+        op: &'static str,
+    },
+
+    /// A dump is open on the handle.
+    #[error("{op}: a dump is open on this handle; read it to its end or call ct_dump_end() first")]
+    DumpOpen {
+        /// The operation.
+        op: &'static str,
+    },
+
+    /// No dump is open on the handle.
+    #[error("{op}: no dump is open on this handle")]
+    NoDump {
+        /// The operation.
+        op: &'static str,
+    },
+
+    /// All zones of the range are in use.
+    #[error("zone_find_free: no free zone from {first} to {last}")]
+    NoFreeZone {
+        /// First of the range.
+        first: u16,
+        /// Last of the range.
+        last: u16,
+    },
+}
+
+impl Error {
+    /// The positive errno value that stands for this error at the C boundary.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Error::Invalid { .. } | Error::NoDump { .. } => libc::EINVAL,
+            Error::TooNew { .. } => libc::E2BIG,
+            Error::Permission { .. } => libc::EPERM,
+            Error::Kernel { errno, .. } | Error::System { errno, .. } => *errno,
+            Error::Timeout { .. } => libc::ETIMEDOUT,
+            Error::Interrupted { .. } => libc::EAGAIN,
+            Error::Overrun { .. } => libc::ENOBUFS,
+            Error::Truncated { .. } => libc::EMSGSIZE,
+            Error::Malformed { .. } => libc::EBADMSG,
+            Error::NoMemory { .. } => libc::ENOMEM,
+            Error::DumpOpen { .. } => libc::EBUSY,
+            Error::NoFreeZone { .. } => libc::ENOSPC,
+        }
+    }
+
+    /// An `Invalid` error.
+    pub(crate) fn invalid(place: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Error {
+        Error::Invalid { place: place.into(), reason: reason.into() }
+    }
+
+    /// The error of a failed system call.
+    pub(crate) fn system(op: &'static str, call: &'static str, error: &std::io::Error) -> Error {
+        Error::System { op, call, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+    }
+
+    /// Whether another try of the same read may well succeed.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Error::Interrupted { .. } | Error::Overrun { .. } | Error::Truncated { .. })
+    }
+}
+
+/// The name of a network namespace as `/proc/PID/ns/net` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NetnsName(pub Option<u64>);
+
+impl fmt::Display for NetnsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(inode) => write!(f, "network namespace net:[{inode}]"),
+            None => f.write_str("this network namespace"),
+        }
+    }
+}
+
+/// What the kernel adds to an errno (extended ack, linux/netlink.h: NLMSGERR_ATTR_MSG and _OFFS).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KernelDetail {
+    /// The kernel's own words.
+    pub message: Option<Box<str>>,
+    /// Where in the request the attribute at fault begins, counted from its netlink header.
+    pub offset: Option<u32>,
+    /// The name of that attribute.
+    pub attribute: Option<&'static str>,
+}
+
+impl fmt::Display for KernelDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(message) = &self.message {
+            write!(f, ": kernel: {message}")?;
+        }
+        match (self.attribute, self.offset) {
+            (Some(name), Some(offset)) => write!(f, " (attribute {name}, offset {offset})"),
+            (None, Some(offset)) => write!(f, " (offset {offset})"),
+            (Some(name), None) => write!(f, " (attribute {name})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// Static text for an errno value of either sign.
+pub fn errno_text(errno: i32) -> &'static str {
+    errno_c_text(errno).to_str().unwrap_or_default()
+}
+
+/// The same for C. Not `strerror`: that one knows locales and is not thread-safe.
+pub(crate) fn errno_c_text(errno: i32) -> &'static CStr {
+    let errno = errno.checked_abs().unwrap_or(i32::MAX);
+    ERRNO_TEXTS.iter().find(|(value, _)| *value == errno).map_or(c"unknown error", |(_, text)| text)
+}
+
+/// What an errno means when it comes from this library or from ctnetlink.
+const ERRNO_TEXTS: &[(i32, &CStr)] = &[
+    (0, c"success"),
+    (libc::EPERM, c"operation not permitted"),
+    (libc::ENOENT, c"no such entry"),
+    (libc::EINTR, c"interrupted system call"),
+    (libc::EIO, c"input/output error"),
+    (libc::E2BIG, c"argument of a newer release"),
+    (libc::EBADF, c"bad file descriptor"),
+    (libc::ECHILD, c"handle was opened by a parent process"),
+    (libc::EAGAIN, c"interrupted too often, try again"),
+    (libc::ENOMEM, c"out of memory, or the table is full"),
+    (libc::EACCES, c"permission denied"),
+    (libc::EFAULT, c"bad address"),
+    (libc::EBUSY, c"in use, or not changeable"),
+    (libc::EEXIST, c"entry exists"),
+    (libc::ENODEV, c"no such device"),
+    (libc::EINVAL, c"invalid argument"),
+    (libc::ENFILE, c"too many open files in the system"),
+    (libc::EMFILE, c"too many open files, or expectations"),
+    (libc::ENOSPC, c"no space left"),
+    (libc::ERANGE, c"value out of range"),
+    (libc::ENOSYS, c"function not implemented"),
+    (libc::EBADMSG, c"bad message from the kernel"),
+    (libc::EOVERFLOW, c"value too large"),
+    (libc::EMSGSIZE, c"message too long or truncated"),
+    (libc::EPROTO, c"protocol error"),
+    (libc::EPROTONOSUPPORT, c"protocol not supported: no netfilter netlink in this kernel"),
+    (libc::EOPNOTSUPP, c"operation not supported"),
+    (libc::EAFNOSUPPORT, c"address family not supported"),
+    (libc::EADDRINUSE, c"address in use"),
+    (libc::ECONNREFUSED, c"connection refused"),
+    (libc::ENOBUFS, c"receive buffer full, replies lost"),
+    (libc::ETIMEDOUT, c"timed out"),
+    (libc::ECANCELED, c"not attempted after an earlier failure"),
+    (libc::ENOTRECOVERABLE, c"internal error, handle unusable"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errno_text_takes_both_signs_and_survives_the_smallest_integer() {
+        assert_eq!(errno_text(-libc::EPERM), errno_text(libc::EPERM));
+        assert_eq!(errno_text(libc::ENOENT), "no such entry");
+        assert_eq!(errno_text(i32::MIN), "unknown error");
+        assert_eq!(errno_text(123_456), "unknown error");
+    }
+
+    #[test]
+    fn kernel_errors_show_operation_text_attribute_and_offset() {
+        let error = Error::Kernel {
+            op: "create",
+            errno: libc::ERANGE,
+            detail: KernelDetail {
+                message: Some("Attribute failed policy validation".into()),
+                offset: Some(20),
+                attribute: Some("CTA_ZONE"),
+            },
+        };
+        assert_eq!(
+            error.to_string(),
+            "create: value out of range: kernel: Attribute failed policy validation (attribute CTA_ZONE, offset 20)"
+        );
+        assert_eq!(error.errno(), libc::ERANGE);
+    }
+}

@@ -1,0 +1,136 @@
+//! The one way from C into the library and back: NULL checks, exclusive use, panics, errors to negative errno.
+
+use super::handle::ct_handle;
+use crate::conntrack::Conntrack;
+use crate::error::Error;
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The negative errno for C. Every errno is positive and small.
+pub(super) fn negative(errno: i32) -> c_int {
+    -errno.abs().max(1)
+}
+
+/// Runs an operation on a handle: alone, in the process that opened it, and with every panic caught.
+///
+/// The error text of the handle is set on failure and cleared on success.
+///
+/// # Safety
+/// `handle` is NULL or came from `ct_handle_open` and was not closed since (header, "Ownership").
+pub(super) unsafe fn with_handle(
+    handle: *mut ct_handle,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
+) -> c_int {
+    // SAFETY: the caller promises a live handle or NULL; only its atomic `busy` is touched before the lock is held.
+    let Some(handle) = (unsafe { handle.as_ref() }) else {
+        return -libc::EINVAL;
+    };
+    if handle.opener != std::process::id() {
+        return -libc::ECHILD;
+    }
+    let Some(_lock) = Lock::take(&handle.busy) else {
+        return -libc::EBUSY;
+    };
+    // SAFETY: the lock says that no other thread is between here and the end of this function with this handle.
+    let inner = unsafe { &mut *handle.inner.get() };
+    if inner.poisoned {
+        inner.say("an earlier call on this handle hit an internal error; close it and open a new one");
+        return -libc::ENOTRECOVERABLE;
+    }
+    inner.say("");
+    match catch_unwind(AssertUnwindSafe(|| operation(&mut inner.conntrack))) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => {
+            inner.say(&error.to_string());
+            negative(error.errno())
+        }
+        Err(_) => {
+            inner.poisoned = true;
+            inner.say("internal error: please report it; the handle is unusable from now on");
+            -libc::ENOTRECOVERABLE
+        }
+    }
+}
+
+/// The same without a handle.
+pub(super) fn without_handle(operation: impl FnOnce() -> Result<c_int, Error>) -> c_int {
+    match catch_unwind(AssertUnwindSafe(operation)) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => negative(error.errno()),
+        Err(_) => -libc::ENOTRECOVERABLE,
+    }
+}
+
+/// Held while a thread uses a handle.
+pub(super) struct Lock<'a>(&'a AtomicBool);
+
+impl<'a> Lock<'a> {
+    pub fn take(busy: &'a AtomicBool) -> Option<Self> {
+        busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| Lock(busy))
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Where a result goes. NULL is an error, so that nobody forgets to look.
+///
+/// # Safety
+/// `pointer` is NULL or may be written (header: every `ret_x`).
+pub(super) unsafe fn out<'a, T>(pointer: *mut T, name: &'static str) -> Result<&'a mut MaybeUninit<T>, Error> {
+    // SAFETY: the caller promises so; MaybeUninit asks nothing of what is there.
+    unsafe { pointer.cast::<MaybeUninit<T>>().as_mut() }.ok_or_else(|| Error::invalid(name, "is NULL"))
+}
+
+/// One struct to read.
+///
+/// # Safety
+/// `pointer` is NULL or points to an initialised T that nobody changes during the call.
+pub(super) unsafe fn input<'a, T>(pointer: *const T, name: &'static str) -> Result<&'a T, Error> {
+    // SAFETY: the caller promises so.
+    unsafe { pointer.as_ref() }.ok_or_else(|| Error::invalid(name, "is NULL"))
+}
+
+/// An array to read. NULL is fine if it is empty.
+///
+/// # Safety
+/// `pointer` points to `count` initialised elements that nobody changes during the call, or `count` is 0.
+pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &'static str) -> Result<&'a [T], Error> {
+    let pointer = checked(pointer.cast_mut(), count, name)?;
+    // SAFETY: the caller promises `count` elements; `checked` made it dangling if there are none.
+    Ok(unsafe { std::slice::from_raw_parts(pointer.as_ptr(), count) })
+}
+
+/// An array to fill.
+///
+/// # Safety
+/// `pointer` points to `count` elements that may be written, or `count` is 0.
+pub(super) unsafe fn array_out<'a, T>(
+    pointer: *mut T,
+    count: usize,
+    name: &'static str,
+) -> Result<&'a mut [MaybeUninit<T>], Error> {
+    let pointer = checked(pointer.cast::<MaybeUninit<T>>(), count, name)?;
+    // SAFETY: as in `array`; MaybeUninit asks nothing of what is there.
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer.as_ptr(), count) })
+}
+
+fn checked<T>(pointer: *mut T, count: usize, name: &'static str) -> Result<NonNull<T>, Error> {
+    if count == 0 {
+        return Ok(NonNull::dangling());
+    }
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(Error::invalid(name, "has more elements than memory can hold"));
+    }
+    let pointer = NonNull::new(pointer).ok_or_else(|| Error::invalid(name, "is NULL"))?;
+    if !pointer.is_aligned() {
+        return Err(Error::invalid(name, "is not aligned"));
+    }
+    Ok(pointer)
+}

@@ -1,0 +1,158 @@
+//! C filters to safe ones.
+
+use super::abi::*;
+use super::extend;
+use crate::error::Error;
+use crate::filter::{Filter, Masked, Prefix};
+use crate::types::*;
+use std::ffi::c_char;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+
+/// The filters of a call. They lie `filters[0].size` bytes apart.
+///
+/// # Safety
+/// `filters` points to `count` filters as the header describes them, or `count` is 0.
+pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<Vec<Filter>, Error> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if filters.is_null() {
+        return Err(Error::invalid("filter", "is NULL"));
+    }
+    let mut converted = Vec::new();
+    converted.try_reserve_exact(count).map_err(|_| Error::NoMemory { op: "filter" })?;
+    let mut stride = 0;
+    for index in 0..count {
+        let name = |field: &'static str| format!("filter[{index}]{field}").into();
+        let at = filters.cast::<u8>().wrapping_add(index * stride).cast::<ct_filter>();
+        // SAFETY: the caller promises `count` filters, each as large as the first one says.
+        let raw = unsafe { extend::read(at, FILTER_SIZE_V0, name) }?;
+        let size = usize::try_from(raw.size).unwrap_or(0);
+        if index == 0 {
+            stride = size;
+        } else if size != stride {
+            return Err(Error::invalid(name(".size"), "differs from that of filter[0]"));
+        }
+        converted.push(filter(&raw).map_err(|(field, reason)| Error::invalid(name(field), reason))?);
+    }
+    Ok(converted)
+}
+
+/// One filter.
+///
+/// # Safety
+/// `pointer` points to a filter as the header describes it.
+pub(super) unsafe fn scope(pointer: *const ct_filter) -> Result<Filter, Error> {
+    let name = |field: &'static str| format!("scope{field}").into();
+    // SAFETY: the caller promises so.
+    let raw = unsafe { extend::read(pointer, FILTER_SIZE_V0, name) }?;
+    let filter = filter(&raw).map_err(|(field, reason)| Error::invalid(name(field), reason))?;
+    if filter.exclude {
+        return Err(Error::invalid("scope.flags", "a scope cannot be an excluding filter"));
+    }
+    Ok(filter)
+}
+
+type Fault = (&'static str, &'static str);
+
+fn filter(raw: &ct_filter) -> Result<Filter, Fault> {
+    if raw.flags & !CT_FILTER_EXCLUDE != 0 {
+        return Err((".flags", "unknown bits"));
+    }
+    if raw.r#match & !MATCH_ALL != 0 {
+        return Err((".match", "unknown bits"));
+    }
+    let counts = |bit: u64| raw.r#match & bit != 0;
+    only_what_counts(raw)?;
+    if counts(CT_MATCH_ZONE) && raw.zone > u32::from(u16::MAX) {
+        return Err((".zone", "is larger than 65535"));
+    }
+    let addresses = [CT_MATCH_ORIG_SRC, CT_MATCH_ORIG_DST, CT_MATCH_REPLY_SRC, CT_MATCH_REPLY_DST];
+    if addresses.iter().any(|bit| counts(*bit)) && !counts(CT_MATCH_FAMILY) {
+        return Err((".family", "addresses need CT_MATCH_FAMILY"));
+    }
+    let prefix =
+        |bit, address, length, field| counts(bit).then(|| prefix(raw.family, address, length, field)).transpose();
+    let ports = |bit, first, last| counts(bit).then_some(RangeInclusive::new(first, last));
+    let helper = counts(CT_MATCH_HELPER).then(|| helper(&raw.helper)).transpose()?;
+    Ok(Filter {
+        exclude: raw.flags & CT_FILTER_EXCLUDE != 0,
+        family: counts(CT_MATCH_FAMILY).then_some(raw.family),
+        proto: counts(CT_MATCH_PROTO).then_some(raw.proto),
+        zone: counts(CT_MATCH_ZONE).then(|| u16::try_from(raw.zone).unwrap_or(u16::MAX)),
+        mark: counts(CT_MATCH_MARK).then_some(Masked { value: raw.mark, mask: raw.mark_mask }),
+        status_set: raw.status_set,
+        status_clear: raw.status_clear,
+        orig_src: prefix(CT_MATCH_ORIG_SRC, &raw.orig_src, raw.orig_src_prefix, ".orig_src")?,
+        orig_dst: prefix(CT_MATCH_ORIG_DST, &raw.orig_dst, raw.orig_dst_prefix, ".orig_dst")?,
+        reply_src: prefix(CT_MATCH_REPLY_SRC, &raw.reply_src, raw.reply_src_prefix, ".reply_src")?,
+        reply_dst: prefix(CT_MATCH_REPLY_DST, &raw.reply_dst, raw.reply_dst_prefix, ".reply_dst")?,
+        orig_sport: ports(CT_MATCH_ORIG_SPORT, raw.orig_sport_first, raw.orig_sport_last),
+        orig_dport: ports(CT_MATCH_ORIG_DPORT, raw.orig_dport_first, raw.orig_dport_last),
+        reply_sport: ports(CT_MATCH_REPLY_SPORT, raw.reply_sport_first, raw.reply_sport_last),
+        reply_dport: ports(CT_MATCH_REPLY_DPORT, raw.reply_dport_first, raw.reply_dport_last),
+        icmp_type: counts(CT_MATCH_ICMP_TYPE).then_some(raw.icmp_type),
+        icmp_code: counts(CT_MATCH_ICMP_CODE).then_some(raw.icmp_code),
+        icmp_id: counts(CT_MATCH_ICMP_ID).then_some(raw.icmp_id),
+        tcp_states: counts(CT_MATCH_TCP_STATES).then_some(raw.tcp_states),
+        labels: counts(CT_MATCH_LABELS).then_some(Masked { value: raw.labels, mask: raw.labels_mask }),
+        helper,
+    })
+}
+
+/// A field that is set although `match` does not say that it counts was forgotten there, and the filter would take more than
+/// was meant.
+fn only_what_counts(raw: &ct_filter) -> Result<(), Fault> {
+    let address = |address: &[u8; 16], prefix: u8| address != &[0; 16] || prefix != 0;
+    let fields = [
+        (".family", raw.family != 0, CT_MATCH_FAMILY),
+        (".proto", raw.proto != 0, CT_MATCH_PROTO),
+        (".zone", raw.zone != 0, CT_MATCH_ZONE),
+        (".mark", raw.mark != 0 || raw.mark_mask != 0, CT_MATCH_MARK),
+        (".status_set", raw.status_set != 0, CT_MATCH_STATUS),
+        (".status_clear", raw.status_clear != 0, CT_MATCH_STATUS),
+        (".orig_src", address(&raw.orig_src, raw.orig_src_prefix), CT_MATCH_ORIG_SRC),
+        (".orig_dst", address(&raw.orig_dst, raw.orig_dst_prefix), CT_MATCH_ORIG_DST),
+        (".reply_src", address(&raw.reply_src, raw.reply_src_prefix), CT_MATCH_REPLY_SRC),
+        (".reply_dst", address(&raw.reply_dst, raw.reply_dst_prefix), CT_MATCH_REPLY_DST),
+        (".orig_sport", raw.orig_sport_first != 0 || raw.orig_sport_last != 0, CT_MATCH_ORIG_SPORT),
+        (".orig_dport", raw.orig_dport_first != 0 || raw.orig_dport_last != 0, CT_MATCH_ORIG_DPORT),
+        (".reply_sport", raw.reply_sport_first != 0 || raw.reply_sport_last != 0, CT_MATCH_REPLY_SPORT),
+        (".reply_dport", raw.reply_dport_first != 0 || raw.reply_dport_last != 0, CT_MATCH_REPLY_DPORT),
+        (".icmp_type", raw.icmp_type != 0, CT_MATCH_ICMP_TYPE),
+        (".icmp_code", raw.icmp_code != 0, CT_MATCH_ICMP_CODE),
+        (".icmp_id", raw.icmp_id != 0, CT_MATCH_ICMP_ID),
+        (".tcp_states", raw.tcp_states != 0, CT_MATCH_TCP_STATES),
+        (".labels", raw.labels != [0; 16] || raw.labels_mask != [0; 16], CT_MATCH_LABELS),
+        (".helper", raw.helper != [0; 16], CT_MATCH_HELPER),
+    ];
+    match fields.iter().find(|(_, set, bit)| *set && raw.r#match & bit == 0) {
+        Some((field, ..)) => Err((field, "is set, but its bit in match is not")),
+        None => Ok(()),
+    }
+}
+
+fn prefix(family: u8, address: &[u8; 16], length: u8, field: &'static str) -> Result<Prefix, Fault> {
+    if family != CT_FAMILY_IPV4 {
+        // An unknown family is refused later on, by name.
+        return Ok(Prefix { address: IpAddr::V6(Ipv6Addr::from(*address)), length });
+    }
+    let [a, b, c, d, rest @ ..] = *address;
+    if rest != [0; 12] {
+        return Err((field, "an IPv4 address has only 4 bytes, the others must be zero"));
+    }
+    Ok(Prefix { address: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), length })
+}
+
+fn helper(name: &[c_char; 16]) -> Result<String, Fault> {
+    let name = &name.map(|byte| byte as u8);
+    if name[15] != 0 {
+        return Err((".helper", "is not terminated"));
+    }
+    let name = until_nul(name);
+    if name.is_empty() {
+        return Err((".helper", "is empty"));
+    }
+    String::from_utf8(name.to_vec()).map_err(|_| (".helper", "is not text"))
+}

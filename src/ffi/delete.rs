@@ -1,0 +1,205 @@
+//! Changing: delete, create, update.
+
+use super::abi::*;
+use super::boundary::{array, array_out, with_handle};
+use super::convert::filters;
+use super::extend;
+use super::handle::ct_handle;
+use crate::conntrack::Conntrack;
+use crate::error::Error;
+use crate::ops::Outcome;
+use crate::types::Entry;
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+
+/// Deletes the selected entries, in one pass over the table for all filters.
+///
+/// The selection is that of ct_list(), but there must be an including filter, and none may match every entry: deleting
+/// everything is ct_flush() with CT_FLUSH_ALL. Each entry is deleted by tuple, zone and id, so one that was replaced
+/// between the list and the delete stays. Entries made meanwhile may be missed.
+///
+/// @param h the handle
+/// @param f n filters, f[0].size bytes apart
+/// @param n how many; at least 1
+/// @param flags 0
+/// @param result what was done; filled on failure too
+/// @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
+///   deleted: nothing was sent; any other with result->failed = 0: nothing was deleted (errors as for ct_list());
+///   with result->failed > 0: result->first_error, and the other entries were deleted
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_delete(
+    h: *mut ct_handle,
+    f: *const ct_filter,
+    n: usize,
+    flags: u32,
+    result: *mut ct_result,
+) -> c_int {
+    // SAFETY: the caller's promise, for the handle and for every pointer below.
+    unsafe {
+        with_handle(h, |conntrack| {
+            let result = ResultOut::new(result)?;
+            if flags != 0 {
+                return Err(Error::invalid("flags", "unknown bits"));
+            }
+            let filters = filters(f, n)?;
+            result.fill(|outcome| conntrack.delete_into(&filters, outcome))
+        })
+    }
+}
+
+/// Deletes the given entries, each only if it is still the one that is meant.
+///
+/// An entry is one of ct_list(), or a key as for ct_get(). Same tuple in the same direction, same zone, and same id if has
+/// announces one: otherwise nothing is deleted and its status is -ENOENT, gone. One that fails does not stop the others.
+///
+/// @param h the handle
+/// @param e n entries
+/// @param n how many; 0 is fine
+/// @param status n results: 0 deleted, -ENOENT gone, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
+///   like: not known whether it was deleted; -ECANCELED: not attempted). Filled whenever the arguments are right
+/// @param result the sums; filled on failure too
+/// @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and field):
+///   nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_delete_entries(
+    h: *mut ct_handle,
+    e: *const Entry,
+    n: usize,
+    status: *mut i32,
+    result: *mut ct_result,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { change(h, e, n, status, result, Conntrack::delete_entries_into) }
+}
+
+/// Creates entries.
+///
+/// has must announce orig and a timeout above zero, and, where they apply, ports or ICMP fields. The reply tuple is the
+/// mirror image of orig unless has announces it. With CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple
+/// says to what the kernel is to translate. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the
+/// states of TCP and SCTP are set where has announces them; what only the kernel can know (id, use_count, counters, times)
+/// is ignored, so that an entry of ct_list() can be made again as it stands. The kernel drops labels silently while no
+/// firewall rule of the network namespace uses any.
+///
+/// @param h the handle
+/// @param e n entries
+/// @param n how many; 0 is fine
+/// @param status n results: 0 created, -EEXIST one of its tuples is taken, -ENOMEM the table is full, another negative
+///   errno for another failure
+/// @param result the sums; filled on failure too
+/// @return as for ct_delete_entries()
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_create_entries(
+    h: *mut ct_handle,
+    e: *const Entry,
+    n: usize,
+    status: *mut i32,
+    result: *mut ct_result,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { change(h, e, n, status, result, Conntrack::create_entries_into) }
+}
+
+/// Changes entries.
+///
+/// Each is found like a key of ct_get(). has says what to change: timeout (above zero), status (bits can be added, none of
+/// the kernel's own removed), mark (with mark_mask: only these bits), labels (all of them), helper (empty: none), and the
+/// states of TCP and SCTP.
+///
+/// @param h the handle
+/// @param e n entries
+/// @param n how many; 0 is fine
+/// @param status n results: 0 changed, -ENOENT gone, -EBUSY the kernel does not let this change, another negative errno for
+///   another failure
+/// @param result the sums; filled on failure too
+/// @return as for ct_delete_entries()
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_update_entries(
+    h: *mut ct_handle,
+    e: *const Entry,
+    n: usize,
+    status: *mut i32,
+    result: *mut ct_result,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { change(h, e, n, status, result, Conntrack::update_entries_into) }
+}
+
+type Change = fn(&mut Conntrack, &[Entry], &mut [i32], &mut Outcome) -> Result<(), Error>;
+
+/// # Safety
+/// As for the exported functions.
+unsafe fn change(
+    h: *mut ct_handle,
+    e: *const Entry,
+    n: usize,
+    status: *mut i32,
+    result: *mut ct_result,
+    change: Change,
+) -> c_int {
+    // SAFETY: the caller's promise, for the handle and for every pointer below.
+    unsafe {
+        with_handle(h, |conntrack| {
+            let result = ResultOut::new(result)?;
+            let entries = array(e, n, "entries")?;
+            let status = initialised(array_out(status, n, "status")?);
+            result.fill(|outcome| change(conntrack, entries, status, outcome))
+        })
+    }
+}
+
+/// Zeroes an array of the caller's.
+fn initialised(status: &mut [MaybeUninit<i32>]) -> &mut [i32] {
+    for status in status.iter_mut() {
+        status.write(0);
+    }
+    // SAFETY: all elements were written just now, and MaybeUninit<i32> has the layout of i32.
+    unsafe { &mut *(std::ptr::from_mut(status) as *mut [i32]) }
+}
+
+/// The caller's ct_result, checked.
+struct ResultOut(*mut ct_result);
+
+impl ResultOut {
+    /// # Safety
+    /// `pointer` is NULL or points to a ct_result as the header describes it.
+    unsafe fn new(pointer: *mut ct_result) -> Result<ResultOut, Error> {
+        // SAFETY: the caller's promise.
+        let given = unsafe { extend::read(pointer, RESULT_SIZE_V0, |field| format!("result{field}").into()) }?;
+        if given.flags != 0 || given.pad0 != 0 {
+            return Err(Error::invalid("result.flags", "is not zero"));
+        }
+        let result = ResultOut(pointer);
+        result.write(&Outcome::default());
+        Ok(result)
+    }
+
+    fn write(&self, outcome: &Outcome) {
+        let first_error = outcome.error.as_ref().map_or(0, |error| -error.errno());
+        // SAFETY: `new` checked that the struct has at least the size of the first release, which ends with first_error
+        // and pad0; its size field stays as it is.
+        unsafe {
+            (*self.0).matched = outcome.matched;
+            (*self.0).done = outcome.done;
+            (*self.0).gone = outcome.gone;
+            (*self.0).failed = outcome.failed;
+            (*self.0).first_error = first_error;
+        }
+    }
+
+    /// Runs an operation, fills the result in any case, and says whether all went well.
+    fn fill(&self, operation: impl FnOnce(&mut Outcome) -> Result<(), Error>) -> Result<c_int, Error> {
+        let mut outcome = Outcome::default();
+        let done = operation(&mut outcome);
+        self.write(&outcome);
+        match outcome.error {
+            _ if done.is_err() => done.map(|()| 0),
+            Some(error) => Err(error),
+            None => Ok(0),
+        }
+    }
+}

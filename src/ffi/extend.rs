@@ -1,0 +1,46 @@
+//! Structs that may grow: they begin with their size, and what a caller does not know is zero.
+//!
+//! Smaller than in the first release: -EINVAL. Larger than this library knows: fine if the rest is zero, -E2BIG otherwise.
+
+use crate::error::Error;
+use std::borrow::Cow;
+
+/// A struct of this release from `size` bytes at `pointer`.
+///
+/// # Safety
+/// `pointer` points to a u32, its own size in bytes, and that many initialised bytes that nobody changes during the call.
+/// Any bytes are a valid T.
+pub(super) unsafe fn read<T: Copy + Default>(
+    pointer: *const T,
+    smallest: usize,
+    name: impl Fn(&'static str) -> Cow<'static, str>,
+) -> Result<T, Error> {
+    if pointer.is_null() {
+        return Err(Error::invalid(name(""), "is NULL"));
+    }
+    if !pointer.is_aligned() {
+        return Err(Error::invalid(name(""), "is not aligned"));
+    }
+    // SAFETY: the caller promises at least the size field.
+    let size = unsafe { pointer.cast::<u32>().read() };
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size < smallest {
+        return Err(Error::invalid(name(".size"), format!("{size} is smaller than {smallest}, the first release's")));
+    }
+    if size > MAX_SIZE {
+        return Err(Error::TooNew { place: name(".size") });
+    }
+    // SAFETY: the caller promises `size` initialised bytes.
+    let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
+    let known = size.min(size_of::<T>());
+    if bytes[known..].iter().any(|&byte| byte != 0) {
+        return Err(Error::TooNew { place: name("") });
+    }
+    let mut value = T::default();
+    // SAFETY: both are at least `known` bytes and do not overlap; any bytes are a valid T (caller).
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut value).cast::<u8>(), known) };
+    Ok(value)
+}
+
+/// No struct of this interface will ever be so large: a larger size is garbage, and must not be read through.
+const MAX_SIZE: usize = 64 * 1024;

@@ -1,0 +1,41 @@
+//! Flushing.
+
+use super::abi::*;
+use super::boundary::with_handle;
+use super::convert;
+use super::handle::ct_handle;
+use crate::error::Error;
+use std::ffi::c_int;
+
+/// Deletes all entries of a scope, or of the whole network namespace.
+///
+/// The scope is a filter in which only family, zone, mark and status may count, and one of them must. Everything goes only
+/// with a NULL scope and CT_FLUSH_ALL: neither a forgotten field nor a NULL pointer can do it. Entries made meanwhile may
+/// survive.
+///
+/// @param h the handle
+/// @param scope what to flush; NULL with CT_FLUSH_ALL
+/// @param flags CT_FLUSH_ALL or 0
+/// @return 0, or a negative errno: -EINVAL, -E2BIG the scope is wrong or limits nothing, a NULL scope without CT_FLUSH_ALL, or
+///   a scope with it: nothing was sent; others as for ct_list(), or the kernel's first refusal
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_flush(h: *mut ct_handle, scope: *const ct_filter, flags: u32) -> c_int {
+    // SAFETY: the caller's promise, for the handle and for every pointer below.
+    unsafe {
+        with_handle(h, |conntrack| {
+            if flags & !CT_FLUSH_ALL != 0 {
+                return Err(Error::invalid("flags", "unknown bits"));
+            }
+            match (scope.is_null(), flags & CT_FLUSH_ALL != 0) {
+                (true, true) => conntrack.flush_all().map(|()| 0),
+                (true, false) => Err(Error::invalid("scope", "is NULL; to flush everything pass CT_FLUSH_ALL")),
+                (false, true) => Err(Error::invalid("flags", "CT_FLUSH_ALL with a scope: which of both is meant?")),
+                (false, false) => match conntrack.flush(&convert::scope(scope)?)?.error {
+                    Some(error) => Err(error),
+                    None => Ok(0),
+                },
+            }
+        })
+    }
+}

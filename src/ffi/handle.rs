@@ -1,0 +1,145 @@
+//! Handles and errors.
+
+use super::abi::*;
+use super::boundary::{without_handle, Lock};
+use super::{boundary, extend};
+use crate::conntrack::Conntrack;
+use crate::error::{errno_c_text, Error};
+use crate::sys;
+use crate::transport::socket::OpenOptions;
+use std::cell::UnsafeCell;
+use std::ffi::{c_char, c_int};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// A handle: one request socket in one network namespace, and the text of its last error.
+pub struct ct_handle {
+    /// Set while a thread is in a call.
+    pub(super) busy: AtomicBool,
+    /// The process that opened the handle.
+    pub(super) opener: u32,
+    /// Only touched while `busy` is held.
+    pub(super) inner: UnsafeCell<Inner>,
+}
+
+pub(super) struct Inner {
+    pub conntrack: Conntrack,
+    /// A panic was caught: what it left behind is not trusted any more.
+    pub poisoned: bool,
+    /// NUL-terminated.
+    error: Vec<u8>,
+}
+
+impl Inner {
+    /// Sets the error text.
+    pub fn say(&mut self, text: &str) {
+        self.error.clear();
+        self.error.extend(text.bytes().filter(|&byte| byte != 0));
+        self.error.push(0);
+    }
+}
+
+impl ct_handle {
+    pub(super) fn new(conntrack: Conntrack) -> Box<ct_handle> {
+        let inner = Inner { conntrack, poisoned: false, error: vec![0] };
+        Box::new(ct_handle { busy: AtomicBool::new(false), opener: std::process::id(), inner: UnsafeCell::new(inner) })
+    }
+}
+
+/// Opens a handle.
+///
+/// Opening needs no privilege; every call on the handle needs CAP_NET_ADMIN in the user namespace that owns the network
+/// namespace, for reading too. With CT_OPEN_NETNS it also needs CAP_SYS_ADMIN there and in the caller's own user
+/// namespace; the caller's thread stays where it is.
+///
+/// @param ret_handle the new handle, yours to close with ct_handle_close()
+/// @param opts how to open it; NULL for defaults
+/// @return 0, or a negative errno:
+///   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
+///   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
+///   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE, -ENOMEM as usual
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *const ct_open_opts) -> c_int {
+    without_handle(|| {
+        // SAFETY: the caller's promise.
+        let ret_handle = unsafe { boundary::out(ret_handle, "ret_handle") }?;
+        let options = if opts.is_null() {
+            OpenOptions::default()
+        } else {
+            // SAFETY: the caller's promise.
+            open_options(&unsafe { extend::read(opts, OPEN_OPTS_SIZE_V0, |field| format!("opts{field}").into()) }?)?
+        };
+        let handle = ct_handle::new(Conntrack::open_with(&options)?);
+        ret_handle.write(Box::into_raw(handle));
+        Ok(0)
+    })
+}
+
+fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
+    if opts.flags & !CT_OPEN_NETNS != 0 {
+        return Err(Error::invalid("opts.flags", "unknown bits"));
+    }
+    if opts.pad0 != 0 {
+        return Err(Error::invalid("opts.pad0", "is not zero"));
+    }
+    let mut options = OpenOptions::default();
+    if opts.flags & CT_OPEN_NETNS != 0 {
+        let fd = sys::duplicate(opts.netns_fd).map_err(|error| Error::system("open", "dup of netns_fd", &error))?;
+        options.netns = Some(fd);
+    } else if opts.netns_fd != 0 {
+        return Err(Error::invalid("opts.netns_fd", "is set, but CT_OPEN_NETNS is not"));
+    }
+    options.timeout = (opts.timeout_ms != 0).then(|| Duration::from_millis(opts.timeout_ms.into()));
+    options.receive_buffer = (opts.rcvbuf != 0).then_some(opts.rcvbuf);
+    Ok(options)
+}
+
+/// Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
+///
+/// No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent.
+///
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
+    if h.is_null() {
+        return;
+    }
+    without_handle(|| {
+        // SAFETY: the caller's promise: this is the last use of a live handle.
+        drop(unsafe { Box::from_raw(h) });
+        Ok(0)
+    });
+}
+
+/// What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault.
+///
+/// "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
+/// handle, or with -ECHILD, do not change it.
+///
+/// @return text in English, owned by the handle, valid until the next call on it
+/// Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
+    // SAFETY: the caller's promise.
+    let Some(handle) = (unsafe { h.as_ref() }) else {
+        return c"".as_ptr();
+    };
+    if handle.opener != std::process::id() {
+        return c"the handle was opened by a parent process; open one of your own".as_ptr();
+    }
+    let Some(_lock) = Lock::take(&handle.busy) else {
+        return c"another thread is using the handle".as_ptr();
+    };
+    // SAFETY: the lock is held.
+    unsafe { (*handle.inner.get()).error.as_ptr().cast() }
+}
+
+/// Text for an errno value as this library uses it, of either sign.
+///
+/// @return static text in English, never NULL
+/// Since 0.1.
+#[no_mangle]
+pub extern "C" fn ct_strerror(err: c_int) -> *const c_char {
+    errno_c_text(err).as_ptr()
+}

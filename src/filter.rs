@@ -1,0 +1,401 @@
+//! What to select: filters as users write them, and the compiled form that entries are matched against.
+//!
+//! Pure: no I/O. Everything that can be wrong with a filter is found here, before anything is sent.
+
+use crate::error::Error;
+use crate::types::*;
+use std::ffi::c_char;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+/// An address prefix, for example 10.0.0.0/8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Prefix {
+    /// The address; all bits behind the prefix must be zero.
+    pub address: IpAddr,
+    /// Prefix length: 0 to 32 or 128.
+    pub length: u8,
+}
+
+impl From<IpAddr> for Prefix {
+    fn from(address: IpAddr) -> Self {
+        Prefix { address, length: if address.is_ipv4() { 32 } else { 128 } }
+    }
+}
+
+/// A value of which only the bits in a mask are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Masked<T> {
+    /// What the masked value must be.
+    pub value: T,
+    /// Which bits are compared.
+    pub mask: T,
+}
+
+/// One filter. All fields that are not `None` (or zero, for status) must hold.
+///
+/// ```
+/// use ctrack::{Filter, CT_FAMILY_IPV4, CT_PROTO_UDP};
+/// let dns = Filter {
+///     proto: Some(CT_PROTO_UDP),
+///     orig_dst: Some("10.96.0.10".parse::<std::net::IpAddr>()?.into()),
+///     orig_dport: Some(53..=53),
+///     ..Filter::default()
+/// };
+/// # assert!(ctrack::Selection::new(&[dns]).is_ok());
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Entries that match this filter are not selected, whatever the others say.
+    pub exclude: bool,
+    /// `CT_FAMILY_IPV4` or `CT_FAMILY_IPV6`. Follows from an address where there is one.
+    pub family: Option<u8>,
+    /// Protocol number.
+    pub proto: Option<u8>,
+    /// Zone of either direction; 0: entries without any zone.
+    pub zone: Option<u16>,
+    /// Mark.
+    pub mark: Option<Masked<u32>>,
+    /// Status bits that must be set.
+    pub status_set: u32,
+    /// Status bits that must be clear.
+    pub status_clear: u32,
+    /// Source of the original direction.
+    pub orig_src: Option<Prefix>,
+    /// Destination of the original direction.
+    pub orig_dst: Option<Prefix>,
+    /// Source of the reply direction.
+    pub reply_src: Option<Prefix>,
+    /// Destination of the reply direction.
+    pub reply_dst: Option<Prefix>,
+    /// Source ports of the original direction.
+    pub orig_sport: Option<RangeInclusive<u16>>,
+    /// Destination ports of the original direction.
+    pub orig_dport: Option<RangeInclusive<u16>>,
+    /// Source ports of the reply direction.
+    pub reply_sport: Option<RangeInclusive<u16>>,
+    /// Destination ports of the reply direction.
+    pub reply_dport: Option<RangeInclusive<u16>>,
+    /// ICMP type of the original direction.
+    pub icmp_type: Option<u8>,
+    /// ICMP code of the original direction.
+    pub icmp_code: Option<u8>,
+    /// ICMP identifier of the original direction.
+    pub icmp_id: Option<u16>,
+    /// TCP states, bit n for state n.
+    pub tcp_states: Option<u16>,
+    /// Labels.
+    pub labels: Option<Masked<[u8; 16]>>,
+    /// Helper name.
+    pub helper: Option<String>,
+}
+
+/// A validated set of filters: an entry is selected if it matches at least one including filter (or there is none of them)
+/// and no excluding one.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    include: Vec<Matcher>,
+    exclude: Vec<Matcher>,
+}
+
+impl Selection {
+    /// Checks and compiles the filters. No filter at all selects every entry.
+    pub fn new(filters: &[Filter]) -> Result<Selection, Error> {
+        let mut selection = Selection::default();
+        for (index, filter) in filters.iter().enumerate() {
+            let matcher = Matcher::new(filter)
+                .map_err(|Fault { field, reason }| Error::invalid(format!("filter[{index}].{field}"), reason))?;
+            if filter.exclude && matcher.matches_everything() {
+                return Err(Error::invalid(
+                    format!("filter[{index}].match"),
+                    "an excluding filter excludes everything",
+                ));
+            }
+            let list = if filter.exclude { &mut selection.exclude } else { &mut selection.include };
+            list.try_reserve(1).map_err(|_| Error::NoMemory { op: "filter" })?;
+            list.push(matcher);
+        }
+        Ok(selection)
+    }
+
+    /// Refuses a selection that would take everything: that is never what a delete by filter may do.
+    pub fn refuse_everything(&self) -> Result<(), Error> {
+        if self.include.is_empty() {
+            return Err(Error::invalid("filter", "no including filter: nothing says what to delete"));
+        }
+        if self.include.iter().any(Matcher::matches_everything) {
+            return Err(Error::invalid("filter", "a filter matches every entry; to delete all of them use a flush"));
+        }
+        Ok(())
+    }
+
+    /// Whether every entry is selected.
+    pub fn takes_everything(&self) -> bool {
+        self.exclude.is_empty() && (self.include.is_empty() || self.include.iter().any(Matcher::matches_everything))
+    }
+
+    /// The one family that every selected entry is of, or 0. Every kernel honours it in a dump, so it saves work safely.
+    pub(crate) fn family(&self) -> u8 {
+        let first = self.include.first().and_then(|matcher| matcher.family);
+        match first {
+            Some(family) if self.include.iter().all(|matcher| matcher.family == first) => family,
+            _ => 0,
+        }
+    }
+
+    /// Whether the entry is selected.
+    pub fn selects(&self, entry: &Entry) -> bool {
+        (self.include.is_empty() || self.include.iter().any(|m| m.matches(entry)))
+            && !self.exclude.iter().any(|m| m.matches(entry))
+    }
+}
+
+/// What a scoped flush is limited to.
+pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
+    let wanted = Filter {
+        family: scope.family,
+        zone: scope.zone,
+        mark: scope.mark,
+        status_set: scope.status_set,
+        status_clear: scope.status_clear,
+        ..Filter::default()
+    };
+    if *scope != wanted {
+        return Err(Error::invalid("scope", "only family, zone, mark and status can limit a flush"));
+    }
+    let selection = Selection::new(std::slice::from_ref(scope)).map_err(|error| match error {
+        Error::Invalid { place, reason } => Error::invalid(place.replace("filter[0]", "scope"), reason),
+        other => other,
+    })?;
+    if selection.takes_everything() {
+        return Err(Error::invalid("scope", "limits nothing; to flush everything pass NULL and CT_FLUSH_ALL"));
+    }
+    Ok(selection)
+}
+
+struct Fault {
+    field: &'static str,
+    reason: String,
+}
+
+fn fault(field: &'static str, reason: impl Into<String>) -> Fault {
+    Fault { field, reason: reason.into() }
+}
+
+/// Address and mask as numbers, most significant byte first.
+#[derive(Clone, Copy, Debug)]
+struct Net {
+    value: u128,
+    mask: u128,
+}
+
+impl Net {
+    fn contains(&self, address: &[u8; 16]) -> bool {
+        u128::from_be_bytes(*address) & self.mask == self.value
+    }
+}
+
+/// One filter, compiled. `None` and zero masks are conditions that always hold.
+#[derive(Clone, Debug, Default)]
+struct Matcher {
+    /// `CT_HAS_*` bits that the entry must have for the filter to be able to hold.
+    needs: u64,
+    family: Option<u8>,
+    proto: Option<u8>,
+    zone: Option<u32>,
+    mark: (u32, u32),
+    status: (u32, u32),
+    nets: [Option<Net>; 4],
+    ports: [Option<(u16, u16)>; 4],
+    icmp: (Option<u8>, Option<u8>, Option<u16>),
+    tcp_states: Option<u16>,
+    labels: (u128, u128),
+    helper: Option<[c_char; 16]>,
+}
+
+impl Matcher {
+    fn new(filter: &Filter) -> Result<Matcher, Fault> {
+        let mut matcher = Matcher { proto: filter.proto, zone: filter.zone.map(u32::from), ..Matcher::default() };
+        matcher.family = check_family(filter)?;
+        for (net, (field, prefix)) in matcher.nets.iter_mut().zip(addresses(filter)) {
+            *net = prefix.map(|prefix| check_prefix(field, prefix)).transpose()?;
+        }
+        for (ports, (field, range)) in matcher.ports.iter_mut().zip(port_ranges(filter)) {
+            *ports = range.map(|range| check_ports(field, range, filter.proto)).transpose()?;
+        }
+        if matcher.ports.iter().any(Option::is_some) {
+            matcher.needs |= CT_HAS_PORTS;
+        }
+        matcher.set_icmp(filter)?;
+        matcher.set_meta(filter)?;
+        Ok(matcher)
+    }
+
+    fn set_icmp(&mut self, filter: &Filter) -> Result<(), Fault> {
+        let field = match filter {
+            Filter { icmp_type: Some(_), .. } => "icmp_type",
+            Filter { icmp_code: Some(_), .. } => "icmp_code",
+            Filter { icmp_id: Some(_), .. } => "icmp_id",
+            _ => return Ok(()),
+        };
+        if !filter.proto.is_some_and(proto_is_icmp) {
+            return Err(fault(field, "needs the protocol ICMP or ICMPv6"));
+        }
+        self.needs |= CT_HAS_ICMP;
+        self.icmp = (filter.icmp_type, filter.icmp_code, filter.icmp_id);
+        Ok(())
+    }
+
+    fn set_meta(&mut self, filter: &Filter) -> Result<(), Fault> {
+        if let Some(Masked { value, mask }) = filter.mark {
+            if value & !mask != 0 {
+                return Err(fault("mark", format!("{value:#x} has bits outside the mask {mask:#x}")));
+            }
+            self.mark = (value, mask);
+        }
+        for (field, bits) in [("status_set", filter.status_set), ("status_clear", filter.status_clear)] {
+            if bits & !STATUS_ALL != 0 {
+                return Err(fault(field, format!("unknown status bits {:#x}", bits & !STATUS_ALL)));
+            }
+        }
+        if filter.status_set & filter.status_clear != 0 {
+            return Err(fault("status_clear", "wants bits clear that status_set wants set"));
+        }
+        self.status = (filter.status_set, filter.status_set | filter.status_clear);
+        if let Some(states) = filter.tcp_states {
+            let known = (1u16 << (TCP_STATE_MAX + 1)) - 1;
+            if states == 0 || states & !known != 0 {
+                return Err(fault("tcp_states", format!("{states:#x} is not a set of TCP states")));
+            }
+            if filter.proto != Some(CT_PROTO_TCP) {
+                return Err(fault("tcp_states", "needs the protocol TCP"));
+            }
+            self.needs |= CT_HAS_TCP_STATE;
+            self.tcp_states = Some(states);
+        }
+        if let Some(Masked { value, mask }) = filter.labels {
+            let (value, mask) = (u128::from_ne_bytes(value), u128::from_ne_bytes(mask));
+            if value & !mask != 0 {
+                return Err(fault("labels", "has bits outside labels_mask"));
+            }
+            self.labels = (value, mask);
+        }
+        if let Some(name) = &filter.helper {
+            self.helper = Some(helper_chars(name).ok_or_else(|| fault("helper", "not a name of 1 to 15 bytes"))?);
+            self.needs |= CT_HAS_HELPER;
+        }
+        Ok(())
+    }
+
+    fn matches_everything(&self) -> bool {
+        self.needs == 0
+            && self.family.is_none()
+            && self.proto.is_none()
+            && self.zone.is_none()
+            && self.mark.1 == 0
+            && self.status.1 == 0
+            && self.labels.1 == 0
+    }
+
+    fn matches(&self, e: &Entry) -> bool {
+        let [orig_src, orig_dst, reply_src, reply_dst] = &self.nets;
+        let [orig_sport, orig_dport, reply_sport, reply_dport] = &self.ports;
+        let in_net = |net: &Option<Net>, address| net.is_none_or(|net| net.contains(address));
+        let in_range = |range: &Option<(u16, u16)>, port| range.is_none_or(|(a, b)| (a..=b).contains(&port));
+        e.has & self.needs == self.needs
+            && self.family.is_none_or(|family| family == e.family)
+            && self.proto.is_none_or(|proto| proto == e.proto)
+            && self.zone.is_none_or(|zone| zone == e.zone)
+            && e.mark & self.mark.1 == self.mark.0
+            && e.status & self.status.1 == self.status.0
+            && in_net(orig_src, &e.orig.src)
+            && in_net(orig_dst, &e.orig.dst)
+            && in_net(reply_src, &e.reply.src)
+            && in_net(reply_dst, &e.reply.dst)
+            && in_range(orig_sport, e.orig.sport)
+            && in_range(orig_dport, e.orig.dport)
+            && in_range(reply_sport, e.reply.sport)
+            && in_range(reply_dport, e.reply.dport)
+            && self.icmp.0.is_none_or(|value| value == e.orig.icmp_type)
+            && self.icmp.1.is_none_or(|value| value == e.orig.icmp_code)
+            && self.icmp.2.is_none_or(|value| value == e.orig.icmp_id)
+            && self.tcp_states.is_none_or(|states| states >> e.tcp_state.min(15) & 1 == 1)
+            && u128::from_ne_bytes(e.labels) & self.labels.1 == self.labels.0
+            && self.helper.is_none_or(|name| name == e.helper)
+    }
+}
+
+fn addresses(filter: &Filter) -> [(&'static str, Option<Prefix>); 4] {
+    [
+        ("orig_src", filter.orig_src),
+        ("orig_dst", filter.orig_dst),
+        ("reply_src", filter.reply_src),
+        ("reply_dst", filter.reply_dst),
+    ]
+}
+
+fn port_ranges(filter: &Filter) -> [(&'static str, Option<&RangeInclusive<u16>>); 4] {
+    [
+        ("orig_sport", filter.orig_sport.as_ref()),
+        ("orig_dport", filter.orig_dport.as_ref()),
+        ("reply_sport", filter.reply_sport.as_ref()),
+        ("reply_dport", filter.reply_dport.as_ref()),
+    ]
+}
+
+/// The family that the filter asks for, by itself or through its addresses.
+fn check_family(filter: &Filter) -> Result<Option<u8>, Fault> {
+    if let Some(family) = filter.family {
+        if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
+            return Err(fault("family", format!("{family} is neither CT_FAMILY_IPV4 nor CT_FAMILY_IPV6")));
+        }
+    }
+    let mut family = filter.family;
+    for (field, prefix) in addresses(filter) {
+        let Some(prefix) = prefix else { continue };
+        let own = if prefix.address.is_ipv4() { CT_FAMILY_IPV4 } else { CT_FAMILY_IPV6 };
+        if family.is_some_and(|family| family != own) {
+            return Err(fault(field, "is of another family than the rest of the filter"));
+        }
+        family = Some(own);
+    }
+    Ok(family)
+}
+
+fn check_prefix(field: &'static str, prefix: Prefix) -> Result<Net, Fault> {
+    let width = if prefix.address.is_ipv4() { 32 } else { 128 };
+    if prefix.length > width {
+        return Err(fault(field, format!("prefix length {} is larger than {width}", prefix.length)));
+    }
+    let mask = if prefix.length == 0 { 0 } else { u128::MAX << (128 - u32::from(prefix.length)) };
+    let value = u128::from_be_bytes(address_bytes(prefix.address));
+    if value & !mask != 0 {
+        let Prefix { address, length } = prefix;
+        return Err(fault(field, format!("{address}/{length} has bits set behind the prefix")));
+    }
+    Ok(Net { value, mask })
+}
+
+fn check_ports(field: &'static str, range: &RangeInclusive<u16>, proto: Option<u8>) -> Result<(u16, u16), Fault> {
+    if !proto.is_some_and(proto_has_ports) {
+        return Err(fault(field, "needs a protocol that has ports"));
+    }
+    if range.start() > range.end() {
+        return Err(fault(field, format!("range {}-{} is upside down", range.start(), range.end())));
+    }
+    Ok((*range.start(), *range.end()))
+}
+
+/// A helper name as an entry holds it: NUL-padded, with at least one NUL.
+fn helper_chars(name: &str) -> Option<[c_char; 16]> {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes.len() > 15 || bytes.contains(&0) {
+        return None;
+    }
+    let mut helper = [0; 16];
+    for (to, from) in helper.iter_mut().zip(bytes) {
+        *to = *from as c_char;
+    }
+    Some(helper)
+}

@@ -1,0 +1,27 @@
+//! Reads and cleans up the Linux kernel's connection-tracking table over ctnetlink.
+//!
+//! This is the library behind `libctrack.so.0` and `<ctrack.h>`; Rust programs use it as it stands. Start at [`Conntrack`].
+//!
+//! Bytes flow one way: `transport` (socket, dumps, batches) -> [`wire`] (the codec) -> `ops` (one verb per file) ->
+//! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data and the matcher.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod conntrack;
+mod error;
+pub mod ffi;
+mod filter;
+mod ops;
+mod sys;
+mod text;
+mod transport;
+mod types;
+pub mod wire;
+
+pub use conntrack::{BatchOutcome, Conntrack, Stream};
+pub use error::{errno_text, Error, KernelDetail, NetnsName};
+pub use filter::{Filter, Masked, Prefix, Selection};
+pub use ops::Outcome;
+pub use text::{json, line, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
+pub use transport::socket::OpenOptions;
+pub use transport::{Received, Transport};
+pub use types::*;

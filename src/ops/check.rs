@@ -1,0 +1,212 @@
+//! What a caller may hand in as an entry. Nothing is sent before everything was found right.
+
+use crate::error::Error;
+use crate::types::*;
+
+/// What an entry is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To find an entry: get and delete.
+    Key,
+    /// To make one.
+    Create,
+    /// To find one and change it.
+    Update,
+}
+
+/// What `update` can change.
+pub(crate) const CHANGEABLE: u64 = CT_HAS_TIMEOUT
+    | CT_HAS_STATUS
+    | CT_HAS_MARK
+    | CT_HAS_LABELS
+    | CT_HAS_HELPER
+    | CT_HAS_TCP_STATE
+    | CT_HAS_TCP_WSCALE
+    | CT_HAS_TCP_FLAGS
+    | CT_HAS_SCTP;
+
+/// Status bits that only the kernel itself can give to an entry.
+const NOT_CREATABLE: u32 = CT_STATUS_EXPECTED
+    | CT_STATUS_SEQ_ADJUST
+    | CT_STATUS_DYING
+    | CT_STATUS_TEMPLATE
+    | CT_STATUS_UNTRACKED
+    | CT_STATUS_OFFLOAD
+    | CT_STATUS_HW_OFFLOAD;
+
+type Check = Result<(), (&'static str, &'static str)>;
+
+/// Checks all entries; the error names the first wrong one and its field.
+pub(crate) fn entries(entries: &[Entry], purpose: Purpose) -> Result<(), Error> {
+    for (index, entry) in entries.iter().enumerate() {
+        self::entry(entry, purpose)
+            .map_err(|(field, reason)| Error::invalid(format!("entry[{index}].{field}"), reason))?;
+    }
+    Ok(())
+}
+
+/// Checks one entry.
+pub(crate) fn one(entry: &Entry, purpose: Purpose) -> Result<(), Error> {
+    self::entry(entry, purpose).map_err(|(field, reason)| Error::invalid(format!("key.{field}"), reason))
+}
+
+fn entry(e: &Entry, purpose: Purpose) -> Check {
+    if e.has & !HAS_ALL != 0 {
+        return Err(("has", "unknown bits"));
+    }
+    if e.reserved != [0; 4] {
+        return Err(("reserved", "is not zero"));
+    }
+    nothing_unannounced(e)?;
+    tuples(e, purpose)?;
+    zones(e)?;
+    values(e)?;
+    match purpose {
+        Purpose::Key => Ok(()),
+        Purpose::Create => create(e),
+        Purpose::Update => update(e),
+    }
+}
+
+/// A field that is set although `has` does not announce it was forgotten there, and would silently not count.
+fn nothing_unannounced(e: &Entry) -> Check {
+    let tcp_flags = e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply;
+    let ports = e.orig.sport | e.orig.dport | e.reply.sport | e.reply.dport;
+    let icmp = [e.orig, e.reply].iter().any(|t| t.icmp_id != 0 || t.icmp_type != 0 || t.icmp_code != 0);
+    let zone = CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE;
+    let fields = [
+        ("id", e.id != 0, CT_HAS_ID),
+        ("status", e.status != 0, CT_HAS_STATUS),
+        ("mark", e.mark != 0, CT_HAS_MARK),
+        ("mark_mask", e.mark_mask != 0, CT_HAS_MARK_MASK),
+        ("timeout", e.timeout != 0, CT_HAS_TIMEOUT),
+        ("zone", e.zone != 0, zone),
+        ("orig.zone", e.orig.zone != 0, CT_HAS_ZONE | CT_HAS_ORIG_ZONE),
+        ("reply.zone", e.reply.zone != 0, CT_HAS_ZONE | CT_HAS_REPLY_ZONE),
+        ("orig.sport", ports != 0, CT_HAS_PORTS),
+        ("orig.icmp_type", icmp, CT_HAS_ICMP),
+        ("labels", e.labels != [0; 16], CT_HAS_LABELS),
+        ("helper", e.helper != [0; 16], CT_HAS_HELPER),
+        ("tcp_state", e.tcp_state != 0, CT_HAS_TCP_STATE),
+        ("tcp_wscale_orig", e.tcp_wscale_orig | e.tcp_wscale_reply != 0, CT_HAS_TCP_WSCALE),
+        ("tcp_flags_orig", tcp_flags != 0, CT_HAS_TCP_FLAGS),
+        ("sctp_state", e.sctp_state != 0 || e.sctp_vtag_orig != 0 || e.sctp_vtag_reply != 0, CT_HAS_SCTP),
+    ];
+    match fields.iter().find(|(_, set, bits)| *set && e.has & bits == 0) {
+        Some((field, ..)) => Err((field, "is set, but its bit in has is not")),
+        None => Ok(()),
+    }
+}
+
+fn tuples(e: &Entry, purpose: Purpose) -> Check {
+    if e.family != CT_FAMILY_IPV4 && e.family != CT_FAMILY_IPV6 {
+        return Err(("family", "is neither CT_FAMILY_IPV4 nor CT_FAMILY_IPV6"));
+    }
+    if !e.has(CT_HAS_ORIG) && (purpose == Purpose::Create || !e.has(CT_HAS_REPLY)) {
+        return Err(("has", "CT_HAS_ORIG is missing: no tuple says which entry"));
+    }
+    for (field, set, address) in [
+        ("orig.src", CT_HAS_ORIG, &e.orig.src),
+        ("orig.dst", CT_HAS_ORIG, &e.orig.dst),
+        ("reply.src", CT_HAS_REPLY, &e.reply.src),
+        ("reply.dst", CT_HAS_REPLY, &e.reply.dst),
+    ] {
+        if !e.has(set) && address != &[0; 16] {
+            return Err((field, "is set, but its bit in has is not"));
+        }
+        if e.family == CT_FAMILY_IPV4 && address[4..] != [0; 12] {
+            return Err((field, "an IPv4 address has only 4 bytes, the others must be zero"));
+        }
+    }
+    if e.has(CT_HAS_PORTS) && !proto_has_ports(e.proto) {
+        return Err(("has", "CT_HAS_PORTS with a protocol that has no ports"));
+    }
+    if e.has(CT_HAS_ICMP) && !proto_is_icmp(e.proto) {
+        return Err(("has", "CT_HAS_ICMP with a protocol other than ICMP and ICMPv6"));
+    }
+    // The others are listed without ports where the kernel was built without their tracker.
+    if matches!(e.proto, CT_PROTO_TCP | CT_PROTO_UDP) && !e.has(CT_HAS_PORTS) {
+        return Err(("has", "CT_HAS_PORTS is missing: TCP and UDP need ports"));
+    }
+    if proto_is_icmp(e.proto) && !e.has(CT_HAS_ICMP) {
+        return Err(("has", "CT_HAS_ICMP is missing: ICMP needs type, code and id"));
+    }
+    Ok(())
+}
+
+fn zones(e: &Entry) -> Check {
+    for (field, zone) in [("zone", e.zone), ("orig.zone", e.orig.zone), ("reply.zone", e.reply.zone)] {
+        if zone > u32::from(u16::MAX) {
+            return Err((field, "is larger than 65535"));
+        }
+    }
+    let contradicts = |zone: u32| zone != 0 && zone != e.zone;
+    let bits = e.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE);
+    match bits {
+        0 => Ok(()),
+        CT_HAS_ZONE if contradicts(e.orig.zone) => Err(("orig.zone", "contradicts zone")),
+        CT_HAS_ZONE if contradicts(e.reply.zone) => Err(("reply.zone", "contradicts zone")),
+        CT_HAS_ORIG_ZONE if e.zone != 0 && e.zone != e.orig.zone => Err(("zone", "contradicts orig.zone")),
+        CT_HAS_REPLY_ZONE if e.zone != 0 && e.zone != e.reply.zone => Err(("zone", "contradicts reply.zone")),
+        CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE => Ok(()),
+        _ => Err(("has", "more than one of CT_HAS_ZONE, CT_HAS_ORIG_ZONE and CT_HAS_REPLY_ZONE")),
+    }
+}
+
+fn values(e: &Entry) -> Check {
+    if e.status & !STATUS_ALL != 0 {
+        return Err(("status", "unknown bits"));
+    }
+    if e.has & (CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS) != 0 && e.proto != CT_PROTO_TCP {
+        return Err(("tcp_state", "TCP fields with another protocol"));
+    }
+    if e.has(CT_HAS_SCTP) && e.proto != CT_PROTO_SCTP {
+        return Err(("sctp_state", "SCTP fields with another protocol"));
+    }
+    if e.tcp_state > TCP_STATE_MAX {
+        return Err(("tcp_state", "is no TCP state"));
+    }
+    if e.sctp_state > SCTP_STATE_MAX {
+        return Err(("sctp_state", "is no SCTP state"));
+    }
+    // RFC 7323: 14 is the largest shift.
+    if e.tcp_wscale_orig.max(e.tcp_wscale_reply) > 14 {
+        return Err(("tcp_wscale_orig", "window scale is larger than 14"));
+    }
+    if e.helper[15] != 0 {
+        return Err(("helper", "is not terminated"));
+    }
+    Ok(())
+}
+
+fn create(e: &Entry) -> Check {
+    if !e.has(CT_HAS_TIMEOUT) || e.timeout == 0 {
+        return Err(("timeout", "a new entry needs one above zero"));
+    }
+    if e.status & NOT_CREATABLE != 0 {
+        return Err(("status", "has bits that only the kernel can give"));
+    }
+    if e.status & (CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT) != 0 && !e.has(CT_HAS_REPLY) {
+        return Err(("reply", "NAT needs the reply tuple: it says to what is translated"));
+    }
+    if e.has(CT_HAS_MARK_MASK) {
+        return Err(("mark_mask", "is for updates only"));
+    }
+    if e.has(CT_HAS_HELPER) && e.helper[0] == 0 {
+        return Err(("helper", "is empty"));
+    }
+    Ok(())
+}
+
+fn update(e: &Entry) -> Check {
+    if e.has & CHANGEABLE == 0 {
+        return Err(("has", "nothing to change"));
+    }
+    if e.has(CT_HAS_MARK_MASK) && !e.has(CT_HAS_MARK) {
+        return Err(("mark_mask", "without a mark"));
+    }
+    if e.has(CT_HAS_TIMEOUT) && e.timeout == 0 {
+        return Err(("timeout", "0 would delete the entry"));
+    }
+    Ok(())
+}

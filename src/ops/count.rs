@@ -1,0 +1,48 @@
+//! How many entries there are: one small request, whatever the size of the table.
+
+use crate::error::{Error, KernelDetail};
+use crate::transport::batch::{Replies, Requests};
+use crate::transport::link::Link;
+use crate::wire::consts::{message_type, IPCTNL_MSG_CT_GET_STATS};
+use crate::wire::stats::{decode_count, put_count_request};
+use crate::wire::WireError;
+
+/// The kernel's count for the network namespace. It includes entries that are expired but not yet reaped.
+pub(crate) fn count(link: &mut Link, op: &'static str) -> Result<u64, Error> {
+    let mut requests = Requests::new(op);
+    requests.push(put_count_request)?;
+    let mut reply = Reply::default();
+    requests.exchange(link, 0, 1, &mut reply)?;
+    if let Some((errno, detail)) = reply.refused {
+        return Err(link.refused(op, errno, detail));
+    }
+    reply.count.ok_or(Error::Malformed { op, source: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
+}
+
+/// Whether the table is certainly empty. A kernel that cannot count is no reason to fail.
+pub(crate) fn certainly_empty(link: &mut Link, op: &'static str) -> Result<bool, Error> {
+    match count(link, op) {
+        Ok(count) => Ok(count == 0),
+        Err(Error::Kernel { .. } | Error::Malformed { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Reply {
+    count: Option<u64>,
+    refused: Option<(i32, KernelDetail)>,
+}
+
+impl Replies for Reply {
+    fn failed(&mut self, _: usize, errno: i32, detail: KernelDetail) {
+        self.refused = Some((errno, detail));
+    }
+
+    fn data(&mut self, _: usize, kind: u16, payload: &[u8]) -> Result<(), WireError> {
+        if kind == message_type(IPCTNL_MSG_CT_GET_STATS) {
+            self.count = Some(decode_count(payload)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! New entries.
+
+use super::check::{self, Purpose};
+use super::{change, LookUp, Outcome};
+use crate::error::Error;
+use crate::transport::link::Link;
+use crate::types::Entry;
+use crate::wire::encode::put_create;
+
+/// Makes the given entries. `status[i]`: 0 made, -EEXIST if one of its tuples is taken, another negative errno otherwise.
+pub(crate) fn create_entries(
+    link: &mut Link,
+    entries: &[Entry],
+    status: &mut [i32],
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    check::entries(entries, Purpose::Create)?;
+    let put = |buffer: &mut Vec<u8>, seq, given: &Entry, _: &Entry| put_create(buffer, seq, given);
+    change(link, "create_entries", entries, LookUp::Never, put, status, outcome)
+}

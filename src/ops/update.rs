@@ -1,0 +1,22 @@
+//! Changes to entries that exist.
+
+use super::check::{self, Purpose};
+use super::{change, LookUp, Outcome};
+use crate::error::Error;
+use crate::transport::link::Link;
+use crate::types::Entry;
+use crate::wire::encode::put_update;
+
+/// Changes what `has` names of the given entries. `status[i]`: 0 changed, -ENOENT gone, another negative errno otherwise.
+///
+/// They are looked up first, since the kernel compares neither direction nor id when it updates.
+pub(crate) fn update_entries(
+    link: &mut Link,
+    entries: &[Entry],
+    status: &mut [i32],
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    check::entries(entries, Purpose::Update)?;
+    let put = |buffer: &mut Vec<u8>, seq, given: &Entry, _: &Entry| put_update(buffer, seq, given);
+    change(link, "update_entries", entries, LookUp::Always, put, status, outcome)
+}

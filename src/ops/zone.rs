@@ -1,0 +1,41 @@
+//! A zone that no entry is in: one dump, however many zones are searched.
+
+use super::count::certainly_empty;
+use crate::error::Error;
+use crate::transport::dump::{for_each, Visitor};
+use crate::transport::link::Link;
+use crate::types::*;
+
+/// The lowest zone from `first` to `last` that no entry is in, in either direction.
+pub(crate) fn find_free(link: &mut Link, first: u16, last: u16) -> Result<u16, Error> {
+    const OP: &str = "zone_find_free";
+    if first > last {
+        return Err(Error::invalid("first", format!("zone range {first}-{last} is upside down")));
+    }
+    if certainly_empty(link, OP)? {
+        return Ok(first);
+    }
+    let mut zones = Zones { used: vec![false; usize::from(u16::MAX) + 1] };
+    for_each(link, OP, 0, &mut zones)?;
+    (first..=last).find(|zone| !zones.used[usize::from(*zone)]).ok_or(Error::NoFreeZone { first, last })
+}
+
+struct Zones {
+    used: Vec<bool>,
+}
+
+impl Visitor for Zones {
+    fn restart(&mut self) {
+        self.used.fill(false);
+    }
+
+    fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
+        // An entry with a zone in one direction is in zone 0 in the other one.
+        for zone in [entry.orig.zone, entry.reply.zone] {
+            if let Some(used) = usize::try_from(zone).ok().and_then(|zone| self.used.get_mut(zone)) {
+                *used = true;
+            }
+        }
+        Ok(())
+    }
+}

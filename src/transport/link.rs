@@ -1,0 +1,128 @@
+//! One transport with what every conversation over it needs: sequence numbers, a deadline, a receive buffer.
+
+use super::Transport;
+use crate::error::{Error, KernelDetail, NetnsName};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// The kernel fills dump datagrams up to 32 KiB once it has seen a buffer of that size (netlink_dump(),
+/// nlk->max_recvmsg_len); with less than 8 KiB entries get lost. Larger brings nothing.
+const RECEIVE_BUFFER: usize = 64 * 1024;
+
+/// The longest silence that is waited for, unless the caller says otherwise.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Link {
+    transport: Box<dyn Transport>,
+    timeout: Duration,
+    seq: u32,
+    buffer: Vec<u8>,
+}
+
+impl Link {
+    pub fn new(transport: Box<dyn Transport>, timeout: Duration) -> Link {
+        Link { transport, timeout, seq: 0, buffer: Vec::new() }
+    }
+
+    /// A sequence number that was not used before on this link (but for wrapping). Never 0: events have that.
+    pub fn next_seq(&mut self) -> u32 {
+        self.seq = self.seq.wrapping_add(1).max(1);
+        self.seq
+    }
+
+    /// The first of `n` sequence numbers in a row that does not wrap.
+    pub fn reserve_seqs(&mut self, n: u32) -> u32 {
+        if self.seq.checked_add(n).is_none() {
+            self.seq = 0;
+        }
+        let first = self.seq + 1;
+        self.seq += n;
+        first
+    }
+
+    pub fn port(&self) -> u32 {
+        self.transport.port()
+    }
+
+    pub fn netns(&self) -> NetnsName {
+        self.transport.netns()
+    }
+
+    pub fn buckets(&mut self) -> Option<u64> {
+        self.transport.buckets()
+    }
+
+    /// When the kernel has been silent for too long, from now on.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    pub fn send(&mut self, op: &'static str, datagram: &[u8]) -> Result<(), Error> {
+        let deadline = self.deadline();
+        loop {
+            match self.transport.send(datagram) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && Instant::now() < deadline => {}
+                Err(error) => return Err(Error::system(op, "send", &error)),
+            }
+        }
+    }
+
+    /// Receives a datagram of the kernel and returns its length; [`Link::received`] gives its bytes.
+    pub fn receive(&mut self, op: &'static str, deadline: Instant) -> Result<usize, Error> {
+        if self.buffer.is_empty() {
+            self.buffer.try_reserve_exact(RECEIVE_BUFFER).map_err(|_| Error::NoMemory { op })?;
+            self.buffer.resize(RECEIVE_BUFFER, 0);
+        }
+        loop {
+            match self.transport.recv(&mut self.buffer, deadline) {
+                // Anyone may send to a netlink port; only the kernel is believed.
+                Ok(received) if received.sender != 0 => {
+                    if Instant::now() >= deadline {
+                        return Err(self.timed_out(op));
+                    }
+                }
+                Ok(received) if received.length > self.buffer.len() => {
+                    return Err(Error::Truncated { op, length: received.length });
+                }
+                Ok(received) => return Ok(received.length),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted if Instant::now() < deadline => {}
+                    io::ErrorKind::Interrupted | io::ErrorKind::TimedOut => return Err(self.timed_out(op)),
+                    _ if error.raw_os_error() == Some(libc::ENOBUFS) => return Err(Error::Overrun { op }),
+                    _ => return Err(Error::system(op, "receive", &error)),
+                },
+            }
+        }
+    }
+
+    /// The first `length` bytes of the last datagram.
+    pub fn received(&self, length: usize) -> &[u8] {
+        &self.buffer[..length]
+    }
+
+    /// Throws away what is under way. Where the socket cannot be replaced, what the kernel still has to say is read, as
+    /// long as it keeps talking.
+    pub fn abandon(&mut self, op: &'static str) {
+        if self.transport.reset().is_ok() {
+            return;
+        }
+        let mut limit = 0;
+        // A dump of the largest table there can be (2^32 entries) would go on for longer; it is not worth waiting for.
+        while limit < 1_000_000 && !matches!(self.receive(op, Instant::now()), Err(Error::Timeout { .. })) {
+            limit += 1;
+        }
+    }
+
+    pub fn timed_out(&self, op: &'static str) -> Error {
+        Error::Timeout { op, millis: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// The error for an errno of the kernel.
+    pub fn refused(&self, op: &'static str, errno: i32, detail: KernelDetail) -> Error {
+        if errno == libc::EPERM {
+            return Error::Permission { op, netns: self.netns() };
+        }
+        Error::Kernel { op, errno, detail }
+    }
+}

@@ -1,0 +1,144 @@
+//! The real transport: a netlink socket in one network namespace.
+
+use super::{Received, Transport};
+use crate::error::{Error, NetnsName};
+use crate::sys;
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use netlink_sys::{Socket, SocketAddr};
+use std::fs::File;
+use std::io;
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::linux::fs::MetadataExt;
+use std::time::Instant;
+
+/// Large enough for every batch and for GETs in a row; most of it is never used.
+const RECEIVE_BUFFER: u32 = 1024 * 1024;
+
+const OP: &str = "open";
+
+/// How to open a [`crate::Conntrack`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// The network namespace to work in. `None`: that of the calling thread.
+    pub netns: Option<OwnedFd>,
+    /// The longest silence of the kernel before a call gives up. `None`: 10 seconds.
+    pub timeout: Option<std::time::Duration>,
+    /// Receive buffer of the socket in bytes. `None`: the library's choice.
+    pub receive_buffer: Option<u32>,
+}
+
+pub(crate) struct NetlinkSocket {
+    socket: Socket,
+    port: u32,
+    netns: NetnsName,
+    receive_buffer: u32,
+}
+
+impl NetlinkSocket {
+    pub fn open(options: &OpenOptions) -> Result<NetlinkSocket, Error> {
+        let receive_buffer = options.receive_buffer.unwrap_or(RECEIVE_BUFFER);
+        let Some(fd) = &options.netns else {
+            let (socket, port) = open_here(receive_buffer).map_err(|error| open_error("socket", &error))?;
+            return Ok(NetlinkSocket { socket, port, netns: own_netns(), receive_buffer });
+        };
+        let netns = fd.try_clone().map_err(|error| open_error("dup", &error))?;
+        let name = netns_name(&netns).map_err(|error| open_error("stat of the network namespace", &error))?;
+        let (socket, port) = open_there(netns, receive_buffer)?;
+        Ok(NetlinkSocket { socket, port, netns: name, receive_buffer })
+    }
+}
+
+fn open_error(call: &'static str, error: &io::Error) -> Error {
+    Error::system(OP, call, error)
+}
+
+/// A socket in the network namespace of this thread, and its port.
+fn open_here(receive_buffer: u32) -> io::Result<(Socket, u32)> {
+    let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    // Both are refinements that no kernel since 4.12 refuses: the kernel's words, and acks without a copy of the request.
+    let _ = socket.set_ext_ack(true);
+    let _ = socket.set_cap_ack(true);
+    sys::set_receive_buffer(socket.as_raw_fd(), receive_buffer);
+    let port = socket.bind_auto()?.port_number();
+    Ok((socket, port))
+}
+
+/// The same in another network namespace. Only a thread can enter one, and it must not be the caller's: so a helper does, and
+/// ends with it.
+fn open_there(netns: OwnedFd, receive_buffer: u32) -> Result<(Socket, u32), Error> {
+    let helper = std::thread::Builder::new().name("ctrack-netns".into()).stack_size(64 * 1024).spawn(move || {
+        sys::block_all_signals();
+        sys::enter_netns(&netns)
+            .map_err(|error| open_error("setns (needs CAP_SYS_ADMIN over the network namespace)", &error))?;
+        open_here(receive_buffer).map_err(|error| open_error("socket", &error))
+    });
+    let helper = helper.map_err(|error| open_error("thread", &error))?;
+    helper.join().unwrap_or(Err(Error::System { op: OP, call: "thread", errno: libc::ENOTRECOVERABLE }))
+}
+
+/// The network namespace of the calling thread. Not known without /proc.
+fn own_netns() -> NetnsName {
+    NetnsName(std::fs::metadata("/proc/thread-self/ns/net").ok().map(|metadata| metadata.st_ino()))
+}
+
+fn netns_name(fd: &OwnedFd) -> io::Result<NetnsName> {
+    Ok(NetnsName(Some(File::from(fd.try_clone()?).metadata()?.st_ino())))
+}
+
+impl Transport for NetlinkSocket {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        let kernel = SocketAddr::new(0, 0);
+        let sent = self.socket.send_to(datagram, &kernel, 0)?;
+        if sent == datagram.len() {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EMSGSIZE))
+        }
+    }
+
+    fn recv(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<Received> {
+        // The kernel has usually answered before send() returned, so the first try gets it without a poll().
+        loop {
+            let mut space = &mut buffer[..];
+            match self.socket.recv_from(&mut space, libc::MSG_DONTWAIT | libc::MSG_TRUNC) {
+                Ok((length, sender)) => return Ok(Received { length, sender: sender.port_number() }),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !sys::wait_readable(self.socket.as_raw_fd(), left)? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    fn port(&self) -> u32 {
+        self.port
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        let own = own_netns();
+        let (socket, port) = if own.0.is_some() && own == self.netns {
+            open_here(self.receive_buffer)?
+        } else {
+            let netns = sys::netns_of_socket(self.socket.as_raw_fd())?;
+            open_there(netns, self.receive_buffer).map_err(|error| io::Error::from_raw_os_error(error.errno()))?
+        };
+        self.socket = socket;
+        self.port = port;
+        Ok(())
+    }
+
+    fn netns(&self) -> NetnsName {
+        self.netns
+    }
+
+    fn buckets(&mut self) -> Option<u64> {
+        // The hash table is one for the whole machine; every network namespace shows its size.
+        let mut text = [0; 24];
+        let length = File::open("/proc/sys/net/netfilter/nf_conntrack_buckets").ok()?.read(&mut text).ok()?;
+        std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
+    }
+}

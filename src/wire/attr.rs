@@ -1,0 +1,113 @@
+//! Bounds-checked walk over netlink attributes, and their writer. The only place that does arithmetic on lengths.
+//!
+//! ```text
+//!  0      2      4              len        align(len, 4)
+//!  +------+------+---------------+----------+
+//!  | len  | type | value         | padding  |  next ...
+//!  +------+------+---------------+----------+
+//! ```
+
+use super::consts::*;
+use super::WireError;
+
+/// One attribute: its type without the flag bits, and its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attr<'a> {
+    pub kind: u16,
+    pub value: &'a [u8],
+}
+
+/// Iterates over the attributes in a stretch of bytes. Stops for good after an error.
+#[derive(Clone, Debug)]
+pub(crate) struct Attrs<'a> {
+    rest: &'a [u8],
+    /// What the attributes are part of, for the error.
+    place: &'static str,
+}
+
+impl<'a> Attrs<'a> {
+    pub fn new(bytes: &'a [u8], place: &'static str) -> Self {
+        Attrs { rest: bytes, place }
+    }
+}
+
+impl<'a> Iterator for Attrs<'a> {
+    type Item = Result<Attr<'a>, WireError>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some((header, _)) = self.rest.split_first_chunk::<4>() else {
+            if self.rest.is_empty() {
+                return None;
+            }
+            self.rest = &[];
+            return Some(Err(WireError::BadAttribute { place: self.place }));
+        };
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let kind = u16::from_ne_bytes([header[2], header[3]]) & NLA_TYPE_MASK;
+        let Some(value) = self.rest.get(4..length) else {
+            self.rest = &[];
+            return Some(Err(WireError::BadAttribute { place: self.place }));
+        };
+        // The last attribute may come without its padding.
+        self.rest = self.rest.get(align(length)..).unwrap_or(&[]);
+        Some(Ok(Attr { kind, value }))
+    }
+}
+
+impl<'a> Attr<'a> {
+    /// The attributes inside this one.
+    #[inline(always)]
+    pub fn nested(&self, place: &'static str) -> Attrs<'a> {
+        Attrs::new(self.value, place)
+    }
+
+    #[inline(always)]
+    pub fn array<const N: usize>(&self, name: &'static str) -> Result<[u8; N], WireError> {
+        self.value.try_into().map_err(|_| WireError::BadLength { attribute: name, length: self.value.len() })
+    }
+
+    #[inline(always)]
+    pub fn u8(&self, name: &'static str) -> Result<u8, WireError> {
+        self.array(name).map(|[byte]| byte)
+    }
+
+    #[inline(always)]
+    pub fn be16(&self, name: &'static str) -> Result<u16, WireError> {
+        self.array(name).map(u16::from_be_bytes)
+    }
+
+    #[inline(always)]
+    pub fn be32(&self, name: &'static str) -> Result<u32, WireError> {
+        self.array(name).map(u32::from_be_bytes)
+    }
+
+    #[inline(always)]
+    pub fn be64(&self, name: &'static str) -> Result<u64, WireError> {
+        self.array(name).map(u64::from_be_bytes)
+    }
+}
+
+/// Rounds up to the 4 bytes to which messages and attributes are aligned.
+pub(crate) const fn align(length: usize) -> usize {
+    (length + 3) & !3
+}
+
+/// Appends an attribute. Values are ours and short: at most a few dozen bytes.
+pub(crate) fn put(buffer: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    debug_assert_eq!(usize::from(length), 4 + value.len());
+    buffer.extend_from_slice(&length.to_ne_bytes());
+    buffer.extend_from_slice(&kind.to_ne_bytes());
+    buffer.extend_from_slice(value);
+    buffer.resize(align(buffer.len()), 0);
+}
+
+/// Appends an attribute that holds those which `fill` appends.
+pub(crate) fn put_nested(buffer: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = buffer.len();
+    put(buffer, kind | NLA_F_NESTED, &[]);
+    fill(buffer);
+    let length = u16::try_from(buffer.len() - start).unwrap_or(u16::MAX);
+    buffer[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+}

@@ -1,0 +1,48 @@
+//! The pure codec: bytes <-> types. No sockets, no state, no panic on any input.
+//!
+//! `consts` kernel numbers; `attr` the attribute walk; `message` netlink headers, acks and errors; `decode` an entry from
+//! the kernel; `encode` requests to it; `stats` the count request.
+#![forbid(unsafe_code)]
+
+pub(crate) mod attr;
+pub(crate) mod consts;
+mod decode;
+pub(crate) mod encode;
+pub(crate) mod message;
+pub(crate) mod stats;
+
+pub use decode::{decode_details, decode_entry, Details, SeqAdj, Synproxy};
+
+/// Why bytes from the kernel cannot be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// A netlink message is shorter than its header, or claims more bytes than came.
+    #[error("malformed netlink message: length {length} of {available} bytes")]
+    BadMessage {
+        /// What its header says.
+        length: usize,
+        /// What there is.
+        available: usize,
+    },
+    /// An attribute is shorter than its header, or claims more bytes than there are.
+    #[error("malformed attribute in {place}")]
+    BadAttribute {
+        /// What it is part of.
+        place: &'static str,
+    },
+    /// A known attribute has a length that it cannot have.
+    #[error("{attribute} has {length} bytes")]
+    BadLength {
+        /// Its name in linux/netfilter/nfnetlink_conntrack.h.
+        attribute: &'static str,
+        /// The length of its value.
+        length: usize,
+    },
+    /// An attribute without which the message makes no sense is missing.
+    #[error("{attribute} is missing")]
+    Missing {
+        /// Its name.
+        attribute: &'static str,
+    },
+}
