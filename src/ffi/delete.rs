@@ -24,8 +24,8 @@ use std::mem::MaybeUninit;
 /// @param flags 0
 /// @param result what was done; filled on failure too
 /// @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
-///   deleted: nothing was sent; any other with result->failed = 0: nothing was deleted (errors as for ct_list());
-///   with result->failed > 0: result->first_error, and the other entries were deleted
+///   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
+///   result->done says how many were deleted all the same
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_delete(

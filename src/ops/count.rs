@@ -19,13 +19,18 @@ pub(crate) fn count(link: &mut Link, op: &'static str) -> Result<u64, Error> {
     reply.count.ok_or(Error::Malformed { op, source: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
 }
 
-/// Whether the table is certainly empty. A kernel that cannot count is no reason to fail.
-pub(crate) fn certainly_empty(link: &mut Link, op: &'static str) -> Result<bool, Error> {
+/// The count, if the kernel can count: one that cannot is no reason to fail.
+pub(crate) fn count_if_possible(link: &mut Link, op: &'static str) -> Result<Option<u64>, Error> {
     match count(link, op) {
-        Ok(count) => Ok(count == 0),
-        Err(Error::Kernel { .. } | Error::Malformed { .. }) => Ok(false),
+        Ok(count) => Ok(Some(count)),
+        Err(Error::Kernel { .. } | Error::Malformed { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the table is certainly empty: then there is nothing to walk.
+pub(crate) fn certainly_empty(link: &mut Link, op: &'static str) -> Result<bool, Error> {
+    Ok(count_if_possible(link, op)? == Some(0))
 }
 
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Every selected entry, in memory.
 
-use super::count::certainly_empty;
+use super::count::count_if_possible;
 use crate::error::Error;
 use crate::filter::Selection;
 use crate::transport::dump::{for_each, Visitor};
@@ -10,8 +10,13 @@ use crate::types::Entry;
 /// Appends the selected entries to `entries`.
 pub(crate) fn list(link: &mut Link, selection: &Selection, entries: &mut Vec<Entry>) -> Result<(), Error> {
     const OP: &str = "list";
-    if certainly_empty(link, OP)? {
+    let count = count_if_possible(link, OP)?;
+    if count == Some(0) {
         return Ok(());
+    }
+    if selection.takes_everything() {
+        // A hint: what cannot be reserved now may still fit as it comes.
+        let _ = entries.try_reserve(usize::try_from(count.unwrap_or(0)).unwrap_or(0));
     }
     let mut keeper = Keeper { selection, start: entries.len(), entries };
     for_each(link, OP, selection.family(), &mut keeper)

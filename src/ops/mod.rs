@@ -14,7 +14,7 @@ pub(crate) mod zone;
 
 use crate::error::{Error, KernelDetail, NetnsName};
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
-use crate::transport::link::Link;
+use crate::transport::link::{Link, SEND};
 use crate::types::{Entry, CT_HAS_ID};
 use get::{find, Found};
 use std::ops::Range;
@@ -92,7 +92,12 @@ fn run_batch(
 /// error of the whole operation.
 fn broken_off(is_first: bool, left: usize, error: Error, outcome: &mut Outcome) -> Result<(), Error> {
     outcome.fail(left as u64, || error.clone());
-    if is_first && matches!(error, Error::Permission { .. } | Error::System { call: "send", .. }) {
+    let nothing_was_done = match &error {
+        Error::Permission { .. } | Error::NoMemory { .. } => true,
+        Error::System { call, .. } => *call == SEND,
+        _ => false,
+    };
+    if is_first && nothing_was_done {
         return Err(error);
     }
     Ok(())
@@ -149,7 +154,9 @@ fn change(
                     continue;
                 }
             };
-            requests.push(|buffer, seq| put(buffer, seq, given, target))?;
+            if let Err(error) = requests.push(|buffer, seq| put(buffer, seq, given, target)) {
+                return broken_off(first == 0, entries.len() - first - at, error, outcome);
+            }
             targets.push(first + at);
         }
         if targets.is_empty() {

@@ -87,7 +87,7 @@ impl Requests {
         let start = self.start_of(last - 1);
         ask_for_ack(&mut self.bytes, start);
         link.send(self.op, &self.bytes[self.start_of(first)..self.ends[last - 1]])?;
-        self.collect(link, first, count, seq, replies).inspect_err(|_| link.abandon(self.op))
+        self.collect(link, first, count, seq, replies).inspect_err(|error| link.clean_up(self.op, error))
     }
 
     fn collect(

@@ -44,14 +44,7 @@ impl Dump {
 
     /// Decodes the next entry. `false`: the dump is complete. After an error it is over, and the link is clean again.
     pub fn next(&mut self, link: &mut Link, entry: &mut Entry) -> Result<bool, Error> {
-        let result = self.advance(link, entry);
-        if let Err(error) = &result {
-            // After a refusal there is nothing under way; after anything else there may be.
-            if !matches!(error, Error::Kernel { .. } | Error::Permission { .. }) {
-                link.abandon(self.op);
-            }
-        }
-        result
+        self.advance(link, entry).inspect_err(|error| link.clean_up(self.op, error))
     }
 
     fn advance(&mut self, link: &mut Link, entry: &mut Entry) -> Result<bool, Error> {

@@ -12,6 +12,9 @@ const RECEIVE_BUFFER: usize = 64 * 1024;
 /// The longest silence that is waited for, unless the caller says otherwise.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The name of the call in errors of [`Link::send`]: then nothing was done.
+pub(crate) const SEND: &str = "send";
+
 pub(crate) struct Link {
     transport: Box<dyn Transport>,
     timeout: Duration,
@@ -63,7 +66,7 @@ impl Link {
             match self.transport.send(datagram) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted && Instant::now() < deadline => {}
-                Err(error) => return Err(Error::system(op, "send", &error)),
+                Err(error) => return Err(Error::system(op, SEND, &error)),
             }
         }
     }
@@ -99,6 +102,16 @@ impl Link {
     /// The first `length` bytes of the last datagram.
     pub fn received(&self, length: usize) -> &[u8] {
         &self.buffer[..length]
+    }
+
+    /// Throws away what an exchange that ended with `error` may have left under way.
+    pub fn clean_up(&mut self, op: &'static str, error: &Error) {
+        match error {
+            // The kernel has said all that it had to say.
+            Error::Kernel { .. } | Error::Permission { .. } => {}
+            Error::System { call, .. } if *call == SEND => {}
+            _ => self.abandon(op),
+        }
     }
 
     /// Throws away what is under way. Where the socket cannot be replaced, what the kernel still has to say is read, as
