@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Rules that no compiler checks: unsafe code only at the C boundary and around system calls, nothing unfinished or switched
+# off, no path of a machine, clean shell scripts.
+set -eu
+cd "$(dirname "$0")/.."
+failed=0
+
+# refuse RULE VIOLATIONS
+refuse() {
+	if [ "$2" ]; then
+		printf 'FAILED %s:\n%s\n' "$1" "$2"
+		failed=1
+	else
+		printf 'ok     %s\n' "$1"
+	fi
+}
+
+# The files that are, or are about to be, in the repository; a tarball has no git and no rubbish either.
+files() {
+	git ls-files --cached --others --exclude-standard 2>/dev/null ||
+		find . -type f -not -path './target/*' -not -path './build/*' -not -path './fuzz/target/*'
+}
+
+search() {
+	pattern=$1
+	shift
+	files | grep -E "$@" | grep -v 'check-tree\.sh$' | tr '\n' '\0' | xargs -0 -r grep -nIE "$pattern" /dev/null || true
+}
+
+refuse 'unsafe only in src/ffi and src/sys.rs' \
+	"$(search '\bunsafe[[:space:]]*(\{|fn|impl|extern)|allow\(unsafe_code' '(^|/)src/.*\.rs$' |
+		grep -vE '^(\./)?src/(ffi/|sys\.rs)' || true)"
+
+refuse 'nothing unfinished or switched off' \
+	"$(search 'todo!\(|unimplemented!\(|#\[ignore|FIXME|XXX' '\.(rs|c|h|sh|py|go)$')"
+
+refuse 'no path of a machine' \
+	"$(search '(^|[^.a-zA-Z0-9_-])/(home|root|work|farm)/[a-z]' -v '\.lock$')"
+
+if command -v shellcheck >/dev/null; then
+	refuse 'shell scripts are clean' "$(files | grep -E '\.sh$|\.ci/run$' | xargs shellcheck -x 2>&1 || true)"
+else
+	refuse 'shell scripts are clean' 'shellcheck is not installed'
+fi
+
+exit "$failed"

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# What `make test` runs: everything. In CI (CI=true) a test that cannot have its network namespace fails.
+set -eu
+cd "$(dirname "$0")/.."
+
+if [ "${CI:-}" ]; then
+	CTRACK_REQUIRE_NETNS=1
+	export CTRACK_REQUIRE_NETNS
+fi
+
+step() {
+	printf '\n== %s\n' "$*"
+}
+
+step 'tools'
+./scripts/setup.sh build demo test
+PATH=$PATH:/usr/sbin:/sbin
+[ ! -d "$HOME/.cargo/bin" ] || PATH=$PATH:$HOME/.cargo/bin
+export PATH
+
+step 'rules of the house'
+./scripts/check-tree.sh
+
+step 'cargo fmt'
+cargo fmt --check
+
+step 'cargo clippy'
+cargo clippy --locked --all-targets --features header -- -D warnings
+
+step 'cargo doc'
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+
+step 'cargo test'
+cargo test --locked
+
+step 'install, header and ABI'
+./scripts/test-install.sh
+
+step 'C examples'
+./scripts/test-examples.sh
+
+step 'fuzz seeds'
+./scripts/fuzz.sh --replay
+
+step 'demo'
+./scripts/demo.sh
+
+printf '\nall tests passed\n'
