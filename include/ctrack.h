@@ -69,9 +69,27 @@
 #define CT_OPEN_NETNS (1 << 0)
 
 /**
+ * ct_open_opts.flags: deletes also compare the time at which an entry was made, where the kernel keeps it (sysctl
+ * net.netfilter.nf_conntrack_timestamp). A successor with the same tuple can have the same id; it has not the same start.
+ * Takes a look-up for each entry.
+ */
+#define CT_OPEN_COMPARE_START (1 << 1)
+
+/**
  * ct_filter.flags: entries that match this filter are not selected, whatever the others say.
  */
 #define CT_FILTER_EXCLUDE (1 << 0)
+
+/**
+ * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
+ * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). About half the time.
+ */
+#define CT_DELETE_UNCOUNTED (1 << 0)
+
+/**
+ * ct_result.flags: the kernel did it all by itself; the sums are 0.
+ */
+#define CT_RESULT_UNCOUNTED (1 << 0)
 
 /**
  * ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
@@ -895,7 +913,7 @@ struct ct_result {
    */
   uint32_t size;
   /**
-   * Zero in this release.
+   * Zero; the library sets CT_RESULT_ bits.
    */
   uint32_t flags;
   /**
@@ -1098,7 +1116,7 @@ int ct_dump_end(struct ct_handle *h);
  * @param h the handle
  * @param f n filters, f[0].size bytes apart
  * @param n how many; at least 1
- * @param flags 0
+ * @param flags CT_DELETE_UNCOUNTED or 0
  * @param result what was done; filled on failure too
  * @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
  *   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:

@@ -2,8 +2,10 @@
 
 use crate::error::Error;
 use crate::filter::{Filter, Selection};
+use crate::ops::delete::Care;
+use crate::ops::select::{self, Select};
 use crate::ops::{self, Outcome};
-use crate::transport::dump::Dump;
+use crate::plan::Explanation;
 use crate::transport::link::{Link, DEFAULT_TIMEOUT};
 use crate::transport::socket::{NetlinkSocket, OpenOptions};
 use crate::transport::Transport;
@@ -31,10 +33,11 @@ pub struct Conntrack {
     open_dump: Option<OpenDump>,
     /// The last dump was read to its end.
     dump_ended: bool,
+    care: Care,
 }
 
 struct OpenDump {
-    dump: Option<Dump>,
+    select: Select,
     selection: Selection,
 }
 
@@ -57,12 +60,21 @@ impl Conntrack {
     /// Opens a table as `options` say.
     pub fn open_with(options: &OpenOptions) -> Result<Conntrack, Error> {
         let socket = NetlinkSocket::open(options)?;
-        Ok(Self::over(Box::new(socket), options.timeout.unwrap_or(DEFAULT_TIMEOUT)))
+        let mut conntrack = Self::over(Box::new(socket), options.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        conntrack.compare_start(options.compare_start);
+        Ok(conntrack)
     }
 
     /// Works over a transport of the caller's: this is how the operations are tested without a kernel.
     pub fn over(transport: Box<dyn Transport>, timeout: Duration) -> Conntrack {
-        Conntrack { link: Link::new(transport, timeout), open_dump: None, dump_ended: false }
+        Conntrack { link: Link::new(transport, timeout), open_dump: None, dump_ended: false, care: Care::default() }
+    }
+
+    /// Whether deletes also compare the time at which an entry was made, where the kernel keeps it
+    /// (net.netfilter.nf_conntrack_timestamp). A successor with the same tuple can have the same id; it has not the same start.
+    /// Takes a look-up for each entry.
+    pub fn compare_start(&mut self, compare: bool) {
+        self.care.compare_start = compare;
     }
 
     /// The selected entries; all of them if there is no filter.
@@ -81,14 +93,22 @@ impl Conntrack {
         ops::list::list(&mut self.link, &selection, entries)
     }
 
+    /// How the selected entries would be found now: what the kernel is asked for, and what it is known to honour.
+    pub fn explain(&mut self, filters: &[Filter]) -> Result<Explanation, Error> {
+        const OP: &str = "explain";
+        self.idle(OP)?;
+        let selection = Selection::new(filters)?;
+        let (plan, load, caps) = select::plan(&mut self.link, OP, &selection)?;
+        Ok(plan.explain(load, caps))
+    }
+
     /// Begins to stream the selected entries in constant memory; [`Conntrack::dump_next`] gives them.
     pub fn dump_start(&mut self, filters: &[Filter]) -> Result<(), Error> {
         const OP: &str = "dump";
         self.idle(OP)?;
         let selection = Selection::new(filters)?;
-        let empty = ops::count::certainly_empty(&mut self.link, OP)?;
-        let dump = if empty { None } else { Some(Dump::start(&mut self.link, OP, selection.family())?) };
-        self.open_dump = Some(OpenDump { dump, selection });
+        let select = Select::start(&mut self.link, OP, &selection)?;
+        self.open_dump = Some(OpenDump { select, selection });
         self.dump_ended = false;
         Ok(())
     }
@@ -100,15 +120,7 @@ impl Conntrack {
         let Some(open) = &mut self.open_dump else {
             return if self.dump_ended { Ok(false) } else { Err(Error::NoDump { op: "dump" }) };
         };
-        let result = match &mut open.dump {
-            None => Ok(false),
-            Some(dump) => loop {
-                match dump.next(&mut self.link, entry) {
-                    Ok(true) if !open.selection.selects(entry) => {}
-                    result => break result,
-                }
-            },
-        };
+        let result = open.select.next(&mut self.link, &open.selection, entry);
         if !matches!(result, Ok(true)) {
             self.open_dump = None;
             self.dump_ended = result.is_ok();
@@ -119,7 +131,7 @@ impl Conntrack {
     /// Ends the stream early. Fine if none is open.
     pub fn dump_end(&mut self) {
         self.dump_ended = false;
-        if let Some(OpenDump { dump: Some(_), .. }) = self.open_dump.take() {
+        if self.open_dump.take().is_some_and(|open| open.select.is_running()) {
             self.link.abandon("dump");
         }
     }
@@ -150,15 +162,31 @@ impl Conntrack {
     /// An error means that nothing was deleted; what went wrong later is in the outcome.
     pub fn delete(&mut self, filters: &[Filter]) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
-        self.delete_into(filters, &mut outcome).map(|()| outcome)
+        self.delete_into(filters, false, &mut outcome).map(|()| outcome)
     }
 
-    pub(crate) fn delete_into(&mut self, filters: &[Filter], outcome: &mut Outcome) -> Result<(), Error> {
+    /// The same, but the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
+    /// the running kernel: about half the time. [`Outcome::uncounted`] says whether it did.
+    pub fn delete_uncounted(&mut self, filters: &[Filter]) -> Result<Outcome, Error> {
+        let mut outcome = Outcome::default();
+        self.delete_into(filters, true, &mut outcome).map(|()| outcome)
+    }
+
+    pub(crate) fn delete_into(
+        &mut self,
+        filters: &[Filter],
+        uncounted: bool,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
         const OP: &str = "delete";
         self.idle(OP)?;
         let selection = Selection::new(filters)?;
         selection.refuse_everything()?;
-        ops::delete::delete(&mut self.link, OP, &selection, outcome)
+        if uncounted && !self.care.compare_start && ops::delete::delete_uncounted(&mut self.link, OP, &selection)? {
+            outcome.uncounted = true;
+            return Ok(());
+        }
+        ops::delete::delete(&mut self.link, OP, &selection, self.care, outcome)
     }
 
     /// Deletes the given entries, each only if it is still the one that is meant: same tuple, zone and id.
@@ -173,7 +201,7 @@ impl Conntrack {
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         self.idle("delete_entries")?;
-        ops::delete::delete_entries(&mut self.link, entries, status, outcome)
+        ops::delete::delete_entries(&mut self.link, entries, self.care, status, outcome)
     }
 
     /// Makes the given entries. The timeout is needed; the reply tuple is the mirror image of the original one unless given.
@@ -210,7 +238,7 @@ impl Conntrack {
     pub fn flush(&mut self, scope: &Filter) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
         self.idle("flush")?;
-        ops::flush::flush_scope(&mut self.link, scope, &mut outcome).map(|()| outcome)
+        ops::flush::flush_scope(&mut self.link, scope, self.care, &mut outcome).map(|()| outcome)
     }
 
     /// Deletes every entry of the network namespace.

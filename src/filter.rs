@@ -3,6 +3,7 @@
 //! Pure: no I/O. Everything that can be wrong with a filter is found here, before anything is sent.
 
 use crate::error::Error;
+use crate::index::Index;
 use crate::types::*;
 use std::ffi::c_char;
 use std::net::IpAddr;
@@ -95,14 +96,14 @@ pub struct Filter {
 /// and no excluding one.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    include: Vec<Matcher>,
-    exclude: Vec<Matcher>,
+    include: Index,
+    exclude: Index,
 }
 
 impl Selection {
     /// Checks and compiles the filters. No filter at all selects every entry.
     pub fn new(filters: &[Filter]) -> Result<Selection, Error> {
-        let mut selection = Selection::default();
+        let (mut include, mut exclude) = (Vec::new(), Vec::new());
         for (index, filter) in filters.iter().enumerate() {
             let matcher = Matcher::new(filter)
                 .map_err(|Fault { field, reason }| Error::invalid(format!("filter[{index}].{field}"), reason))?;
@@ -112,19 +113,19 @@ impl Selection {
                     "an excluding filter excludes everything",
                 ));
             }
-            let list = if filter.exclude { &mut selection.exclude } else { &mut selection.include };
+            let list = if filter.exclude { &mut exclude } else { &mut include };
             list.try_reserve(1).map_err(|_| Error::NoMemory { op: "filter" })?;
             list.push(matcher);
         }
-        Ok(selection)
+        Ok(Selection { include: Index::new(include), exclude: Index::new(exclude) })
     }
 
     /// Refuses a selection that would take everything: that is never what a delete by filter may do.
     pub fn refuse_everything(&self) -> Result<(), Error> {
-        if self.include.is_empty() {
+        if self.include().is_empty() {
             return Err(Error::invalid("filter", "no including filter: nothing says what to delete"));
         }
-        if self.include.iter().any(Matcher::matches_everything) {
+        if self.include().iter().any(Matcher::matches_everything) {
             return Err(Error::invalid("filter", "a filter matches every entry; to delete all of them use a flush"));
         }
         Ok(())
@@ -132,22 +133,31 @@ impl Selection {
 
     /// Whether every entry is selected.
     pub fn takes_everything(&self) -> bool {
-        self.exclude.is_empty() && (self.include.is_empty() || self.include.iter().any(Matcher::matches_everything))
+        self.exclude.matchers().is_empty()
+            && (self.include().is_empty() || self.include().iter().any(Matcher::matches_everything))
     }
 
-    /// The one family that every selected entry is of, or 0. Every kernel honours it in a dump, so it saves work safely.
-    pub(crate) fn family(&self) -> u8 {
-        let first = self.include.first().and_then(|matcher| matcher.family);
-        match first {
-            Some(family) if self.include.iter().all(|matcher| matcher.family == first) => family,
-            _ => 0,
-        }
+    /// The including filters.
+    pub(crate) fn include(&self) -> &[Matcher] {
+        self.include.matchers()
+    }
+
+    /// Whether there are excluding filters.
+    pub(crate) fn excludes(&self) -> bool {
+        !self.exclude.matchers().is_empty()
     }
 
     /// Whether the entry is selected.
+    #[inline]
     pub fn selects(&self, entry: &Entry) -> bool {
-        (self.include.is_empty() || self.include.iter().any(|m| m.matches(entry)))
-            && !self.exclude.iter().any(|m| m.matches(entry))
+        self.selected_by(entry).is_some()
+    }
+
+    /// The first including filter that selects the entry (0 if there is none at all); `None` if it is not selected.
+    #[inline]
+    pub(crate) fn selected_by(&self, entry: &Entry) -> Option<usize> {
+        let by = if self.include().is_empty() { Some(0) } else { self.include.first_match(entry) };
+        by.filter(|_| self.exclude.first_match(entry).is_none())
     }
 }
 
@@ -184,34 +194,51 @@ fn fault(field: &'static str, reason: impl Into<String>) -> Fault {
 }
 
 /// Address and mask as numbers, most significant byte first.
-#[derive(Clone, Copy, Debug)]
-struct Net {
-    value: u128,
-    mask: u128,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Net {
+    pub value: u128,
+    pub mask: u128,
 }
 
 impl Net {
+    #[inline]
     fn contains(&self, address: &[u8; 16]) -> bool {
         u128::from_be_bytes(*address) & self.mask == self.value
     }
 }
 
-/// One filter, compiled. `None` and zero masks are conditions that always hold.
-#[derive(Clone, Debug, Default)]
-struct Matcher {
+/// One filter, compiled. `None` and zero masks are conditions that always hold. Addresses and ports
+/// in the order source and destination of the original, then of the reply direction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Matcher {
     /// `CT_HAS_*` bits that the entry must have for the filter to be able to hold.
-    needs: u64,
-    family: Option<u8>,
-    proto: Option<u8>,
-    zone: Option<u32>,
-    mark: (u32, u32),
-    status: (u32, u32),
-    nets: [Option<Net>; 4],
-    ports: [Option<(u16, u16)>; 4],
-    icmp: (Option<u8>, Option<u8>, Option<u16>),
-    tcp_states: Option<u16>,
-    labels: (u128, u128),
-    helper: Option<[c_char; 16]>,
+    pub needs: u64,
+    pub family: Option<u8>,
+    pub proto: Option<u8>,
+    pub zone: Option<u32>,
+    /// Value and mask.
+    pub mark: (u32, u32),
+    /// Value and mask.
+    pub status: (u32, u32),
+    pub nets: [Option<Net>; 4],
+    /// First and last.
+    pub ports: [Option<(u16, u16)>; 4],
+    /// Type, code, id.
+    pub icmp: (Option<u8>, Option<u8>, Option<u16>),
+    pub tcp_states: Option<u16>,
+    /// Value and mask.
+    pub labels: (u128, u128),
+    pub helper: Option<[c_char; 16]>,
+}
+
+/// The four addresses of an entry, in the order of [`Matcher::nets`].
+pub(crate) fn addresses_of(e: &Entry) -> [&[u8; 16]; 4] {
+    [&e.orig.src, &e.orig.dst, &e.reply.src, &e.reply.dst]
+}
+
+/// The four ports of an entry, in the order of [`Matcher::ports`].
+pub(crate) fn ports_of(e: &Entry) -> [u16; 4] {
+    [e.orig.sport, e.orig.dport, e.reply.sport, e.reply.dport]
 }
 
 impl Matcher {
@@ -288,7 +315,7 @@ impl Matcher {
         Ok(())
     }
 
-    fn matches_everything(&self) -> bool {
+    pub fn matches_everything(&self) -> bool {
         self.needs == 0
             && self.family.is_none()
             && self.proto.is_none()
@@ -298,25 +325,19 @@ impl Matcher {
             && self.labels.1 == 0
     }
 
-    fn matches(&self, e: &Entry) -> bool {
-        let [orig_src, orig_dst, reply_src, reply_dst] = &self.nets;
-        let [orig_sport, orig_dport, reply_sport, reply_dport] = &self.ports;
-        let in_net = |net: &Option<Net>, address| net.is_none_or(|net| net.contains(address));
+    #[inline]
+    pub fn matches(&self, e: &Entry) -> bool {
+        let in_nets = || self.nets.iter().zip(addresses_of(e)).all(|(net, at)| net.is_none_or(|net| net.contains(at)));
         let in_range = |range: &Option<(u16, u16)>, port| range.is_none_or(|(a, b)| (a..=b).contains(&port));
+        let in_ports = || self.ports.iter().zip(ports_of(e)).all(|(range, port)| in_range(range, port));
         e.has & self.needs == self.needs
             && self.family.is_none_or(|family| family == e.family)
             && self.proto.is_none_or(|proto| proto == e.proto)
             && self.zone.is_none_or(|zone| zone == e.zone)
             && e.mark & self.mark.1 == self.mark.0
             && e.status & self.status.1 == self.status.0
-            && in_net(orig_src, &e.orig.src)
-            && in_net(orig_dst, &e.orig.dst)
-            && in_net(reply_src, &e.reply.src)
-            && in_net(reply_dst, &e.reply.dst)
-            && in_range(orig_sport, e.orig.sport)
-            && in_range(orig_dport, e.orig.dport)
-            && in_range(reply_sport, e.reply.sport)
-            && in_range(reply_dport, e.reply.dport)
+            && in_nets()
+            && in_ports()
             && self.icmp.0.is_none_or(|value| value == e.orig.icmp_type)
             && self.icmp.1.is_none_or(|value| value == e.orig.icmp_code)
             && self.icmp.2.is_none_or(|value| value == e.orig.icmp_id)

@@ -6,21 +6,26 @@
 //! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data and the matcher.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod caps;
 mod conntrack;
 mod error;
 pub mod ffi;
 mod filter;
+mod index;
 mod ops;
+mod plan;
 mod sys;
 mod text;
 mod transport;
 mod types;
 pub mod wire;
 
+pub use caps::Known;
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
 pub use error::{errno_text, Error, KernelDetail, NetnsName};
 pub use filter::{Filter, Masked, Prefix, Selection};
 pub use ops::Outcome;
+pub use plan::{Caps, Explanation};
 pub use text::{json, line, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 pub use transport::socket::OpenOptions;
 pub use transport::{Received, Transport};

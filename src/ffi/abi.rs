@@ -17,8 +17,20 @@ pub const CT_VERSION_NUMBER: u32 = 0x000100;
 /// ct_open_opts.flags: netns_fd counts.
 pub const CT_OPEN_NETNS: u32 = 1 << 0;
 
+/// ct_open_opts.flags: deletes also compare the time at which an entry was made, where the kernel keeps it (sysctl
+/// net.netfilter.nf_conntrack_timestamp). A successor with the same tuple can have the same id; it has not the same start.
+/// Takes a look-up for each entry.
+pub const CT_OPEN_COMPARE_START: u32 = 1 << 1;
+
 /// ct_filter.flags: entries that match this filter are not selected, whatever the others say.
 pub const CT_FILTER_EXCLUDE: u32 = 1 << 0;
+
+/// ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
+/// the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). About half the time.
+pub const CT_DELETE_UNCOUNTED: u32 = 1 << 0;
+
+/// ct_result.flags: the kernel did it all by itself; the sums are 0.
+pub const CT_RESULT_UNCOUNTED: u32 = 1 << 0;
 
 /// ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
 pub const CT_FLUSH_ALL: u32 = 1 << 0;
@@ -166,7 +178,7 @@ pub struct ct_filter {
 pub struct ct_result {
     /// sizeof(struct ct_result).
     pub size: u32,
-    /// Zero in this release.
+    /// Zero; the library sets CT_RESULT_ bits.
     pub flags: u32,
     /// Entries that were selected or given.
     pub matched: u64,

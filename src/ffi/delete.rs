@@ -21,7 +21,7 @@ use std::mem::MaybeUninit;
 /// @param h the handle
 /// @param f n filters, f[0].size bytes apart
 /// @param n how many; at least 1
-/// @param flags 0
+/// @param flags CT_DELETE_UNCOUNTED or 0
 /// @param result what was done; filled on failure too
 /// @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
 ///   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
@@ -39,11 +39,11 @@ pub unsafe extern "C" fn ct_delete(
     unsafe {
         with_handle(h, |conntrack| {
             let result = ResultOut::new(result)?;
-            if flags != 0 {
+            if flags & !CT_DELETE_UNCOUNTED != 0 {
                 return Err(Error::invalid("flags", "unknown bits"));
             }
             let filters = filters(f, n)?;
-            result.fill(|outcome| conntrack.delete_into(&filters, outcome))
+            result.fill(|outcome| conntrack.delete_into(&filters, flags & CT_DELETE_UNCOUNTED != 0, outcome))
         })
     }
 }
@@ -170,8 +170,8 @@ impl ResultOut {
     unsafe fn new(pointer: *mut ct_result) -> Result<ResultOut, Error> {
         // SAFETY: the caller's promise.
         let given = unsafe { extend::read(pointer, RESULT_SIZE_V0, |field| format!("result{field}").into()) }?;
-        if given.flags != 0 || given.pad0 != 0 {
-            return Err(Error::invalid("result.flags", "is not zero"));
+        if given.flags & !CT_RESULT_UNCOUNTED != 0 || given.pad0 != 0 {
+            return Err(Error::invalid("result.flags", "unknown bits, or padding that is not zero"));
         }
         let result = ResultOut(pointer);
         result.write(&Outcome::default());
@@ -183,6 +183,7 @@ impl ResultOut {
         // SAFETY: `new` checked that the struct has at least the size of the first release, which ends with first_error
         // and pad0; its size field stays as it is.
         unsafe {
+            (*self.0).flags = if outcome.uncounted { CT_RESULT_UNCOUNTED } else { 0 };
             (*self.0).matched = outcome.matched;
             (*self.0).done = outcome.done;
             (*self.0).gone = outcome.gone;

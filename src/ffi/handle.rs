@@ -77,7 +77,7 @@ pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *
 }
 
 fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
-    if opts.flags & !CT_OPEN_NETNS != 0 {
+    if opts.flags & !(CT_OPEN_NETNS | CT_OPEN_COMPARE_START) != 0 {
         return Err(Error::invalid("opts.flags", "unknown bits"));
     }
     if opts.pad0 != 0 {
@@ -91,6 +91,7 @@ fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
         return Err(Error::invalid("opts.netns_fd", "is set, but CT_OPEN_NETNS is not"));
     }
     options.timeout = (opts.timeout_ms != 0).then(|| Duration::from_millis(opts.timeout_ms.into()));
+    options.compare_start = opts.flags & CT_OPEN_COMPARE_START != 0;
     options.receive_buffer = (opts.rcvbuf != 0).then_some(opts.rcvbuf);
     Ok(options)
 }

@@ -28,11 +28,6 @@ pub(crate) fn count_if_possible(link: &mut Link, op: &'static str) -> Result<Opt
     }
 }
 
-/// Whether the table is certainly empty: then there is nothing to walk.
-pub(crate) fn certainly_empty(link: &mut Link, op: &'static str) -> Result<bool, Error> {
-    Ok(count_if_possible(link, op)? == Some(0))
-}
-
 #[derive(Default)]
 struct Reply {
     count: Option<u64>,

@@ -1,10 +1,10 @@
 //! Flushes: everything, or a scope.
 
-use super::delete::delete;
+use super::delete::{delete, delete_uncounted, Care, Refusal};
 use super::Outcome;
-use crate::error::{Error, KernelDetail};
+use crate::error::Error;
 use crate::filter::{check_scope, Filter};
-use crate::transport::batch::{Replies, Requests};
+use crate::transport::batch::Requests;
 use crate::transport::link::Link;
 use crate::wire::encode::{put_flush_all, FlushEverything};
 
@@ -22,18 +22,13 @@ pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
     }
 }
 
-/// Deletes the entries of a family, zone, mark or status: a dump, the decision on each entry, deletes.
-///
-/// A filtered flush in one message would be a full flush on kernels that do not know the filter.
-pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, outcome: &mut Outcome) -> Result<(), Error> {
+/// Deletes the entries of a family, zone, mark or status: in one message, guarded so that a kernel that does not know the filter
+/// refuses it; where it does, by a dump, the decision on each entry, and deletes.
+pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: &mut Outcome) -> Result<(), Error> {
     let selection = check_scope(scope)?;
-    delete(link, OP, &selection, outcome)
-}
-
-struct Refusal(Option<(i32, KernelDetail)>);
-
-impl Replies for Refusal {
-    fn failed(&mut self, _: usize, errno: i32, detail: KernelDetail) {
-        self.0 = Some((errno, detail));
+    if !care.compare_start && delete_uncounted(link, OP, &selection)? {
+        outcome.uncounted = true;
+        return Ok(());
     }
+    delete(link, OP, &selection, care, outcome)
 }

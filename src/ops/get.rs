@@ -17,7 +17,7 @@ pub(crate) fn get(link: &mut Link, key: &Entry) -> Result<Entry, Error> {
     const OP: &str = "get";
     check::one(key, Purpose::Key)?;
     let mut found = Found::Missing;
-    find(link, OP, |_| key, 1, |_, answer| found = answer)?;
+    find(link, OP, |_| key, 1, is_asked_for, |_, answer| found = answer)?;
     match found {
         Found::Entry(entry) => Ok(entry),
         Found::Refused(errno) => Err(link.refused(OP, errno, KernelDetail::default())),
@@ -39,12 +39,13 @@ pub(crate) enum Found {
     Refused(i32),
 }
 
-/// Looks up to [`GET_BATCH`] keys up in one go. The keys were checked.
+/// Looks up to [`GET_BATCH`] keys up in one go. The keys were checked. `accept` says whether an entry is what a key means.
 pub(crate) fn find<'a>(
     link: &mut Link,
     op: &'static str,
     key: impl Fn(usize) -> &'a Entry,
     count: usize,
+    accept: impl Fn(&Entry, &Entry) -> bool,
     mut answer: impl FnMut(usize, Found),
 ) -> Result<(), Error> {
     debug_assert!(count <= GET_BATCH);
@@ -53,15 +54,21 @@ pub(crate) fn find<'a>(
         requests.push(|buffer, seq| put_get(buffer, seq, key(index)))?;
         answer(index, Found::Missing);
     }
-    requests.exchange(link, 0, count, &mut Answers { key, answer })
+    requests.exchange(link, 0, count, &mut Answers { key, accept, answer })
 }
 
-struct Answers<K, A> {
+struct Answers<K, C, A> {
     key: K,
+    accept: C,
     answer: A,
 }
 
-impl<'a, K: Fn(usize) -> &'a Entry, A: FnMut(usize, Found)> Replies for Answers<K, A> {
+impl<'a, K, C, A> Replies for Answers<K, C, A>
+where
+    K: Fn(usize) -> &'a Entry,
+    C: Fn(&Entry, &Entry) -> bool,
+    A: FnMut(usize, Found),
+{
     fn failed(&mut self, index: usize, errno: i32, _: KernelDetail) {
         if errno != libc::ENOENT {
             (self.answer)(index, Found::Refused(errno));
@@ -72,7 +79,7 @@ impl<'a, K: Fn(usize) -> &'a Entry, A: FnMut(usize, Found)> Replies for Answers<
         if kind == message_type(IPCTNL_MSG_CT_NEW) {
             let mut entry = Entry::EMPTY;
             decode_entry(payload, &mut entry)?;
-            if is_asked_for((self.key)(index), &entry) {
+            if (self.accept)((self.key)(index), &entry) {
                 (self.answer)(index, Found::Entry(entry));
             }
         }
@@ -80,7 +87,8 @@ impl<'a, K: Fn(usize) -> &'a Entry, A: FnMut(usize, Found)> Replies for Answers<
     }
 }
 
-/// Whether the entry is the one that the key means: same tuples in the same direction, same zone, same id if given.
+/// Whether the entry is the one that the key means: same tuples in the same direction, same zone, and
+/// same id and start if given.
 pub(crate) fn is_asked_for(key: &Entry, entry: &Entry) -> bool {
     let zone = |e: &Entry| {
         let bits = e.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE);
@@ -96,6 +104,7 @@ pub(crate) fn is_asked_for(key: &Entry, entry: &Entry) -> bool {
         && key.proto == entry.proto
         && zone(key) == zone(entry)
         && (!key.has(CT_HAS_ID) || key.id == entry.id)
+        && (!key.has(CT_HAS_START) || key.start_ns == entry.start_ns)
         && (!key.has(CT_HAS_ORIG) || same(&key.orig, &entry.orig))
         && (!key.has(CT_HAS_REPLY) || same(&key.reply, &entry.reply))
 }

@@ -1,29 +1,24 @@
 //! Every selected entry, in memory.
 
 use super::count::count_if_possible;
+use super::select::{for_each, Visitor};
 use crate::error::Error;
 use crate::filter::Selection;
-use crate::transport::dump::{for_each, Visitor};
 use crate::transport::link::Link;
 use crate::types::Entry;
 
 /// Appends the selected entries to `entries`.
 pub(crate) fn list(link: &mut Link, selection: &Selection, entries: &mut Vec<Entry>) -> Result<(), Error> {
     const OP: &str = "list";
-    let count = count_if_possible(link, OP)?;
-    if count == Some(0) {
-        return Ok(());
-    }
     if selection.takes_everything() {
         // A hint: what cannot be reserved now may still fit as it comes.
-        let _ = entries.try_reserve(usize::try_from(count.unwrap_or(0)).unwrap_or(0));
+        let count = count_if_possible(link, OP)?.and_then(|count| usize::try_from(count).ok());
+        let _ = entries.try_reserve(count.unwrap_or(0));
     }
-    let mut keeper = Keeper { selection, start: entries.len(), entries };
-    for_each(link, OP, selection.family(), &mut keeper)
+    for_each(link, OP, selection, &mut Keeper { start: entries.len(), entries })
 }
 
 struct Keeper<'a> {
-    selection: &'a Selection,
     start: usize,
     entries: &'a mut Vec<Entry>,
 }
@@ -34,10 +29,8 @@ impl Visitor for Keeper<'_> {
     }
 
     fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
-        if self.selection.selects(entry) {
-            self.entries.try_reserve(1).map_err(|_| Error::NoMemory { op: "list" })?;
-            self.entries.push(*entry);
-        }
+        self.entries.try_reserve(1).map_err(|_| Error::NoMemory { op: "list" })?;
+        self.entries.push(*entry);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The operations, one verb per file, over a [`Link`](crate::transport::link::Link) and with no idea of C.
 //!
-//! `check` what a caller may hand in; `list`, `get`, `count`, `zone` read; `delete`, `create`, `update`, `flush` change.
+//! `check` what a caller may hand in; `select` runs a plan; `list`, `get`, `count`, `zone` read; `delete`, `create`, `update`, `flush` change.
 
 pub(crate) mod check;
 pub(crate) mod count;
@@ -9,6 +9,7 @@ pub(crate) mod delete;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod select;
 pub(crate) mod update;
 pub(crate) mod zone;
 
@@ -16,7 +17,7 @@ use crate::error::{Error, KernelDetail, NetnsName};
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
 use crate::transport::link::{Link, SEND};
 use crate::types::{Entry, CT_HAS_ID};
-use get::{find, Found};
+use get::{find, is_asked_for, Found};
 use std::ops::Range;
 
 /// What an operation on many entries did.
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub gone: u64,
     /// Entries for which the kernel refused, or whose fate is not known since the kernel fell silent.
     pub failed: u64,
+    /// The kernel did it all by itself and does not say how many entries it took: the sums are 0.
+    pub uncounted: bool,
     /// The error of the first of the failed ones.
     pub error: Option<Error>,
 }
@@ -191,7 +194,7 @@ fn find_chunk(
     found.resize(chunk.len(), Found::NotAsked);
     let asked: Vec<usize> = (0..chunk.len()).filter(|&at| wanted(&chunk[at])).collect();
     for group in asked.chunks(GET_BATCH) {
-        find(link, op, |at| &chunk[group[at]], group.len(), |at, answer| found[group[at]] = answer)?;
+        find(link, op, |at| &chunk[group[at]], group.len(), is_asked_for, |at, answer| found[group[at]] = answer)?;
     }
     Ok(())
 }

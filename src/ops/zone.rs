@@ -1,8 +1,8 @@
 //! A zone that no entry is in: one dump, however many zones are searched.
 
-use super::count::certainly_empty;
+use super::select::{for_each, Visitor};
 use crate::error::Error;
-use crate::transport::dump::{for_each, Visitor};
+use crate::filter::Selection;
 use crate::transport::link::Link;
 use crate::types::*;
 
@@ -12,11 +12,8 @@ pub(crate) fn find_free(link: &mut Link, first: u16, last: u16) -> Result<u16, E
     if first > last {
         return Err(Error::invalid("first", format!("zone range {first}-{last} is upside down")));
     }
-    if certainly_empty(link, OP)? {
-        return Ok(first);
-    }
     let mut zones = Zones { used: vec![false; usize::from(u16::MAX) + 1] };
-    for_each(link, OP, 0, &mut zones)?;
+    for_each(link, OP, &Selection::default(), &mut zones)?;
     (first..=last).find(|zone| !zones.used[usize::from(*zone)]).ok_or(Error::NoFreeZone { first, last })
 }
 

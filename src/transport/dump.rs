@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::types::{Entry, Tuple, CT_HAS_ID};
 use crate::wire::consts::*;
 use crate::wire::decode_entry;
-use crate::wire::encode::put_dump;
+use crate::wire::kernel_filter::{put_dump, KernelFilter};
 use crate::wire::message::{decode_ack, decode_done, first_message};
 use std::time::Instant;
 
@@ -24,11 +24,11 @@ pub(crate) struct Dump {
 }
 
 impl Dump {
-    pub fn start(link: &mut Link, op: &'static str, family: u8) -> Result<Dump, Error> {
+    pub fn start(link: &mut Link, op: &'static str, filter: &KernelFilter) -> Result<Dump, Error> {
         let buckets = link.buckets();
         let seq = link.next_seq();
-        let mut request = Vec::with_capacity(NLMSG_HEADER_LEN + NFGENMSG_LEN);
-        put_dump(&mut request, seq, family);
+        let mut request = Vec::new();
+        put_dump(&mut request, seq, filter);
         link.send(op, &request)?;
         Ok(Dump {
             op,
@@ -156,40 +156,3 @@ impl Repeats {
 }
 
 const ENTRY: u16 = message_type(IPCTNL_MSG_CT_NEW);
-
-/// How often a dump that was disturbed is repeated.
-pub(crate) const DUMP_TRIES: u32 = 4;
-
-/// Runs a whole dump and hands over every entry; begins anew, after `restart`, when it was disturbed.
-pub(crate) fn for_each(link: &mut Link, op: &'static str, family: u8, state: &mut impl Visitor) -> Result<(), Error> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        state.restart();
-        match once(link, op, family, state) {
-            Err(error) if error.is_transient() && tries < DUMP_TRIES => {}
-            Err(Error::Interrupted { .. }) => return Err(Error::Interrupted { op, tries }),
-            result => return result,
-        }
-    }
-}
-
-/// Who gets the entries of a whole dump.
-pub(crate) trait Visitor {
-    /// Forget all entries so far: the dump begins (again).
-    fn restart(&mut self);
-    /// Take an entry.
-    fn visit(&mut self, entry: &Entry) -> Result<(), Error>;
-}
-
-fn once(link: &mut Link, op: &'static str, family: u8, state: &mut impl Visitor) -> Result<(), Error> {
-    let mut dump = Dump::start(link, op, family)?;
-    let mut entry = Entry::EMPTY;
-    while dump.next(link, &mut entry)? {
-        if let Err(error) = state.visit(&entry) {
-            link.abandon(op);
-            return Err(error);
-        }
-    }
-    Ok(())
-}

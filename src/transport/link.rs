@@ -1,6 +1,7 @@
 //! One transport with what every conversation over it needs: sequence numbers, a deadline, a receive buffer.
 
 use super::Transport;
+use crate::caps::Known;
 use crate::error::{Error, KernelDetail, NetnsName};
 use std::io;
 use std::time::{Duration, Instant};
@@ -20,11 +21,15 @@ pub(crate) struct Link {
     timeout: Duration,
     seq: u32,
     buffer: Vec<u8>,
+    /// What this link found out of the kernel, where the transport has no better place for it.
+    own_known: Known,
+    /// Whether it was tried on this link to find out how addresses of IPv6 are matched: in vain, without entries to try with.
+    ipv6_probed: bool,
 }
 
 impl Link {
     pub fn new(transport: Box<dyn Transport>, timeout: Duration) -> Link {
-        Link { transport, timeout, seq: 0, buffer: Vec::new() }
+        Link { transport, timeout, seq: 0, buffer: Vec::new(), own_known: Known::nothing(), ipv6_probed: false }
     }
 
     /// A sequence number that was not used before on this link (but for wrapping). Never 0: events have that.
@@ -49,6 +54,16 @@ impl Link {
 
     pub fn netns(&self) -> NetnsName {
         self.transport.netns()
+    }
+
+    /// What is known of the kernel.
+    pub fn known(&self) -> &Known {
+        self.transport.known().unwrap_or(&self.own_known)
+    }
+
+    /// Once for each link: a probe that has nothing to try with is as dear as the walk that it is to save.
+    pub fn may_probe_ipv6(&mut self) -> bool {
+        !std::mem::replace(&mut self.ipv6_probed, true)
     }
 
     pub fn buckets(&mut self) -> Option<u64> {

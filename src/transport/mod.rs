@@ -9,6 +9,7 @@ pub(crate) mod dump;
 pub(crate) mod link;
 pub(crate) mod socket;
 
+use crate::caps::Known;
 use crate::error::NetnsName;
 use std::io;
 use std::time::Instant;
@@ -34,6 +35,11 @@ pub trait Transport: Send {
     /// The number of buckets of the kernel's hash table, if it can be read. A change during a dump means that the table was
     /// resized, and that entries may have been missed or repeated.
     fn buckets(&mut self) -> Option<u64>;
+
+    /// Where to keep what is known of the kernel behind this transport, if others share it.
+    fn known(&self) -> Option<&'static Known> {
+        None
+    }
 }
 
 /// What [`Transport::recv`] got.

@@ -1,6 +1,7 @@
 //! The real transport: a netlink socket in one network namespace.
 
 use super::{Received, Transport};
+use crate::caps::Known;
 use crate::error::{Error, NetnsName};
 use crate::sys;
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -27,6 +28,8 @@ pub struct OpenOptions {
     pub timeout: Option<std::time::Duration>,
     /// Receive buffer of the socket in bytes. `None`: the library's choice.
     pub receive_buffer: Option<u32>,
+    /// Deletes also compare the time at which an entry was made: see [`crate::Conntrack::compare_start`].
+    pub compare_start: bool,
 }
 
 pub(crate) struct NetlinkSocket {
@@ -87,6 +90,9 @@ fn netns_name(fd: &OwnedFd) -> io::Result<NetnsName> {
     Ok(NetnsName(Some(File::from(fd.try_clone()?).metadata()?.st_ino())))
 }
 
+/// All sockets of a process talk to one kernel, in whatever network namespace: what it filters by is in its code.
+static KERNEL: Known = Known::nothing();
+
 impl Transport for NetlinkSocket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let kernel = SocketAddr::new(0, 0);
@@ -133,6 +139,10 @@ impl Transport for NetlinkSocket {
 
     fn netns(&self) -> NetnsName {
         self.netns
+    }
+
+    fn known(&self) -> Option<&'static Known> {
+        Some(&KERNEL)
     }
 
     fn buckets(&mut self) -> Option<u64> {

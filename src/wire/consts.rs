@@ -123,6 +123,21 @@ pub(crate) const CTA_NAT_V6_MINIP: u16 = 4;
 pub(crate) const CTA_PROTONAT_PORT_MIN: u16 = 1;
 pub(crate) const CTA_PROTONAT_PORT_MAX: u16 = 2;
 
+// CTA_FILTER: enum ctattr_filter, and the flag bits of the kernel's nf_internals.h, which no uapi header names
+pub(crate) const CTA_FILTER_ORIG_FLAGS: u16 = 1;
+pub(crate) const CTA_FILTER_REPLY_FLAGS: u16 = 2;
+pub(crate) const CTA_FILTER_F_IP_SRC: u32 = 1 << 0;
+pub(crate) const CTA_FILTER_F_IP_DST: u32 = 1 << 1;
+pub(crate) const CTA_FILTER_F_PROTO_NUM: u32 = 1 << 3;
+pub(crate) const CTA_FILTER_F_PROTO_SRC_PORT: u32 = 1 << 4;
+pub(crate) const CTA_FILTER_F_PROTO_DST_PORT: u32 = 1 << 5;
+pub(crate) const CTA_FILTER_F_PROTO_ICMP_TYPE: u32 = 1 << 6;
+pub(crate) const CTA_FILTER_F_PROTO_ICMP_CODE: u32 = 1 << 7;
+pub(crate) const CTA_FILTER_F_PROTO_ICMP_ID: u32 = 1 << 8;
+pub(crate) const CTA_FILTER_F_PROTO_ICMPV6_TYPE: u32 = 1 << 9;
+pub(crate) const CTA_FILTER_F_PROTO_ICMPV6_CODE: u32 = 1 << 10;
+pub(crate) const CTA_FILTER_F_PROTO_ICMPV6_ID: u32 = 1 << 11;
+
 // enum ctattr_stats_global
 pub(crate) const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 

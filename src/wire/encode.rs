@@ -13,7 +13,7 @@ use crate::types::*;
 pub(crate) struct FlushEverything;
 
 /// Begins a message; its length is set by [`end`].
-fn begin(buffer: &mut Vec<u8>, kind: u16, flags: u16, seq: u32, family: u8, version: u8) -> usize {
+pub(super) fn begin(buffer: &mut Vec<u8>, kind: u16, flags: u16, seq: u32, family: u8, version: u8) -> usize {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
     buffer.extend_from_slice(&message_type(kind).to_ne_bytes());
@@ -24,7 +24,7 @@ fn begin(buffer: &mut Vec<u8>, kind: u16, flags: u16, seq: u32, family: u8, vers
     start
 }
 
-fn end(buffer: &mut [u8], start: usize) {
+pub(super) fn end(buffer: &mut [u8], start: usize) {
     let length = u32::try_from(buffer.len() - start).unwrap_or(u32::MAX);
     buffer[start..start + 4].copy_from_slice(&length.to_ne_bytes());
 }
@@ -33,12 +33,6 @@ fn end(buffer: &mut [u8], start: usize) {
 pub(crate) fn ask_for_ack(buffer: &mut [u8], start: usize) {
     let flags = u16::from_ne_bytes([buffer[start + 6], buffer[start + 7]]) | NLM_F_ACK;
     buffer[start + 6..start + 8].copy_from_slice(&flags.to_ne_bytes());
-}
-
-/// A dump of everything, or of one family (0: both).
-pub(crate) fn put_dump(buffer: &mut Vec<u8>, seq: u32, family: u8) {
-    let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, family, 0);
-    end(buffer, start);
 }
 
 /// A GET of the entry that holds the key's tuple.

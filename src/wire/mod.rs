@@ -1,13 +1,15 @@
 //! The pure codec: bytes <-> types. No sockets, no state, no panic on any input.
 //!
 //! `consts` kernel numbers; `attr` the attribute walk; `message` netlink headers, acks and errors; `decode` an entry from
-//! the kernel; `encode` requests to it; `stats` the count request.
+//! the kernel; `encode` requests to it; `kernel_filter`
+//! dumps and flushes that the kernel filters; `stats` the count request.
 #![forbid(unsafe_code)]
 
 pub(crate) mod attr;
 pub(crate) mod consts;
 mod decode;
 pub(crate) mod encode;
+pub(crate) mod kernel_filter;
 pub(crate) mod message;
 pub(crate) mod stats;
 

@@ -1,0 +1,176 @@
+//! What the running kernel honours, measured: never guessed from a version, since distributions backport.
+//!
+//! Every probe reads, but for one DELETE that no kernel carries out (see `wire::kernel_filter::probe`). A kernel does not change
+//! while a program runs, so what is found is kept for the process; a transport that is no real socket keeps its own.
+
+use crate::error::Error;
+use crate::plan::Caps;
+use crate::transport::batch::{Replies, Requests};
+use crate::transport::dump::Dump;
+use crate::transport::link::Link;
+use crate::types::*;
+use crate::wire::consts::*;
+use crate::wire::kernel_filter::{probe, KernelFilter, Side};
+use crate::wire::message::{decode_ack, first_message};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What is known, as bits: each capability has one for "known" and one for "honoured".
+#[derive(Debug, Default)]
+pub struct Known(AtomicU32);
+
+const ZONE: u32 = 0;
+const STATUS: u32 = 1;
+const TUPLE: u32 = 2;
+const IPV6: u32 = 3;
+const FLUSH: u32 = 4;
+
+impl Known {
+    /// Nothing is known yet.
+    pub const fn nothing() -> Known {
+        Known(AtomicU32::new(0))
+    }
+
+    fn get(&self, capability: u32) -> Option<bool> {
+        let bits = self.0.load(Ordering::Relaxed) >> (2 * capability);
+        (bits & 1 != 0).then_some(bits & 2 != 0)
+    }
+
+    fn set(&self, capability: u32, honoured: bool) {
+        let bits = if honoured { 3 } else { 1 };
+        self.0.fetch_or(bits << (2 * capability), Ordering::Relaxed);
+    }
+}
+
+/// What the selection could make use of, asked of the kernel where it is not known yet.
+pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps, Error> {
+    Ok(Caps {
+        zone: known(link, ZONE, |link| refuses_dump(link, op, probe::put_zone))?,
+        status: known(link, STATUS, |link| refuses_dump(link, op, probe::put_status))?,
+        tuple: known(link, TUPLE, |link| refuses_dump(link, op, probe::put_tuple))?,
+        flush: known(link, FLUSH, |link| flushes_by_tuple(link, op))?,
+        ipv6: ipv6 && known(link, IPV6, |link| matches_ipv6(link, op))?,
+    })
+}
+
+fn known(
+    link: &mut Link,
+    capability: u32,
+    measure: impl FnOnce(&mut Link) -> Result<Option<bool>, Error>,
+) -> Result<bool, Error> {
+    if let Some(honoured) = link.known().get(capability) {
+        return Ok(honoured);
+    }
+    let measured = measure(link)?;
+    if let Some(honoured) = measured {
+        link.known().set(capability, honoured);
+    }
+    Ok(measured.unwrap_or(false))
+}
+
+/// Whether the kernel refuses a dump whose filter is wrong: then it has read the filter. One that does not know it begins to
+/// dump, and is interrupted.
+fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Vec<u8>, u32)) -> Result<Option<bool>, Error> {
+    let seq = link.next_seq();
+    let mut request = Vec::new();
+    put(&mut request, seq);
+    link.send(op, &request)?;
+    let answer = first_answer(link, op, seq);
+    match answer {
+        Ok(Some(errno @ (libc::EPERM | libc::EACCES))) => Err(link.refused(op, errno, Default::default())),
+        Ok(Some(libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR)) => Ok(None),
+        Ok(Some(_)) => Ok(Some(true)),
+        Ok(None) => {
+            link.abandon(op);
+            Ok(Some(false))
+        }
+        Err(error) => {
+            link.abandon(op);
+            Err(error)
+        }
+    }
+}
+
+/// The errno with which the kernel refuses a dump; `None` if it begins.
+fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i32>, Error> {
+    let deadline = link.deadline();
+    loop {
+        let length = link.receive(op, deadline)?;
+        let mut at = 0;
+        while at < length {
+            let malformed = |source| Error::Malformed { op, source };
+            let (message, step) = first_message(&link.received(length)[at..]).map_err(malformed)?;
+            at += step;
+            if message.header.seq != seq || message.header.port != link.port() {
+                continue;
+            }
+            return match message.header.kind {
+                NLMSG_ERROR => {
+                    Ok(Some(decode_ack(&message, &[]).map_err(malformed)?.errno).filter(|errno| *errno != 0))
+                }
+                NLMSG_NOOP => continue,
+                _ => Ok(None),
+            };
+        }
+    }
+}
+
+/// Whether the kernel flushes by CTA_FILTER: it then refuses a port without a protocol, instead of not finding the entry.
+fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
+    let mut requests = Requests::new(op);
+    requests.push(probe::put_flush)?;
+    let mut reply = Refusal(None);
+    requests.exchange(link, 0, 1, &mut reply)?;
+    Ok(match reply.0 {
+        Some(libc::EINVAL) => Some(true),
+        Some(libc::ENOENT | libc::EOPNOTSUPP) => Some(false),
+        _ => None,
+    })
+}
+
+struct Refusal(Option<i32>);
+
+impl Replies for Refusal {
+    fn failed(&mut self, _: usize, errno: i32, _: crate::error::KernelDetail) {
+        self.0 = Some(errno);
+    }
+}
+
+/// Whether addresses of IPv6 are matched the right way round: kernels up to 6.18 let through what they should hold back
+/// (ctnetlink_filter_match_tuple(): "!ipv6_addr_cmp()").
+///
+/// That can only be seen with an entry at hand. Asked for its address, the kernel must send it; asked for an address that no
+/// entry has, nothing. No entry of IPv6: not known.
+fn matches_ipv6(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
+    if !link.may_probe_ipv6() {
+        return Ok(None);
+    }
+    let family = KernelFilter { family: CT_FAMILY_IPV6, ..KernelFilter::default() };
+    let from = |src: [u8; 16]| KernelFilter { orig: Side { src: Some(src), ..Side::default() }, ..family.clone() };
+    let Some(some) = first_entry(link, op, &family)? else {
+        return Ok(None);
+    };
+    let own = first_entry(link, op, &from(some.orig.src))?;
+    let nobody = first_entry(link, op, &from([0; 16]))?;
+    Ok(match (own, nobody) {
+        (Some(own), None) if own.orig.src == some.orig.src => Some(true),
+        (_, Some(_)) => Some(false),
+        // The entry went away meanwhile.
+        _ => None,
+    })
+}
+
+fn first_entry(link: &mut Link, op: &'static str, filter: &KernelFilter) -> Result<Option<Entry>, Error> {
+    let mut entry = Entry::EMPTY;
+    let mut dump = Dump::start(link, op, filter)?;
+    match dump.next(link, &mut entry) {
+        Ok(false) => Ok(None),
+        Ok(true) => {
+            link.abandon(op);
+            Ok(Some(entry))
+        }
+        // A refused filter is one that is not honoured; a disturbed dump says nothing. Neither is a reason to fail.
+        Err(Error::Kernel { .. }) => Ok(None),
+        Err(error) if error.is_transient() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

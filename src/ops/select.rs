@@ -1,0 +1,183 @@
+//! Runs a plan: the selected entries, one by one, however they are found.
+
+use super::count::count_if_possible;
+use super::get::{find, Found};
+use crate::caps;
+use crate::error::Error;
+use crate::filter::Selection;
+use crate::plan::{Caps, Load, Plan};
+use crate::transport::batch::GET_BATCH;
+use crate::transport::dump::Dump;
+use crate::transport::link::Link;
+use crate::types::Entry;
+use crate::wire::kernel_filter::KernelFilter;
+use std::collections::VecDeque;
+
+/// A selection under way. It must be read to its end, or dropped after [`Link::abandon`].
+pub(crate) struct Select {
+    op: &'static str,
+    /// What is still to be dumped, with the filter that it is for; `None`: for all of them.
+    dumps: VecDeque<(Option<usize>, KernelFilter)>,
+    dump: Option<Running>,
+    /// What is still to be looked up.
+    keys: VecDeque<(usize, Entry)>,
+    /// What was looked up and is still to be handed over.
+    found: VecDeque<Entry>,
+}
+
+struct Running {
+    dump: Dump,
+    /// Only what this filter selects first is taken: another dump has the rest, and nothing is taken twice.
+    number: Option<usize>,
+    filter: KernelFilter,
+    /// Nothing has come yet: the kernel may still refuse the filter.
+    fresh: bool,
+}
+
+/// The plan for a selection, with what it was made from.
+pub(crate) fn plan(link: &mut Link, op: &'static str, selection: &Selection) -> Result<(Plan, Load, Caps), Error> {
+    let entries = count_if_possible(link, op)?;
+    if entries == Some(0) {
+        return Ok((Plan::Nothing, Load::default(), Caps::default()));
+    }
+    // Where these cannot be read, a busy host is assumed: its defaults.
+    let load = Load { entries: entries.unwrap_or(100_000), buckets: link.buckets().unwrap_or(262_144) };
+    let caps = if Plan::wants_caps(selection, load) {
+        caps::caps(link, op, Plan::wants_ipv6(selection, load))?
+    } else {
+        Caps::default()
+    };
+    Ok((Plan::new(selection, load, caps), load, caps))
+}
+
+impl Select {
+    pub fn start(link: &mut Link, op: &'static str, selection: &Selection) -> Result<Select, Error> {
+        let (plan, ..) = plan(link, op, selection)?;
+        Ok(Select::with_plan(op, plan))
+    }
+
+    fn with_plan(op: &'static str, plan: Plan) -> Select {
+        let mut select =
+            Select { op, dumps: VecDeque::new(), dump: None, keys: VecDeque::new(), found: VecDeque::new() };
+        match plan {
+            Plan::Nothing => {}
+            Plan::LookUps(keys) => select.keys = keys.into(),
+            Plan::Common(filter) => select.dumps.push_back((None, filter)),
+            Plan::Each(filters) => {
+                select.dumps = filters.into_iter().map(|(number, filter)| (Some(number), filter)).collect();
+            }
+        }
+        select
+    }
+
+    /// Whether there can be something under way on the link.
+    pub fn is_running(&self) -> bool {
+        self.dump.is_some()
+    }
+
+    /// The next selected entry. `false`: that was all. After an error it is over, and the link is clean again.
+    pub fn next(&mut self, link: &mut Link, selection: &Selection, entry: &mut Entry) -> Result<bool, Error> {
+        loop {
+            if let Some(running) = &mut self.dump {
+                match running.next(link, selection, entry) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => self.dump = None,
+                    Err(Error::Kernel { .. }) if running.fresh && running.filter.is_more_than_family() => {
+                        // The kernel will not filter like this, whatever the probes said: then we do.
+                        let filter = KernelFilter { family: running.filter.family, ..KernelFilter::default() };
+                        self.dumps.push_front((running.number, filter));
+                        self.dump = None;
+                    }
+                    Err(error) => {
+                        self.dump = None;
+                        return Err(error);
+                    }
+                }
+            } else if let Some(found) = self.found.pop_front() {
+                *entry = found;
+                return Ok(true);
+            } else if !self.keys.is_empty() {
+                self.look_up(link, selection)?;
+            } else if let Some((number, filter)) = self.dumps.pop_front() {
+                let dump = Dump::start(link, self.op, &filter)?;
+                self.dump = Some(Running { dump, number, filter, fresh: true });
+            } else {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn look_up(&mut self, link: &mut Link, selection: &Selection) -> Result<(), Error> {
+        let count = self.keys.len().min(GET_BATCH);
+        let keys: Vec<(usize, Entry)> = self.keys.drain(..count).collect();
+        let mut answers = vec![Found::Missing; count];
+        // The kernel's look-up is wider than a key; the selection says what is meant.
+        let any = |_: &Entry, _: &Entry| true;
+        find(link, self.op, |at| &keys[at].1, count, any, |at, answer| answers[at] = answer)?;
+        for (answer, (number, _)) in answers.into_iter().zip(keys) {
+            match answer {
+                Found::Entry(entry) if selection.selected_by(&entry) == Some(number) => self.found.push_back(entry),
+                Found::Refused(errno) => return Err(link.refused(self.op, errno, Default::default())),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    fn next(&mut self, link: &mut Link, selection: &Selection, entry: &mut Entry) -> Result<bool, Error> {
+        while self.dump.next(link, entry)? {
+            self.fresh = false;
+            let by = selection.selected_by(entry);
+            if by.is_some() && (self.number.is_none() || self.number == by) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// How often a selection whose dump was disturbed is run.
+pub(crate) const TRIES: u32 = 4;
+
+/// Who gets the entries of a whole selection.
+pub(crate) trait Visitor {
+    /// Forget all entries so far: the selection begins (again).
+    fn restart(&mut self);
+    /// Take an entry.
+    fn visit(&mut self, entry: &Entry) -> Result<(), Error>;
+}
+
+/// Runs a whole selection and hands over every entry; begins anew, after `restart`, when it was disturbed.
+pub(crate) fn for_each(
+    link: &mut Link,
+    op: &'static str,
+    selection: &Selection,
+    visitor: &mut impl Visitor,
+) -> Result<(), Error> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        visitor.restart();
+        match once(link, op, selection, visitor) {
+            Err(error) if error.is_transient() && tries < TRIES => {}
+            Err(Error::Interrupted { .. }) => return Err(Error::Interrupted { op, tries }),
+            result => return result,
+        }
+    }
+}
+
+fn once(link: &mut Link, op: &'static str, selection: &Selection, visitor: &mut impl Visitor) -> Result<(), Error> {
+    let mut select = Select::start(link, op, selection)?;
+    let mut entry = Entry::EMPTY;
+    while select.next(link, selection, &mut entry)? {
+        if let Err(error) = visitor.visit(&entry) {
+            if select.is_running() {
+                link.abandon(op);
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! How a selection is run: the cheapest way that is right on the running kernel. Pure: no I/O.
+//!
+//! A plan only says what to ask the kernel for. Whatever comes back is compared with the selection, so a plan may ask for too
+//! much; what it must never do is to ask for too little. That is why a filter is only handed down as far as the kernel is known
+//! to honour it ([`Caps`]), and why addresses of IPv6, which some kernels match the wrong way round, need proof of their own.
+
+use crate::filter::{Masked, Matcher, Selection};
+use crate::types::*;
+use crate::wire::kernel_filter::{KernelFilter, Side};
+
+/// What the running kernel is known to filter by in a dump. What is not known counts as not honoured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// The zone (Linux 6.8).
+    pub zone: bool,
+    /// The status (5.15).
+    pub status: bool,
+    /// Tuples: addresses of IPv4, ports of TCP and UDP, fields of ICMP (5.8).
+    pub tuple: bool,
+    /// Addresses of IPv6, the right way round (later than 6.18).
+    pub ipv6: bool,
+    /// Tuples in a flush (6.12).
+    pub flush: bool,
+}
+
+/// How large the table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Entries of the network namespace.
+    pub entries: u64,
+    /// Buckets of the hash table, which all network namespaces share.
+    pub buckets: u64,
+}
+
+/// What to ask the kernel for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Nothing: there are no entries.
+    Nothing,
+    /// These entries, by their tuples, with the number of the including filter that each is for.
+    LookUps(Vec<(usize, Entry)>),
+    /// One dump of what all filters have in common.
+    Common(KernelFilter),
+    /// One dump for each, with the number of the including filter that it is for.
+    Each(Vec<(usize, KernelFilter)>),
+}
+
+/// The plan that was taken, for programs that want to know why something takes as long as it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// How many entries are looked up by tuple, without a walk over the table.
+    pub look_ups: usize,
+    /// How many walks over the table are made.
+    pub dumps: usize,
+    /// For each dump, what the kernel filters by, in words: "zone, orig src".
+    pub kernel_filters: Vec<String>,
+    /// What the kernel is known to honour.
+    pub caps: Caps,
+    /// The estimated cost, in nanoseconds on the machine of docs/planner.md: only good for comparing plans.
+    pub cost: u64,
+}
+
+/// Nanoseconds for each bucket of a walk, whoever owns what is in it: its lock is taken.
+const BUCKET: u64 = 34;
+/// For each entry that a filter turns away.
+const SKIPPED: u64 = 200;
+/// For each entry that is sent and decoded.
+const SENT: u64 = 2_000;
+/// For each look-up in a batch.
+const LOOK_UP: u64 = 4_000;
+/// A filter that names an address is taken to let through one in so many entries, any other one in `COARSE`.
+const FINE: u64 = 1_000;
+const COARSE: u64 = 4;
+/// More dumps than this are never cheaper than one: even one that sends nothing costs a tenth of one that sends all.
+const MOST_DUMPS: usize = 10;
+
+impl Plan {
+    /// The cheapest plan.
+    pub fn new(selection: &Selection, load: Load, caps: Caps) -> Plan {
+        if load.entries == 0 {
+            return Plan::Nothing;
+        }
+        let common = Plan::Common(common(selection.include(), caps));
+        let others = [look_ups(selection.include()), each(selection.include(), caps)];
+        let plans = std::iter::once(common).chain(others.into_iter().flatten());
+        plans.min_by_key(|plan| plan.cost(load)).unwrap_or(Plan::Common(KernelFilter::default()))
+    }
+
+    /// Estimated nanoseconds.
+    pub fn cost(&self, load: Load) -> u64 {
+        match self {
+            Plan::Nothing => 0,
+            Plan::LookUps(keys) => LOOK_UP * keys.len() as u64,
+            Plan::Common(filter) => walk(filter, load),
+            Plan::Each(filters) => filters.iter().map(|(_, filter)| walk(filter, load)).sum(),
+        }
+    }
+
+    /// Whether the plan is worth asking the kernel what it can do: small tables are walked faster than asked about.
+    pub fn wants_caps(selection: &Selection, load: Load) -> bool {
+        let all = Caps { zone: true, status: true, tuple: true, ipv6: true, flush: true };
+        let blind = Plan::new(selection, load, Caps::default()).cost(load);
+        let seeing = Plan::new(selection, load, all).cost(load);
+        seeing + 100_000 < blind
+    }
+
+    /// Whether the cheapest plan depends on how addresses of IPv6 are matched: finding out takes walks over the table.
+    pub fn wants_ipv6(selection: &Selection, load: Load) -> bool {
+        let all = Caps { zone: true, status: true, tuple: true, ipv6: true, flush: true };
+        let others = Caps { ipv6: false, ..all };
+        let walk = walk(&KernelFilter { proto: Some(0), ..KernelFilter::default() }, Load { entries: 0, ..load });
+        Plan::new(selection, load, all).cost(load) + walk < Plan::new(selection, load, others).cost(load)
+    }
+
+    pub fn explain(&self, load: Load, caps: Caps) -> Explanation {
+        let filters: Vec<&KernelFilter> = match self {
+            Plan::Nothing | Plan::LookUps(_) => Vec::new(),
+            Plan::Common(filter) => vec![filter],
+            Plan::Each(filters) => filters.iter().map(|(_, filter)| filter).collect(),
+        };
+        Explanation {
+            look_ups: if let Plan::LookUps(keys) = self { keys.len() } else { 0 },
+            dumps: filters.len(),
+            kernel_filters: filters.iter().map(|filter| words(filter)).collect(),
+            caps,
+            cost: self.cost(load),
+        }
+    }
+}
+
+fn walk(filter: &KernelFilter, load: Load) -> u64 {
+    let one_in = if filter.orig.src.or(filter.orig.dst).or(filter.reply.src).or(filter.reply.dst).is_some() {
+        FINE
+    } else if filter.is_more_than_family() {
+        COARSE
+    } else {
+        1
+    };
+    let sent = load.entries / one_in;
+    BUCKET.saturating_mul(load.buckets) + SKIPPED.saturating_mul(load.entries - sent) + SENT.saturating_mul(sent)
+}
+
+/// What all filters have in common.
+fn common(include: &[Matcher], caps: Caps) -> KernelFilter {
+    let Some((first, others)) = include.split_first() else {
+        return KernelFilter::default();
+    };
+    let meet = others.iter().fold(first.clone(), |meet, other| intersection(&meet, other));
+    let mut filter = kernel_filter(&meet, caps);
+    if meet.family.is_none() {
+        filter.drop_tuple();
+    }
+    filter
+}
+
+/// The conditions that both filters have.
+fn intersection(a: &Matcher, b: &Matcher) -> Matcher {
+    fn same<T: PartialEq + Copy>(a: Option<T>, b: Option<T>) -> Option<T> {
+        a.filter(|_| a == b)
+    }
+    Matcher {
+        family: same(a.family, b.family),
+        proto: same(a.proto, b.proto),
+        zone: same(a.zone, b.zone),
+        mark: if a.mark == b.mark { a.mark } else { (0, 0) },
+        status: if a.status == b.status { a.status } else { (0, 0) },
+        nets: std::array::from_fn(|role| same(a.nets[role], b.nets[role])),
+        ports: std::array::from_fn(|role| same(a.ports[role], b.ports[role])),
+        icmp: (same(a.icmp.0, b.icmp.0), same(a.icmp.1, b.icmp.1), same(a.icmp.2, b.icmp.2)),
+        ..Matcher::default()
+    }
+}
+
+/// One dump for each filter; two, one of each family, for a filter with a tuple but no family, since the kernel's tuple filter
+/// wants one.
+fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
+    let mut filters = Vec::new();
+    for (number, matcher) in include.iter().enumerate() {
+        let filter = kernel_filter(matcher, caps);
+        if filter.family == 0 && filter.has_tuple() {
+            for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
+                filters.push((number, KernelFilter { family, ..filter.clone() }));
+            }
+        } else {
+            filters.push((number, filter));
+        }
+    }
+    (!filters.is_empty() && filters.len() <= MOST_DUMPS).then_some(Plan::Each(filters))
+}
+
+/// As much of a filter as the kernel is known to honour.
+fn kernel_filter(matcher: &Matcher, caps: Caps) -> KernelFilter {
+    let mut filter = KernelFilter { family: matcher.family.unwrap_or(0), ..KernelFilter::default() };
+    if caps.zone {
+        filter.zone = matcher.zone.and_then(|zone| u16::try_from(zone).ok());
+    }
+    // Older than every kernel that this library meets (3.5).
+    filter.mark = masked(matcher.mark);
+    if caps.status {
+        filter.status = masked(matcher.status);
+    }
+    if caps.tuple {
+        put_tuple(&mut filter, matcher, caps);
+    }
+    filter
+}
+
+fn masked((value, mask): (u32, u32)) -> Option<Masked<u32>> {
+    (mask != 0).then_some(Masked { value, mask })
+}
+
+fn put_tuple(filter: &mut KernelFilter, matcher: &Matcher, caps: Caps) {
+    filter.proto = matcher.proto;
+    let (full, usable) = match matcher.family {
+        Some(CT_FAMILY_IPV4) => (u128::MAX << 96, true),
+        Some(CT_FAMILY_IPV6) => (u128::MAX, caps.ipv6),
+        _ => (0, false),
+    };
+    // Only exact addresses: the kernel knows no prefixes here.
+    let address = |role: usize| {
+        let net = matcher.nets[role].filter(|net| usable && net.mask == full)?;
+        Some(net.value.to_be_bytes())
+    };
+    // The kernel compares ports of TCP and UDP only, and lets everything through for other protocols.
+    let has_ports = matches!(matcher.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP));
+    let port = |role: usize| matcher.ports[role].filter(|(a, b)| has_ports && a == b).map(|(port, _)| port);
+    filter.orig = Side { src: address(0), dst: address(1), sport: port(0), dport: port(1) };
+    filter.reply = Side { src: address(2), dst: address(3), sport: port(2), dport: port(3) };
+    if matcher.proto.is_some_and(proto_is_icmp) {
+        filter.icmp = matcher.icmp;
+    }
+}
+
+/// If every filter pins a whole tuple and a zone: the keys to look up. An entry whose zone holds for one direction only has its
+/// other tuple in zone 0, so a zone takes two.
+fn look_ups(include: &[Matcher]) -> Option<Plan> {
+    let mut keys = Vec::new();
+    for (number, matcher) in include.iter().enumerate() {
+        let key = pinned(matcher)?;
+        let zone = matcher.zone.and_then(|zone| u16::try_from(zone).ok())?;
+        keys.push((number, key.in_zone(zone)));
+        if zone != 0 {
+            keys.push((number, key));
+        }
+    }
+    (!keys.is_empty()).then_some(Plan::LookUps(keys))
+}
+
+/// The key with the original tuple that the filter pins.
+fn pinned(matcher: &Matcher) -> Option<Entry> {
+    let family = matcher.family?;
+    let full = if family == CT_FAMILY_IPV4 { u128::MAX << 96 } else { u128::MAX };
+    let address = |role: usize| matcher.nets[role].filter(|net| net.mask == full).map(|net| net.value.to_be_bytes());
+    let port = |role: usize| matcher.ports[role].filter(|(a, b)| a == b).map(|(port, _)| port);
+    let proto = matcher.proto?;
+    let mut key = Entry { has: CT_HAS_ORIG, family, proto, ..Entry::EMPTY };
+    (key.orig.src, key.orig.dst) = (address(0)?, address(1)?);
+    match proto {
+        CT_PROTO_TCP | CT_PROTO_UDP | CT_PROTO_SCTP | CT_PROTO_UDPLITE => {
+            (key.orig.sport, key.orig.dport) = (port(0)?, port(1)?);
+            key.has |= CT_HAS_PORTS;
+        }
+        CT_PROTO_ICMP | CT_PROTO_ICMPV6 => {
+            (key.orig.icmp_type, key.orig.icmp_code) = (matcher.icmp.0?, matcher.icmp.1?);
+            key.orig.icmp_id = matcher.icmp.2?;
+            key.has |= CT_HAS_ICMP;
+        }
+        _ => return None,
+    }
+    Some(key)
+}
+
+/// The filter as a flush that the kernel carries out alone, if that takes exactly what the filter takes: then nobody looks at
+/// the entries again.
+pub(crate) fn exact_flush(matcher: &Matcher, caps: Caps) -> Option<KernelFilter> {
+    let caps = Caps { ipv6: false, ..caps };
+    let filter = kernel_filter(matcher, caps);
+    // Zone 0 is left out: partial backports of the zone filter take it for "every zone".
+    let zone = matcher.zone.is_none() || filter.zone.is_some_and(|zone| zone != 0);
+    let status = matcher.status.1 == 0 || filter.status.is_some();
+    let sides = [filter.orig.src, filter.orig.dst, filter.reply.src, filter.reply.dst];
+    let nets = matcher.nets.iter().zip(sides).all(|(net, side)| net.is_none_or(|net| net.mask == 0 || side.is_some()));
+    let sides = [filter.orig.sport, filter.orig.dport, filter.reply.sport, filter.reply.dport];
+    let ports = matcher.ports.iter().zip(sides).all(|(range, side)| range.is_none() || side.is_some());
+    let rest = matcher.tcp_states.is_none() && matcher.labels.1 == 0 && matcher.helper.is_none();
+    let proto = matcher.proto.is_none() || filter.proto.is_some();
+    let tuple = !filter.has_tuple() || (caps.flush && filter.family != 0);
+    (zone && status && nets && ports && rest && proto && tuple).then_some(filter)
+}
+
+impl KernelFilter {
+    fn drop_tuple(&mut self) {
+        (self.proto, self.orig, self.reply, self.icmp) = (None, Side::default(), Side::default(), Default::default());
+    }
+}
+
+/// The filter in the words of the field.
+fn words(filter: &KernelFilter) -> String {
+    let side = |side: &Side, names: [&'static str; 4]| {
+        let set = [side.src.is_some(), side.dst.is_some(), side.sport.is_some(), side.dport.is_some()];
+        names.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let mut words = Vec::new();
+    for (word, set) in [
+        ("family", filter.family != 0),
+        ("zone", filter.zone.is_some()),
+        ("mark", filter.mark.is_some()),
+        ("status", filter.status.is_some()),
+        ("proto", filter.proto.is_some()),
+        ("icmp", filter.icmp != Default::default()),
+    ] {
+        if set {
+            words.push(word);
+        }
+    }
+    words.extend(side(&filter.orig, ["orig src", "orig dst", "orig sport", "orig dport"]));
+    words.extend(side(&filter.reply, ["reply src", "reply dst", "reply sport", "reply dport"]));
+    if words.is_empty() {
+        return "nothing".into();
+    }
+    words.join(", ")
+}
