@@ -181,3 +181,89 @@ impl Hasher for Mix {
         self.0 = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::{Filter, Prefix, Selection};
+    use crate::types::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    /// A generator that is good enough to vary tests: xorshift64*.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
+        }
+
+        fn address(&mut self) -> IpAddr {
+            IpAddr::V4(Ipv4Addr::new(10, 0, self.below(3) as u8, self.below(40) as u8))
+        }
+
+        fn prefix(&mut self) -> Prefix {
+            let IpAddr::V4(address) = self.address() else { unreachable!() };
+            let length = [32, 32, 32, 24, 30, 0][self.below(6) as usize];
+            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+            Prefix { address: IpAddr::V4(Ipv4Addr::from(u32::from(address) & mask)), length }
+        }
+
+        fn filter(&mut self) -> Filter {
+            let mut filter = Filter { exclude: self.below(8) == 0, ..Filter::default() };
+            for role in [&mut filter.orig_src, &mut filter.orig_dst, &mut filter.reply_src, &mut filter.reply_dst] {
+                if self.below(3) == 0 {
+                    *role = Some(self.prefix());
+                }
+            }
+            if self.below(2) == 0 {
+                filter.proto = Some(CT_PROTO_TCP);
+                let first = self.below(20) as u16;
+                filter.orig_dport = Some(first..=first + self.below(2) as u16);
+            }
+            filter.zone = (self.below(4) == 0).then(|| self.below(3) as u16);
+            filter
+        }
+
+        fn entry(&mut self) -> Entry {
+            let (src, dst) = (self.address(), self.address());
+            let mut entry = Entry::key(CT_PROTO_TCP, src, self.below(20) as u16, dst, self.below(20) as u16).unwrap();
+            entry.reply = Tuple { src: entry.orig.dst, dst: entry.orig.src, ..entry.orig };
+            entry.in_zone(self.below(3) as u16)
+        }
+    }
+
+    #[test]
+    fn an_indexed_selection_takes_what_asking_every_filter_takes() {
+        let mut random = Random(42);
+        let (mut taken, mut left) = (0, 0);
+        for _ in 0..300 {
+            let filters: Vec<Filter> = (0..1 + random.below(40)).map(|_| random.filter()).collect();
+            let Ok(selection) = Selection::new(&filters) else { continue };
+            let one = |filter: &Filter| Selection::new(&[Filter { exclude: false, ..filter.clone() }]).unwrap();
+            let (exclude, include): (Vec<_>, Vec<_>) = filters.iter().partition(|filter| filter.exclude);
+            for _ in 0..50 {
+                let entry = random.entry();
+                let first = include.iter().position(|filter| one(filter).selects(&entry));
+                let first = if include.is_empty() { Some(0) } else { first };
+                let wanted = first.filter(|_| !exclude.iter().any(|filter| one(filter).selects(&entry)));
+                assert_eq!(selection.selected_by(&entry), wanted, "{entry:?} by {filters:?}");
+                *(if wanted.is_some() { &mut taken } else { &mut left }) += 1;
+            }
+        }
+        assert!(taken > 500 && left > 500, "{taken} taken, {left} left: the test tells nothing");
+    }
+
+    #[test]
+    fn a_thousand_peers_are_filed_under_their_own_addresses() {
+        let service: IpAddr = "10.96.0.10".parse().unwrap();
+        let peer = |n: u16| IpAddr::V4(Ipv4Addr::new(10, 1, (n >> 8) as u8, n as u8));
+        let filter = |n| Filter { orig_src: Some(peer(n).into()), orig_dst: Some(service.into()), ..Filter::default() };
+        let matchers = Selection::new(&(0..1000).map(filter).collect::<Vec<_>>()).unwrap().include().to_vec();
+        let index = Index::new(matchers);
+        assert!(index.rest.is_empty() && index.nets.len() == 1);
+        assert!(index.nets[0].by_value.values().all(|filed| filed.len() == 1));
+    }
+}

@@ -321,3 +321,136 @@ fn words(filter: &KernelFilter) -> String {
     }
     words.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use std::net::IpAddr;
+
+    const ALL: Caps = Caps { zone: true, status: true, tuple: true, ipv6: true, flush: true };
+    const BUSY: Load = Load { entries: 250_000, buckets: 262_144 };
+
+    fn plan(filters: &[Filter], caps: Caps) -> Plan {
+        Plan::new(&Selection::new(filters).unwrap(), BUSY, caps)
+    }
+
+    fn from(address: &str) -> Filter {
+        let address: IpAddr = address.parse().unwrap();
+        Filter { orig_src: Some(address.into()), ..Filter::default() }
+    }
+
+    fn flow(zone: Option<u16>) -> Filter {
+        let to: IpAddr = "10.0.0.2".parse().unwrap();
+        let (proto, orig_dst) = (Some(CT_PROTO_TCP), Some(to.into()));
+        let (orig_sport, orig_dport) = (Some(4000..=4000), Some(80..=80));
+        Filter { zone, proto, orig_dst, orig_sport, orig_dport, ..from("10.0.0.1") }
+    }
+
+    fn only_dump(plan: Plan) -> KernelFilter {
+        match plan {
+            Plan::Common(filter) => filter,
+            Plan::Each(mut filters) if filters.len() == 1 => filters.remove(0).1,
+            other => panic!("not one dump: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_empty_table_takes_nothing_at_all() {
+        let selection = Selection::new(&[from("10.0.0.1")]).unwrap();
+        assert_eq!(Plan::new(&selection, Load { entries: 0, buckets: 262_144 }, ALL), Plan::Nothing);
+    }
+
+    #[test]
+    fn nothing_is_handed_down_to_a_kernel_that_is_not_known_to_honour_it() {
+        let filter = Filter { zone: Some(7), status_set: CT_STATUS_ASSURED, ..from("10.0.0.1") };
+        let asked = only_dump(plan(&[filter], Caps::default()));
+        assert_eq!(asked, KernelFilter { family: CT_FAMILY_IPV4, ..KernelFilter::default() });
+    }
+
+    #[test]
+    fn a_whole_tuple_with_its_zone_is_looked_up_once_for_each_direction_of_the_zone() {
+        let Plan::LookUps(keys) = plan(&[flow(Some(7))], ALL) else { panic!("not looked up") };
+        assert_eq!(keys.iter().map(|(_, key)| key.zone).collect::<Vec<_>>(), [7, 0]);
+        let Plan::LookUps(keys) = plan(&[flow(Some(0))], ALL) else { panic!("not looked up") };
+        assert_eq!(keys.len(), 1);
+    }
+
+    #[test]
+    fn a_whole_tuple_without_a_zone_may_be_in_every_zone_and_is_not_looked_up() {
+        let asked = only_dump(plan(&[flow(None)], ALL));
+        assert_eq!((asked.orig.sport, asked.orig.dport), (Some(4000), Some(80)));
+        assert_eq!(asked.zone, None);
+    }
+
+    #[test]
+    fn ports_of_protocols_for_which_the_kernel_ignores_them_are_not_handed_down() {
+        for proto in [CT_PROTO_SCTP, CT_PROTO_UDPLITE, CT_PROTO_GRE, CT_PROTO_DCCP] {
+            let filter = Filter { proto: Some(proto), orig_dport: Some(5..=5), ..from("10.0.0.1") };
+            let asked = only_dump(plan(&[filter], ALL));
+            assert_eq!((asked.proto, asked.orig.dport), (Some(proto), None));
+        }
+    }
+
+    #[test]
+    fn addresses_of_ipv6_are_handed_down_only_with_proof() {
+        let asked = only_dump(plan(&[from("fd00::1")], Caps { ipv6: false, ..ALL }));
+        assert_eq!((asked.family, asked.orig.src), (CT_FAMILY_IPV6, None));
+        assert!(only_dump(plan(&[from("fd00::1")], ALL)).orig.src.is_some());
+    }
+
+    #[test]
+    fn prefixes_and_ranges_stay_with_us() {
+        let net: IpAddr = "10.0.0.0".parse().unwrap();
+        let orig_src = Some(crate::filter::Prefix { address: net, length: 24 });
+        let filter = Filter { orig_src, proto: Some(CT_PROTO_TCP), orig_dport: Some(1..=2), ..Filter::default() };
+        let asked = only_dump(plan(&[filter], ALL));
+        assert_eq!((asked.proto, asked.orig.clone()), (Some(CT_PROTO_TCP), Side::default()));
+    }
+
+    #[test]
+    fn two_roles_of_a_dead_pod_take_a_dump_each_and_a_thousand_peers_one_for_all() {
+        let pod: IpAddr = "10.0.0.7".parse().unwrap();
+        let answered = Filter { reply_src: Some(pod.into()), ..Filter::default() };
+        let Plan::Each(filters) = plan(&[from("10.0.0.7"), answered], ALL) else { panic!("not one each") };
+        assert_eq!(filters.len(), 2);
+        let peers: Vec<Filter> =
+            (0..1000).map(|n| Filter { zone: Some(5), ..from(&format!("10.1.{}.{}", n / 256, n % 256)) }).collect();
+        let Plan::Common(asked) = plan(&peers, ALL) else { panic!("more than one pass") };
+        assert_eq!((asked.zone, asked.orig.src), (Some(5), None));
+    }
+
+    #[test]
+    fn a_tuple_without_a_family_is_asked_for_in_both() {
+        let filter = Filter { proto: Some(CT_PROTO_UDP), orig_dport: Some(53..=53), ..Filter::default() };
+        let Plan::Each(filters) = plan(&[filter], ALL) else { panic!("not one each") };
+        let families: Vec<u8> = filters.iter().map(|(_, filter)| filter.family).collect();
+        assert_eq!(families, [CT_FAMILY_IPV4, CT_FAMILY_IPV6]);
+    }
+
+    #[test]
+    fn excluding_filters_are_never_handed_down() {
+        let excluded = Filter { exclude: true, zone: Some(5), ..from("10.0.0.1") };
+        assert_eq!(plan(&[excluded], ALL), Plan::Common(KernelFilter::default()));
+    }
+
+    #[test]
+    fn a_flush_is_exact_only_if_the_kernel_compares_all_that_the_filter_names() {
+        let flush =
+            |filter: Filter, caps| exact_flush(&Selection::new(&[filter]).unwrap().include()[0], caps).is_some();
+        let zone = |zone| Filter { zone: Some(zone), ..Filter::default() };
+        assert!(flush(zone(7), ALL) && flush(from("10.0.0.1"), ALL) && flush(flow(None), ALL));
+        assert!(!flush(zone(7), Caps { zone: false, ..ALL }), "the zone would be ignored");
+        assert!(!flush(zone(0), ALL), "zone 0 may mean every zone");
+        assert!(!flush(from("fd00::1"), ALL), "addresses of IPv6 may be inverted");
+        assert!(!flush(from("10.0.0.1"), Caps { flush: false, ..ALL }), "the tuple would be a key");
+        let sctp = Filter { proto: Some(CT_PROTO_SCTP), orig_dport: Some(5..=5), ..from("10.0.0.1") };
+        assert!(!flush(sctp, ALL), "the port would be ignored");
+        let states = Filter { proto: Some(CT_PROTO_TCP), tcp_states: Some(8), ..from("10.0.0.1") };
+        assert!(!flush(states, ALL), "the state would be ignored");
+        let assured = Filter { status_set: CT_STATUS_ASSURED, ..Filter::default() };
+        assert!(flush(assured.clone(), ALL) && !flush(assured, Caps { status: false, ..ALL }));
+        let udp = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
+        assert!(!flush(udp, ALL), "a tuple needs a family");
+    }
+}
