@@ -21,7 +21,7 @@ NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 SYMBOLS := $(shell cat abi/symbols.txt)
 SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs
 
-.PHONY: all install uninstall header demo test bench fuzz clean
+.PHONY: all install uninstall header demo test test-kernels bench fuzz clean
 
 all: build/$(SHARED) build/libctrack.a build/libctrack.pc
 
@@ -74,6 +74,10 @@ demo:
 
 test:
 	./scripts/test.sh
+
+# Debian's kernels from 5.10 to the newest, in qemu.
+test-kernels:
+	./scripts/test-kernels.sh
 
 bench:
 	./benches/run.sh

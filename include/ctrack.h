@@ -33,7 +33,7 @@
  *
  * The library writes nothing to stdout or stderr (but for Rust's message about an internal error), installs no signal
  * handlers, reads no environment variables (but for TZ, through localtime_r(), where you ask for times as text), keeps no
- * global state and leaves no threads behind. Its descriptors are close-on-exec.
+ * global state (but for what it measured of the kernel) and leaves no threads behind. Its descriptors are close-on-exec.
  */
 
 

@@ -27,6 +27,6 @@ pub use filter::{Filter, Masked, Prefix, Selection};
 pub use ops::Outcome;
 pub use plan::{Caps, Explanation};
 pub use text::{json, line, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
-pub use transport::socket::OpenOptions;
+pub use transport::socket::{NetlinkSocket, OpenOptions};
 pub use transport::{Received, Transport};
 pub use types::*;

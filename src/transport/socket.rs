@@ -32,7 +32,8 @@ pub struct OpenOptions {
     pub compare_start: bool,
 }
 
-pub(crate) struct NetlinkSocket {
+/// A netlink socket in one network namespace: what [`crate::Conntrack::open`] works over.
+pub struct NetlinkSocket {
     socket: Socket,
     port: u32,
     netns: NetnsName,
@@ -40,6 +41,7 @@ pub(crate) struct NetlinkSocket {
 }
 
 impl NetlinkSocket {
+    /// Opens a socket as `options` say.
     pub fn open(options: &OpenOptions) -> Result<NetlinkSocket, Error> {
         let receive_buffer = options.receive_buffer.unwrap_or(RECEIVE_BUFFER);
         let Some(fd) = &options.netns else {
