@@ -15,18 +15,24 @@ SHARED := libctrack.so.$(VERSION)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 STATIC := $(TARGET_DIR)/release/libctrack.a
 
-# What a Rust static library needs of the system: rustc --print native-static-libs; tests/packaging.rs compares.
+# What a Rust static library needs of the system: rustc --print native-static-libs; scripts/test-install.sh compares.
 NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 SYMBOLS := $(shell cat abi/symbols.txt)
+
 SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs
+
+# No path of the machine that builds ends up in the library.
+REMAP := --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 
 .PHONY: all install uninstall header demo test test-kernels bench fuzz clean
 
 all: build/$(SHARED) build/libctrack.a build/libctrack.pc
 
+# By file times, so that `sudo make install` after `make` needs no cargo.
 $(STATIC): $(SOURCES)
-	$(CARGO) build --release --lib $(CARGOFLAGS)
+	RUSTFLAGS='$(RUSTFLAGS) $(REMAP)' $(CARGO) build --release --lib $(CARGOFLAGS)
+	@touch $@
 
 build/libctrack.a: $(STATIC)
 	@mkdir -p build

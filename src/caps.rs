@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::plan::Caps;
 use crate::transport::batch::{Replies, Requests};
 use crate::transport::dump::Dump;
-use crate::transport::link::Link;
+use crate::transport::link::{Link, DUMP_BUFFER};
 use crate::types::*;
 use crate::wire::consts::*;
 use crate::wire::kernel_filter::{probe, KernelFilter, Side};
@@ -94,7 +94,7 @@ fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Vec<u8>
 fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i32>, Error> {
     let deadline = link.deadline();
     loop {
-        let length = link.receive(op, deadline)?;
+        let length = link.receive(op, deadline, DUMP_BUFFER)?;
         let mut at = 0;
         while at < length {
             let malformed = |source| Error::Malformed { op, source };

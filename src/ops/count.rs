@@ -9,7 +9,7 @@ use crate::wire::WireError;
 
 /// The kernel's count for the network namespace. It includes entries that are expired but not yet reaped.
 pub(crate) fn count(link: &mut Link, op: &'static str) -> Result<u64, Error> {
-    let mut requests = Requests::new(op);
+    let mut requests = Requests::for_data(op);
     requests.push(put_count_request)?;
     let mut reply = Reply::default();
     requests.exchange(link, 0, 1, &mut reply)?;

@@ -13,7 +13,7 @@ pub(crate) mod select;
 pub(crate) mod update;
 pub(crate) mod zone;
 
-use crate::error::{Error, KernelDetail, NetnsName};
+use crate::error::{Error, KernelDetail};
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
 use crate::transport::link::{Link, SEND};
 use crate::types::{Entry, CT_HAS_ID};
@@ -128,8 +128,25 @@ fn change(
     status: &mut [i32],
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    outcome.matched = entries.len() as u64;
     status.fill(-libc::ECANCELED);
+    let result = change_all(link, op, entries, look_up, put, status, outcome);
+    if let Err(error) = &result {
+        // Nothing was done, for the same reason for all.
+        status.fill(-error.errno());
+    }
+    result
+}
+
+fn change_all(
+    link: &mut Link,
+    op: &'static str,
+    entries: &[Entry],
+    look_up: LookUp,
+    put: impl Fn(&mut Vec<u8>, u32, &Entry, &Entry),
+    status: &mut [i32],
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    outcome.matched = entries.len() as u64;
     let mut requests = Requests::new(op);
     let mut targets = Vec::with_capacity(BATCH);
     let mut found = Vec::new();
@@ -138,6 +155,10 @@ fn change(
         let chunk = &entries[first..last];
         requests.clear();
         targets.clear();
+        if look_up == LookUp::Always {
+            // If it could not be answered, the look-up below says so.
+            requests.permitted();
+        }
         if let Err(error) = find_chunk(link, op, chunk, look_up, &mut found) {
             status[first..last].fill(-error.errno());
             return broken_off(first == 0, entries.len() - first, error, outcome);
@@ -199,28 +220,27 @@ fn find_chunk(
     Ok(())
 }
 
-struct Statuses<'a> {
-    op: &'static str,
-    netns: NetnsName,
+/// What a batch answers.
+struct Statuses {
     first: usize,
     status: [i32; BATCH],
-    outcome: &'a mut Outcome,
+    gone: u64,
+    failed: u64,
+    /// The first failure.
+    refusal: Option<(i32, KernelDetail)>,
 }
 
-impl Replies for Statuses<'_> {
+impl Replies for Statuses {
     fn failed(&mut self, index: usize, errno: i32, detail: KernelDetail) {
         let Some(status) = self.status.get_mut(index - self.first).filter(|status| **status == PENDING) else {
             return;
         };
         *status = -errno;
         if errno == libc::ENOENT {
-            self.outcome.gone += 1;
-            return;
+            self.gone += 1;
+        } else {
+            self.failed += 1;
+            self.refusal.get_or_insert((errno, detail));
         }
-        let (op, netns) = (self.op, self.netns);
-        self.outcome.fail(1, || match errno {
-            libc::EPERM => Error::Permission { op, netns },
-            _ => Error::Kernel { op, errno, detail },
-        });
     }
 }

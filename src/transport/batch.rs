@@ -4,15 +4,16 @@
 //! answers for itself. Only the last asks for an acknowledgement: it comes behind all errors and so ends the batch, and the
 //! others, silent, have succeeded. (All acknowledged costs twice as much, and overruns the receive buffer.)
 
-use super::link::Link;
-use crate::error::{Error, KernelDetail};
+use super::link::{Link, REPLY_BUFFER};
+use crate::error::{Error, KernelDetail, NetnsName};
 use crate::wire::consts::*;
 use crate::wire::encode::ask_for_ack;
 use crate::wire::message::{decode_ack, first_message};
+use std::time::Instant;
 
-/// Messages per datagram. From 64 on the rate no longer rises; 128 refusals (832 bytes of receive buffer each) fit the
-/// smallest default buffer, 212,992 bytes.
-pub(crate) const BATCH: usize = 128;
+/// Messages per datagram. More brings nothing; 256 refusals take 832 bytes of receive buffer each, and fit what a socket gets
+/// where the system's limit is the usual 212,992 (the kernel doubles it).
+pub(crate) const BATCH: usize = 256;
 
 /// GETs per datagram: each reply takes 4 KiB and more of the receive buffer.
 pub(crate) const GET_BATCH: usize = 32;
@@ -23,15 +24,37 @@ pub(crate) struct Requests {
     bytes: Vec<u8>,
     /// Where each one ends.
     ends: Vec<usize>,
+    /// Whether the last one of a batch asks for an acknowledgement.
+    barrier: bool,
+    /// The kernel has already answered this operation: an EPERM is then about an entry and not about the caller.
+    permitted: bool,
 }
 
 impl Requests {
     pub fn new(op: &'static str) -> Requests {
-        Requests { op, bytes: Vec::new(), ends: Vec::new() }
+        Requests { op, bytes: Vec::new(), ends: Vec::new(), barrier: true, permitted: false }
+    }
+
+    /// For a single request that is answered by data: then nothing more is waited for.
+    pub fn for_data(op: &'static str) -> Requests {
+        Requests { barrier: false, ..Requests::new(op) }
     }
 
     pub fn op(&self) -> &'static str {
         self.op
+    }
+
+    /// Says that the kernel has already answered this operation.
+    pub fn permitted(&mut self) {
+        self.permitted = true;
+    }
+
+    /// The error for an errno with which the kernel refused one of the requests.
+    pub fn refused(&self, netns: NetnsName, errno: i32, detail: KernelDetail) -> Error {
+        match errno {
+            libc::EPERM if !self.permitted => Error::Permission { op: self.op, netns },
+            _ => Error::Kernel { op: self.op, errno, detail },
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -84,8 +107,10 @@ impl Requests {
             let own = seq + u32::try_from(at).unwrap_or(0);
             self.bytes[start + 8..start + 12].copy_from_slice(&own.to_ne_bytes());
         }
-        let start = self.start_of(last - 1);
-        ask_for_ack(&mut self.bytes, start);
+        if self.barrier {
+            let start = self.start_of(last - 1);
+            ask_for_ack(&mut self.bytes, start);
+        }
         link.send(self.op, &self.bytes[self.start_of(first)..self.ends[last - 1]])?;
         self.collect(link, first, count, seq, replies).inspect_err(|error| link.clean_up(self.op, error))
     }
@@ -100,8 +125,12 @@ impl Requests {
     ) -> Result<(), Error> {
         let op = self.op;
         let mut deadline = link.deadline();
+        let mut forbidden = None;
         loop {
-            let length = link.receive(op, deadline)?;
+            let length = match (link.receive(op, deadline, REPLY_BUFFER), forbidden.take()) {
+                (Err(Error::Timeout { .. }), Some(error)) => return Err(error),
+                (result, _) => result?,
+            };
             let mut at = 0;
             while at < length {
                 let (message, step) =
@@ -112,14 +141,21 @@ impl Requests {
                     continue;
                 }
                 deadline = link.deadline();
+                forbidden = None;
                 match message.header.kind {
                     NLMSG_ERROR => {
                         let ack = decode_ack(&message, self.request(first + index))
                             .map_err(|source| Error::Malformed { op, source })?;
-                        if ack.errno == libc::EPERM && index == 0 {
-                            // Answered for the first message only; the others are dropped without a word
-                            // (netlink_rcv_skb() is never reached: nfnetlink_rcv()).
-                            return Err(link.refused(op, ack.errno, ack.detail));
+                        if ack.errno == libc::EPERM && index == 0 && !self.permitted {
+                            // Without the capability the first message is answered, and the others are dropped without a
+                            // word (nfnetlink_rcv()). All replies were there before send() returned: if no other one is,
+                            // none will come.
+                            let error = self.refused(link.netns(), ack.errno, ack.detail.clone());
+                            if count == 1 {
+                                return Err(error);
+                            }
+                            forbidden = Some(error);
+                            deadline = Instant::now();
                         }
                         if ack.errno != 0 {
                             replies.failed(first + index, ack.errno, ack.detail);
@@ -130,9 +166,14 @@ impl Requests {
                     }
                     NLMSG_OVERRUN => return Err(Error::Overrun { op }),
                     NLMSG_NOOP | NLMSG_DONE => {}
-                    _ => replies
-                        .data(first + index, message.header.kind, message.payload)
-                        .map_err(|source| Error::Malformed { op, source })?,
+                    kind => {
+                        replies
+                            .data(first + index, kind, message.payload)
+                            .map_err(|source| Error::Malformed { op, source })?;
+                        if !self.barrier {
+                            return Ok(());
+                        }
+                    }
                 }
             }
         }

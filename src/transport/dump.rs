@@ -1,6 +1,6 @@
 //! One request, many replies: pulled message by message, so that a caller can stop and memory stays constant.
 
-use super::link::Link;
+use super::link::{Link, DUMP_BUFFER};
 use crate::error::Error;
 use crate::types::{Entry, Tuple, CT_HAS_ID};
 use crate::wire::consts::*;
@@ -87,7 +87,7 @@ impl Dump {
             }
             self.at = 0;
             self.end = 0;
-            self.end = link.receive(self.op, self.deadline)?;
+            self.end = link.receive(self.op, self.deadline, DUMP_BUFFER)?;
             self.repeats.next_datagram();
         }
     }
@@ -111,14 +111,18 @@ impl Dump {
 /// The entries at the end of a datagram, to recognise them at the beginning of the next one.
 ///
 /// The kernel remembers where it stopped by the id of the next entry. If that is gone when it goes on, it begins that bucket
-/// anew (ctnetlink_dump_table(), "goto restart") and repeats what the last datagram already had of it. Costs 0.2 % of a dump.
+/// anew (ctnetlink_dump_table(), "goto restart") and repeats what the last datagram already had of it.
 struct Repeats {
     ids: [u32; CHAIN],
     keys: [(Tuple, u8, u8); CHAIN],
     next: usize,
-    /// How many entries of this datagram were looked at.
-    looked_at: usize,
+    /// How many more entries of this datagram are looked at.
+    left: usize,
 }
+
+/// A bucket that is begun anew shows what was inserted meanwhile first. So many insertions into one bucket between two reads
+/// do not happen: which bucket it is nobody outside the kernel knows.
+const NEWCOMERS: usize = 8;
 
 /// No chain of a bucket is longer: the kernel refuses to insert at 50 to 80 (nf_conntrack_core.c: MIN_CHAINLEN,
 /// MAX_CHAINLEN).
@@ -126,26 +130,24 @@ const CHAIN: usize = 96;
 
 impl Default for Repeats {
     fn default() -> Self {
-        Repeats { ids: [0; CHAIN], keys: [(Tuple::EMPTY, 0, 0); CHAIN], next: 0, looked_at: usize::MAX }
+        Repeats { ids: [0; CHAIN], keys: [(Tuple::EMPTY, 0, 0); CHAIN], next: 0, left: 0 }
     }
 }
 
 impl Repeats {
     fn next_datagram(&mut self) {
-        self.looked_at = 0;
+        self.left = NEWCOMERS;
     }
 
     #[inline]
     fn is_repeat(&mut self, entry: &Entry) -> bool {
         let key = (entry.orig, entry.family, entry.proto);
-        if self.looked_at < CHAIN {
-            self.looked_at += 1;
-            // First the ids only, which is one pass over a few cache lines.
-            if self.ids.contains(&entry.id) {
-                let same = |at: usize| self.ids[at] == entry.id && self.keys[at] == key;
-                if entry.has(CT_HAS_ID) && (0..CHAIN).any(same) {
-                    return true;
-                }
+        if self.left > 0 {
+            self.left -= 1;
+            let same = |at: usize| self.ids[at] == entry.id && self.keys[at] == key;
+            if entry.has(CT_HAS_ID) && (0..CHAIN).any(same) {
+                self.left = NEWCOMERS;
+                return true;
             }
         }
         self.ids[self.next] = entry.id;

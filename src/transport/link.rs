@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 
 /// The kernel fills dump datagrams up to 32 KiB once it has seen a buffer of that size (netlink_dump(),
 /// nlk->max_recvmsg_len); with less than 8 KiB entries get lost. Larger brings nothing.
-const RECEIVE_BUFFER: usize = 64 * 1024;
+pub(crate) const DUMP_BUFFER: usize = 64 * 1024;
+
+/// Replies to single requests are one message of a few hundred bytes each. A small buffer spares a handle that only counts or
+/// deletes the cost of fresh pages.
+pub(crate) const REPLY_BUFFER: usize = 8 * 1024;
 
 /// The longest silence that is waited for, unless the caller says otherwise.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,11 +90,11 @@ impl Link {
         }
     }
 
-    /// Receives a datagram of the kernel and returns its length; [`Link::received`] gives its bytes.
-    pub fn receive(&mut self, op: &'static str, deadline: Instant) -> Result<usize, Error> {
-        if self.buffer.is_empty() {
-            self.buffer.try_reserve_exact(RECEIVE_BUFFER).map_err(|_| Error::NoMemory { op })?;
-            self.buffer.resize(RECEIVE_BUFFER, 0);
+    /// Receives a datagram of the kernel into a buffer of at least `room` bytes and returns its length; [`Link::received`] gives its bytes.
+    pub fn receive(&mut self, op: &'static str, deadline: Instant, room: usize) -> Result<usize, Error> {
+        if self.buffer.len() < room {
+            self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(|_| Error::NoMemory { op })?;
+            self.buffer.resize(room, 0);
         }
         loop {
             match self.transport.recv(&mut self.buffer, deadline) {
@@ -137,7 +141,8 @@ impl Link {
         }
         let mut limit = 0;
         // A dump of the largest table there can be (2^32 entries) would go on for longer; it is not worth waiting for.
-        while limit < 1_000_000 && !matches!(self.receive(op, Instant::now()), Err(Error::Timeout { .. })) {
+        while limit < 1_000_000 && !matches!(self.receive(op, Instant::now(), DUMP_BUFFER), Err(Error::Timeout { .. }))
+        {
             limit += 1;
         }
     }

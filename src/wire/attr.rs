@@ -103,6 +103,16 @@ pub(crate) fn put(buffer: &mut Vec<u8>, kind: u16, value: &[u8]) {
     buffer.resize(align(buffer.len()), 0);
 }
 
+/// Appends an attribute of one number in network byte order.
+#[inline]
+pub(crate) fn put_word(buffer: &mut Vec<u8>, kind: u16, value: u32) {
+    let mut bytes = [0; 8];
+    bytes[..2].copy_from_slice(&8u16.to_ne_bytes());
+    bytes[2..4].copy_from_slice(&kind.to_ne_bytes());
+    bytes[4..].copy_from_slice(&value.to_be_bytes());
+    buffer.extend_from_slice(&bytes);
+}
+
 /// Appends an attribute that holds those which `fill` appends.
 pub(crate) fn put_nested(buffer: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
     let start = buffer.len();

@@ -13,6 +13,7 @@
 use super::attr::Attr;
 use super::attr::Attrs;
 use super::consts::*;
+use super::template;
 use super::WireError;
 use crate::types::*;
 
@@ -208,6 +209,10 @@ fn finish(entry: &mut Entry, mut has: u64, tuples: u16) -> Result<(), WireError>
 
 #[inline(always)]
 fn tuple(attr: Attr<'_>, name: &'static str, family: u8, tuple: &mut Tuple, proto: &mut u8) -> Result<u16, WireError> {
+    if let Some(number) = template::read_tuple(attr.value, family, tuple) {
+        *proto = number;
+        return Ok(SRC | DST | NUM | SPORT | DPORT);
+    }
     let mut seen = 0;
     for attr in attr.nested(name) {
         let attr = attr?;
@@ -286,6 +291,9 @@ fn v4(address: [u8; 4]) -> [u8; 16] {
 
 #[inline(always)]
 fn protoinfo(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u64, WireError> {
+    if template::read_tcp(attr.value, entry) {
+        return Ok(CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS);
+    }
     let mut has = 0;
     for attr in attr.nested("CTA_PROTOINFO") {
         let attr = attr?;
@@ -486,6 +494,9 @@ fn seq_adj(attr: Attr<'_>, name: &'static str) -> Result<SeqAdj, WireError> {
 #[inline(always)]
 fn synproxy(attr: Attr<'_>) -> Result<Synproxy, WireError> {
     let mut synproxy = Synproxy::default();
+    if attr.value == template::NO_SYNPROXY {
+        return Ok(synproxy);
+    }
     for attr in attr.nested("CTA_SYNPROXY") {
         let attr = attr?;
         match attr.kind {

@@ -4,8 +4,9 @@
 //! here can build one by accident: [`put_delete`] takes an entry and puts its tuple first, where no later attribute can
 //! hide it, and [`put_flush_all`] wants a [`FlushEverything`], which says so in its name.
 
-use super::attr::{put, put_nested};
+use super::attr::{put, put_nested, put_word};
 use super::consts::*;
+use super::template;
 use crate::types::*;
 
 /// The caller really means the whole table of the network namespace.
@@ -15,12 +16,12 @@ pub(crate) struct FlushEverything;
 /// Begins a message; its length is set by [`end`].
 pub(super) fn begin(buffer: &mut Vec<u8>, kind: u16, flags: u16, seq: u32, family: u8, version: u8) -> usize {
     let start = buffer.len();
-    buffer.extend_from_slice(&[0; 4]);
-    buffer.extend_from_slice(&message_type(kind).to_ne_bytes());
-    buffer.extend_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
-    buffer.extend_from_slice(&seq.to_ne_bytes());
-    buffer.extend_from_slice(&[0; 4]);
-    buffer.extend_from_slice(&[family, version, 0, 0]);
+    let mut header = [0; NLMSG_HEADER_LEN + NFGENMSG_LEN];
+    header[4..6].copy_from_slice(&message_type(kind).to_ne_bytes());
+    header[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
+    header[8..12].copy_from_slice(&seq.to_ne_bytes());
+    (header[16], header[17]) = (family, version);
+    buffer.extend_from_slice(&header);
     start
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn put_delete(buffer: &mut Vec<u8>, seq: u32, key: &Entry) {
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, 0, seq, key.family, 1);
     put_key(buffer, key);
     if key.has(CT_HAS_ID) {
-        put(buffer, CTA_ID, &key.id.to_be_bytes());
+        put_word(buffer, CTA_ID, key.id);
     }
     end(buffer, start);
 }
@@ -121,6 +122,9 @@ fn zone_bytes(zone: u32) -> [u8; 2] {
 }
 
 fn put_tuple(buffer: &mut Vec<u8>, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: bool) {
+    if entry.has(CT_HAS_PORTS) && !own_zone {
+        return template::put_tuple(buffer, kind, entry.family, entry.proto, tuple);
+    }
     put_nested(buffer, kind, |buffer| {
         put_nested(buffer, CTA_TUPLE_IP, |buffer| {
             if entry.family == CT_FAMILY_IPV4 {
@@ -177,17 +181,17 @@ fn put_nat(buffer: &mut Vec<u8>, kind: u16, entry: &Entry, address: &[u8; 16], p
 /// What create and update can set.
 fn put_values(buffer: &mut Vec<u8>, entry: &Entry, status: u32) {
     if entry.has(CT_HAS_TIMEOUT) {
-        put(buffer, CTA_TIMEOUT, &entry.timeout.to_be_bytes());
+        put_word(buffer, CTA_TIMEOUT, entry.timeout);
     }
     if entry.has(CT_HAS_STATUS) {
         // Every entry that ctnetlink makes or finds is confirmed; without the bit the kernel answers EBUSY
         // (ctnetlink_change_status(): IPS_CONFIRMED may not change).
-        put(buffer, CTA_STATUS, &(status | CT_STATUS_CONFIRMED).to_be_bytes());
+        put_word(buffer, CTA_STATUS, status | CT_STATUS_CONFIRMED);
     }
     if entry.has(CT_HAS_MARK) {
-        put(buffer, CTA_MARK, &entry.mark.to_be_bytes());
+        put_word(buffer, CTA_MARK, entry.mark);
         if entry.has(CT_HAS_MARK_MASK) {
-            put(buffer, CTA_MARK_MASK, &entry.mark_mask.to_be_bytes());
+            put_word(buffer, CTA_MARK_MASK, entry.mark_mask);
         }
     }
     if entry.has(CT_HAS_LABELS) {

@@ -2,7 +2,7 @@
 //!
 //! `consts` kernel numbers; `attr` the attribute walk; `message` netlink headers, acks and errors; `decode` an entry from
 //! the kernel; `encode` requests to it; `kernel_filter`
-//! dumps and flushes that the kernel filters; `stats` the count request.
+//! dumps and flushes that the kernel filters; `template` the usual shapes; `stats` the count request.
 #![forbid(unsafe_code)]
 
 pub(crate) mod attr;
@@ -12,6 +12,7 @@ pub(crate) mod encode;
 pub(crate) mod kernel_filter;
 pub(crate) mod message;
 pub(crate) mod stats;
+mod template;
 
 pub use decode::{decode_details, decode_entry, Details, SeqAdj, Synproxy};
 

@@ -7,10 +7,10 @@ use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_netfilter::conntrack::ConntrackMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
 
-/// Appends an IPCTNL_MSG_CT_GET_STATS request, acknowledged.
+/// Appends an IPCTNL_MSG_CT_GET_STATS request.
 pub(crate) fn put_count_request(buffer: &mut Vec<u8>, seq: u32) {
     let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_ACK;
+    header.flags = NLM_F_REQUEST;
     header.sequence_number = seq;
     let body = NetfilterMessage::new(
         NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, 0),

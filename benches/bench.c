@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+#include "bench.h"
+
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { STATUS_SEEN_REPLY = 2, STATUS_ASSURED = 4, STATUS_CONFIRMED = 8 };
+enum { TCP_SYN_SENT = 1, TCP_ESTABLISHED = 3 };
+
+static void be32(uint8_t *at, uint32_t value)
+{
+  value = htonl(value);
+  memcpy(at, &value, sizeof value);
+}
+
+void flow_make(struct flow *f, uint32_t number)
+{
+  /* Mixed-radix digits, so that zone, family, protocol and mark do not depend on each other. */
+  const uint32_t zone = number % FLOW_ZONES;
+  const uint32_t family = number / 10 % 5;
+  const uint32_t proto = number / 50 % 10;
+  const uint32_t mark = number / 500 % 3;
+  static const uint16_t services[] = {443, 80, 53, 8080, 5432, 6443, 123, 9090};
+
+  memset(f, 0, sizeof *f);
+  f->zone = (uint16_t)zone;
+  f->mark = mark == 0 ? 0 : 0x100 * mark + number % 64;
+  f->timeout = 86400 + number % 1000;
+  f->status = STATUS_CONFIRMED;
+  if (number / 1500 % 4 != 0)
+    f->status |= STATUS_SEEN_REPLY | STATUS_ASSURED;
+  if (family == 0) {
+    f->family = AF_INET6;
+    f->src[0] = f->dst[0] = 0xfd;
+    f->dst[1] = 1;
+    be32(f->src + 12, 0x0a000000 | number);
+    be32(f->dst + 12, number * 2654435761u >> 20);
+  } else {
+    f->family = AF_INET;
+    be32(f->src, 0x0a000000 | number);
+    be32(f->dst, 0xac100000 | number * 2654435761u >> 20);
+  }
+  f->sport = (uint16_t)(1024 + number * 7 % 60000);
+  if (proto < 7) {
+    f->proto = IPPROTO_TCP;
+    f->tcp_state = f->status & STATUS_ASSURED ? TCP_ESTABLISHED : TCP_SYN_SENT;
+  } else if (proto < 9) {
+    f->proto = IPPROTO_UDP;
+  } else {
+    f->proto = f->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+  }
+  if (proto < 9)
+    f->dport = services[number / 7 % 8];
+}
+
+uint32_t flow_number(uint8_t family, const uint8_t *src)
+{
+  uint32_t word;
+  memcpy(&word, family == AF_INET ? src : src + 12, sizeof word);
+  return ntohl(word) & 0xffffff;
+}
+
+uint32_t flow_sample(uint32_t k, uint32_t total)
+{
+  /* A prime does not divide a smaller total, so the multiples modulo total are all different. */
+  return (uint32_t)((uint64_t)k * 611953 % total);
+}
+
+uint32_t *flow_sample_places(uint32_t wanted, uint32_t total)
+{
+  uint32_t *places = must_calloc(total, sizeof *places);
+  if (wanted > total || total >= 611953)
+    fail("no sample of %u out of %u", wanted, total);
+  memset(places, 0xff, total * sizeof *places);
+  for (uint32_t k = 0; k < wanted; k++)
+    places[flow_sample(k, total)] = k;
+  return places;
+}
+
+static struct {
+  struct timespec start, stop;
+  struct rusage before, after;
+} clock_state;
+
+/* The peak of resident memory from now on: writing 5 to clear_refs sets the mark back. */
+static void reset_peak(void)
+{
+  FILE *file = fopen("/proc/self/clear_refs", "we");
+  if (!file || fputs("5", file) < 0 || fclose(file) != 0)
+    fail("cannot reset the memory peak in /proc/self/clear_refs");
+}
+
+/* Not ru_maxrss: that remembers the process that was here before exec(). */
+static unsigned long peak_kb(void)
+{
+  char line[256];
+  unsigned long kb = 0;
+  FILE *file = fopen("/proc/self/status", "re");
+  if (!file)
+    fail("cannot read /proc/self/status");
+  while (fgets(line, sizeof line, file))
+    if (sscanf(line, "VmHWM: %lu kB", &kb) == 1)
+      break;
+  fclose(file);
+  return kb;
+}
+
+void measure_start(void)
+{
+  reset_peak();
+  getrusage(RUSAGE_SELF, &clock_state.before);
+  clock_gettime(CLOCK_MONOTONIC, &clock_state.start);
+}
+
+void measure_stop(void)
+{
+  clock_gettime(CLOCK_MONOTONIC, &clock_state.stop);
+  getrusage(RUSAGE_SELF, &clock_state.after);
+}
+
+static uint64_t micro(struct timeval from, struct timeval to)
+{
+  return (uint64_t)((to.tv_sec - from.tv_sec) * 1000000 + (to.tv_usec - from.tv_usec));
+}
+
+void measure_report(const char *peer, const char *op, uint64_t n, uint64_t check, uint64_t sum)
+{
+  const uint64_t wall = (uint64_t)(clock_state.stop.tv_sec - clock_state.start.tv_sec) * 1000000000u +
+                        (uint64_t)clock_state.stop.tv_nsec - (uint64_t)clock_state.start.tv_nsec;
+  printf("peer=%s op=%s n=%llu wall_ns=%llu user_ns=%llu sys_ns=%llu peak_kb=%lu check=%llu sum=%llu\n", peer, op,
+         (unsigned long long)n, (unsigned long long)wall,
+         (unsigned long long)micro(clock_state.before.ru_utime, clock_state.after.ru_utime) * 1000,
+         (unsigned long long)micro(clock_state.before.ru_stime, clock_state.after.ru_stime) * 1000, peak_kb(),
+         (unsigned long long)check, (unsigned long long)sum);
+}
+
+void fail(const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+  exit(1);
+}
+
+void *must_calloc(size_t count, size_t size)
+{
+  void *memory = calloc(count ? count : 1, size);
+  if (!memory)
+    fail("out of memory");
+  return memory;
+}
+
+uint32_t must_number(const char *text)
+{
+  char *end;
+  const unsigned long value = strtoul(text, &end, 10);
+  if (*end != '\0' || value == 0 || value > 16000000)
+    fail("%s is no number from 1 to 16000000", text);
+  return (uint32_t)value;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+/*
+ * What the benchmark programs share: the synthetic connections that fill the table, the clock, and the line of results.
+ *
+ * Each program runs one operation per process and times only that: preparation, such as filling in the structs to be
+ * created or listing the entries to be deleted, happens before the clock starts, for every peer alike.
+ */
+
+#ifndef CTRACK_BENCH_H
+#define CTRACK_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FLOW_ZONES 10
+
+/* The zone that the zone benchmarks select: a tenth of the table. */
+#define BENCH_ZONE 7
+
+/* One connection. Addresses are in network byte order, IPv4 in the first 4 bytes; all else is in host byte order. */
+struct flow {
+  uint8_t src[16];
+  uint8_t dst[16];
+  uint32_t mark;
+  uint32_t status;
+  uint32_t timeout;
+  uint16_t sport; /* the id for ICMP */
+  uint16_t dport;
+  uint16_t zone;
+  uint8_t family;
+  uint8_t proto;
+  uint8_t tcp_state;
+};
+
+/*
+ * The connection with this number: 70 % TCP, 20 % UDP, 10 % ICMP, 20 % of each IPv6, spread evenly over ten zones, two
+ * thirds of them marked. Numbers up to 16 million give different connections.
+ */
+void flow_make(struct flow *f, uint32_t number);
+
+/* The number of a connection, from its original source address. */
+uint32_t flow_number(uint8_t family, const uint8_t *src);
+
+/* The k-th of a sample of different connections out of `total`, scattered over all kinds and over the hash table. */
+uint32_t flow_sample(uint32_t k, uint32_t total);
+
+/* The place of each of `total` connections in a sample of `wanted`, or UINT32_MAX. To be freed. */
+uint32_t *flow_sample_places(uint32_t wanted, uint32_t total);
+
+/*
+ * What a reader takes from an entry, added up so that no compiler can leave the reading out and so that peers can be
+ * compared: seven fields.
+ */
+static inline uint64_t reading(uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport, uint8_t proto, uint32_t mark,
+                               uint32_t status)
+{
+  return (uint64_t)src + dst + sport + dport + proto + mark + status;
+}
+
+/* The clock. */
+void measure_start(void);
+void measure_stop(void);
+
+/*
+ * Prints the line of results. `n`: how many entries (or calls) the time was spent on. `check`: what the operation
+ * counted itself; `sum`: its readings added up, or 0. Both must be the same in every round and for every peer.
+ */
+void measure_report(const char *peer, const char *op, uint64_t n, uint64_t check, uint64_t sum);
+
+/* Prints to stderr and exits: a benchmark that failed has no result. */
+void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+void *must_calloc(size_t count, size_t size);
+
+/* A positive number from the command line. */
+uint32_t must_number(const char *text);
+
+#endif

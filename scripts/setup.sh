@@ -1,0 +1,186 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+
+# setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, demo, test.
+#
+# Installs what is missing on Debian 12+ or Ubuntu 24.04+, as root or where sudo asks for no password. Otherwise it says
+# in one line what to run, and fails. Silent and fast when nothing is missing.
+
+set -eu
+
+rust_wanted=1.85
+
+# A user's PATH may lack where nft and ip live, and where rustup puts cargo.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin"
+export PATH
+
+packages=
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# want PROGRAM PACKAGE
+want() {
+    have "$1" || packages="$packages $2"
+}
+
+# at_least VERSION WANTED
+at_least() {
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+# The directory matters: one with a rust-toolchain.toml may mean another compiler.
+have_rust() {
+    have cargo && have rustc || return 1
+    version=$(rustc --version 2>/dev/null | cut -d ' ' -f 2) || return 1
+    [ -n "$version" ] && at_least "${version%%-*}" "$rust_wanted"
+}
+
+need_build() {
+    want cc gcc
+    want make make
+    want pkg-config pkg-config
+    # A compiler without the C library's headers is of no use.
+    if have cc && ! echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; then
+        packages="$packages libc6-dev"
+    fi
+}
+
+need_demo() {
+    want nft nftables
+    want ip iproute2
+    want unshare util-linux
+}
+
+need_test() {
+    want g++ g++
+    want clang clang
+    want valgrind valgrind
+    want conntrack conntrack
+    want nft nftables
+    want ip iproute2
+    want unshare util-linux
+    want shellcheck shellcheck
+    want python3 python3
+    if have pkg-config; then
+        pkg-config --exists libnetfilter_conntrack || packages="$packages libnetfilter-conntrack-dev"
+    else
+        packages="$packages pkg-config libnetfilter-conntrack-dev"
+    fi
+}
+
+# become_root: sets $root to what runs a command as root, or fails.
+become_root() {
+    root=
+    if [ "$(id -u)" -ne 0 ]; then
+        have sudo && sudo -n true >/dev/null 2>&1 || return 1
+        root='sudo -n'
+    fi
+}
+
+updated=
+
+apt_get() {
+    have apt-get || {
+        say "setup: no apt-get here; please install: $*"
+        exit 1
+    }
+    become_root || {
+        say "setup: please run: sudo apt-get update && sudo apt-get install -y --no-install-recommends $*"
+        exit 1
+    }
+    say "setup: installing $*"
+    update
+    # shellcheck disable=SC2086 # $root is two words or none
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >&2
+}
+
+update() {
+    [ -z "$updated" ] || return 0
+    # shellcheck disable=SC2086
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
+    updated=1
+}
+
+# The version of a package that apt would install; nothing if there is none.
+candidate() {
+    LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -v '(none)' || true
+}
+
+rust_by_hand() {
+    say "setup: please install Rust $rust_wanted or newer (https://rustup.rs), then try again"
+    exit 1
+}
+
+# A default that somebody chose is theirs to change.
+rustup_stable() {
+    say "setup: installing the stable Rust toolchain"
+    rustup -q toolchain install stable --profile minimal --no-self-update >&2 || rust_by_hand
+    rustup default >/dev/null 2>&1 || rustup -q default stable >&2
+    have_rust || {
+        say "setup: Rust $rust_wanted or newer is needed; please run: rustup default stable"
+        exit 1
+    }
+}
+
+install_rust() {
+    if have rustup; then
+        rustup_stable
+        return
+    fi
+    have apt-get || rust_by_hand
+    if become_root; then
+        update
+    fi
+    version=$(candidate cargo)
+    # Debian counts rustc's own version; cargo's used to run 0.x behind it.
+    version=${version#*:}
+    if [ -n "$version" ] && at_least "${version%%[-+~]*}" "$rust_wanted"; then
+        apt_get cargo rustc
+    elif [ -n "$(candidate rustup)" ]; then
+        apt_get rustup
+        rustup_stable
+    fi
+    have_rust || rust_by_hand
+}
+
+# Formatter and linter come with the toolchain: from rustup where that made it, else from the distribution.
+need_rust_tools() {
+    cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
+    if have rustup && rustup show active-toolchain >/dev/null 2>&1; then
+        rustup -q component add rustfmt clippy >&2
+    else
+        apt_get rustfmt rust-clippy
+    fi
+}
+
+[ $# -gt 0 ] || {
+    say 'usage: setup.sh build|demo|test...'
+    exit 2
+}
+
+rust='' rust_tools=''
+for what; do
+    case $what in
+        build) need_build; rust=1 ;;
+        demo) need_demo ;;
+        test) need_test; rust_tools=1 ;;
+        *)
+            say "setup: $what is none of build, demo and test"
+            exit 2
+            ;;
+    esac
+done
+
+# Each once.
+packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
+# shellcheck disable=SC2086 # one word per package
+set -- $packages
+[ $# -eq 0 ] || apt_get "$@"
+[ -z "$rust" ] || have_rust || install_rust
+[ -z "$rust_tools" ] || need_rust_tools

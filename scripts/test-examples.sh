@@ -1,0 +1,152 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# Builds the C examples against a staged install, as a user of the library would, runs each in a network namespace of its
+# own, and compares what it prints with what its first comment promises.
+#
+# Honours CARGO, CARGOFLAGS, CARGO_TARGET_DIR, CFLAGS and LDFLAGS. A missing tool is a failure.
+
+set -eu
+cd "$(dirname "$0")/.."
+
+# Nothing but the staged install may be found, whatever the caller's environment says.
+unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PKG_CONFIG_PATH CPATH C_INCLUDE_PATH LIBRARY_PATH LD_LIBRARY_PATH LD_PRELOAD
+export LC_ALL=C
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM
+
+checks=0
+failures=0
+
+ok() {
+	checks=$((checks + 1))
+	printf 'ok      %s\n' "$1"
+}
+
+# failed NAME [FILE]: FILE says more.
+failed() {
+	checks=$((checks + 1))
+	failures=$((failures + 1))
+	printf 'FAILED  %s\n' "$1"
+	if [ -n "${2-}" ]; then
+		sed 's/^/        /' "$2"
+	fi
+}
+
+finish() {
+	printf 'test-examples: %d checks, %d failed\n' "$checks" "$failures"
+	[ "$failures" -eq 0 ]
+	exit
+}
+
+# What a program should print: its first comment from the line "Expected output:" on.
+expected_output() {
+	awk '/^ \*\/$/ && found { exit } found { sub(/^ \* ?/, ""); print } /^ \* Expected output:$/ { found = 1 }' "$1"
+}
+
+# run NAME EXAMPLE COMMAND...: runs it and compares. No example takes seconds, so that the limit only ends one that hangs.
+run() {
+	name=$1
+	example=$2
+	shift 2
+	status=0
+	timeout 120 unshare "$namespace" "$@" >"$work/stdout" 2>"$work/stderr" </dev/null || status=$?
+	if ! diff -u --label expected --label printed "$work/expected/$example" "$work/stdout" >"$work/diff"; then
+		cat "$work/stderr" >>"$work/diff"
+		failed "$name prints what it promises (exit status $status)" "$work/diff"
+	elif [ "$status" -ne 0 ]; then
+		failed "$name exits with 0, not $status" "$work/stderr"
+	elif [ -s "$work/stderr" ]; then
+		failed "$name leaves stderr alone" "$work/stderr"
+	else
+		ok "$name prints what it promises"
+	fi
+}
+
+if [ "$(id -u)" -eq 0 ]; then
+	namespace=-n
+else
+	namespace=-Urn
+fi
+if ! unshare "$namespace" true 2>"$work/log"; then
+	failed "a network namespace can be made with unshare $namespace" "$work/log"
+	finish
+fi
+
+libdir=/usr/lib/test-multiarch
+if ! make install DESTDIR="$work/stage" PREFIX=/usr LIBDIR=$libdir INCLUDEDIR=/usr/include >"$work/log" 2>&1; then
+	failed 'make install' "$work/log"
+	finish
+fi
+export PKG_CONFIG_SYSROOT_DIR="$work/stage" PKG_CONFIG_LIBDIR="$work/stage$libdir/pkgconfig"
+
+mkdir "$work/expected"
+examples=
+for source in examples-c/[0-9]*.c; do
+	example=$(basename "$source" .c)
+	expected_output "$source" >"$work/expected/$example"
+	if [ -s "$work/expected/$example" ]; then
+		examples="$examples $example"
+	else
+		failed "$source says what it prints"
+	fi
+done
+
+# Fails unless the program uses the libctrack that it was meant to use.
+linked_as_meant() {
+	needed=$(readelf -d "$2" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+	case "$1" in
+	shared) LD_LIBRARY_PATH="$work/stage$libdir" ldd "$2" | grep -q "libctrack.so.0 => $work/stage$libdir/" ;;
+	static) [ -n "$needed" ] && ! printf '%s\n' "$needed" | grep -q libctrack ;;
+	static-full) [ -z "$needed" ] ;;
+	esac
+}
+
+# build_and_run COMPILER KIND STATIC
+build_and_run() {
+	compiler=$1
+	kind=$2
+	out=$work/$compiler-$kind
+	if ! make -C examples-c CC="$compiler" STATIC="$3" OUT="$out" PKG_CONFIG=pkg-config >"$work/log" 2>&1; then
+		failed "the examples build with $compiler, $kind" "$work/log"
+		return
+	fi
+	ok "the examples build with $compiler, $kind"
+	for example in $examples; do
+		name="$example ($compiler, $kind)"
+		if ! linked_as_meant "$kind" "$out/$example"; then
+			readelf -d "$out/$example" >"$work/log"
+			failed "$name is linked with the staged library, $kind" "$work/log"
+		elif [ "$kind" = shared ]; then
+			run "$name" "$example" env LD_LIBRARY_PATH="$work/stage$libdir" "$out/$example"
+		else
+			run "$name" "$example" "$out/$example"
+		fi
+	done
+}
+
+for compiler in gcc clang; do
+	if ! command -v "$compiler" >"$work/log"; then
+		failed "$compiler is installed"
+		continue
+	fi
+	build_and_run "$compiler" shared ''
+	build_and_run "$compiler" static 1
+done
+
+if command -v gcc >"$work/log"; then
+	build_and_run gcc static-full full
+fi
+
+if ! command -v valgrind >"$work/log"; then
+	failed 'valgrind is installed'
+elif [ -d "$work/gcc-shared" ]; then
+	for example in $examples; do
+		run "$example (valgrind)" "$example" env LD_LIBRARY_PATH="$work/stage$libdir" valgrind -q --error-exitcode=9 \
+			--leak-check=full --errors-for-leak-kinds=all "$work/gcc-shared/$example"
+	done
+fi
+
+finish
