@@ -74,10 +74,18 @@ fn run_batch(
     outcome: &mut Outcome,
     mut report: impl FnMut(usize, i32),
 ) -> Result<(), Error> {
-    let mut statuses =
-        Statuses { op: requests.op(), netns: link.netns(), first: range.start, status: [PENDING; BATCH], outcome };
+    let mut statuses = Statuses { first: range.start, status: [PENDING; BATCH], gone: 0, failed: 0, refusal: None };
     let result = requests.exchange(link, range.start, range.end, &mut statuses);
-    let status = statuses.status;
+    let Statuses { mut status, gone, failed, refusal, .. } = statuses;
+    if matches!(result, Err(Error::Permission { .. })) {
+        // Only the first was answered, for all of them.
+        status = [PENDING; BATCH];
+    } else {
+        outcome.gone += gone;
+        if let Some((errno, detail)) = refusal {
+            outcome.fail(failed, || requests.refused(link.netns(), errno, detail));
+        }
+    }
     let silent = result.as_ref().err().map_or(0, |error| -error.errno());
     let mut unanswered = 0;
     for (status, index) in status.iter().zip(range) {

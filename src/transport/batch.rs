@@ -40,10 +40,6 @@ impl Requests {
         Requests { barrier: false, ..Requests::new(op) }
     }
 
-    pub fn op(&self) -> &'static str {
-        self.op
-    }
-
     /// Says that the kernel has already answered this operation.
     pub fn permitted(&mut self) {
         self.permitted = true;
@@ -112,7 +108,9 @@ impl Requests {
             ask_for_ack(&mut self.bytes, start);
         }
         link.send(self.op, &self.bytes[self.start_of(first)..self.ends[last - 1]])?;
-        self.collect(link, first, count, seq, replies).inspect_err(|error| link.clean_up(self.op, error))
+        self.collect(link, first, count, seq, replies).inspect_err(|error| link.clean_up(self.op, error))?;
+        self.permitted = true;
+        Ok(())
     }
 
     fn collect(
