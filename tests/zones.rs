@@ -1,0 +1,232 @@
+//! Who is who: zones of both directions and of one, and keys that are nearly right.
+
+mod common;
+use common::c::Handle;
+use common::*;
+use ctrack::*;
+
+const GONE: i32 = -libc::ENOENT;
+
+/// One entry in each place where a zone can be, all with other ports.
+fn placed() -> Vec<Entry> {
+    let entry = |n| marked(udp("1.1.1.1", n, "2.2.2.2", 53), 5);
+    let mut entries: Vec<_> = [0, 1, 7, 65535].into_iter().zip(1..).map(|(zone, n)| entry(n).in_zone(zone)).collect();
+    for (zone, n) in [1, 7, 65535].into_iter().zip(10..) {
+        entries.push(in_one_zone(entry(n), CT_HAS_ORIG_ZONE, zone));
+        entries.push(in_one_zone(entry(n + 10), CT_HAS_REPLY_ZONE, zone));
+    }
+    entries
+}
+
+/// The same by the reply tuple alone.
+fn by_reply(listed: &Entry) -> Entry {
+    let mut key = by_hand(listed);
+    key.has = key.has & !CT_HAS_ORIG | CT_HAS_REPLY;
+    key.reply = listed.reply;
+    key.orig = Tuple { zone: listed.orig.zone, ..Tuple::EMPTY };
+    key
+}
+
+/// Asks for an entry of another direction: its reply tuple as the original one.
+fn turned_round(listed: &Entry) -> Entry {
+    let mut key = by_hand(listed);
+    key.orig = listed.reply;
+    key.reply = Tuple { zone: listed.orig.zone, ..Tuple::EMPTY };
+    // What was the zone of one direction is now that of the other one.
+    key.has = match key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) {
+        0 => key.has,
+        _ => key.has ^ (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE),
+    };
+    key
+}
+
+fn find(entries: &[Entry], wanted: &Entry) -> Entry {
+    *entries.iter().find(|entry| identity(entry) == identity(wanted)).unwrap()
+}
+
+/// Neither get, update nor delete may find anything.
+fn finds_nothing(conntrack: &mut Conntrack, what: &str, key: &Entry) {
+    let before = cli_table();
+    let error = conntrack.get(key).expect_err(what);
+    assert_eq!(error.errno(), libc::ENOENT, "{what}: get: {error}");
+    let handle = Handle::open();
+    for call in ["update", "delete"] {
+        let changed = match call {
+            "update" => handle.update_entries(&[marked(*key, 99)]),
+            _ => handle.delete_entries(&[*key]),
+        };
+        assert_untouched(&before, &format!("{what}: {call}"));
+        assert_eq!((changed.ret, &changed.status[..]), (0, &[GONE][..]), "{what}: {call}");
+        assert_eq!((changed.result.done, changed.result.gone, changed.result.failed), (0, 1, 0), "{what}: {call}");
+    }
+}
+
+#[test]
+fn entries_of_every_zone_can_be_created_listed_got_updated_and_deleted() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        create(&mut conntrack, &placed());
+        let listed = all(&mut conntrack);
+        assert_eq!(identities(&listed), identities(&placed()));
+        for wanted in &placed() {
+            let entry = find(&listed, wanted);
+            let zone_bits = CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE;
+            assert_eq!(entry.has & zone_bits, wanted.has & zone_bits, "{entry:?}");
+            for key in [by_hand(&entry), by_reply(&entry), entry] {
+                assert_eq!(conntrack.get(&key).unwrap().id, entry.id, "{key:?}");
+                let changed = conntrack.update_entries(&[marked(by_hand(&key), 42)]);
+                if key.has(CT_HAS_ORIG) {
+                    assert_eq!(changed.unwrap().status, [0]);
+                    assert_eq!(conntrack.get(&key).unwrap().mark, 42);
+                }
+            }
+            let marks: Vec<_> = all(&mut conntrack).iter().filter(|e| e.mark == 42).map(|e| e.id).collect();
+            assert_eq!(marks, [entry.id], "only this one was changed");
+            let key = match wanted.orig.sport % 3 {
+                0 => by_hand(&entry),
+                1 => by_reply(&entry),
+                _ => entry,
+            };
+            let mut rest = ids(&all(&mut conntrack));
+            assert!(rest.remove(&entry.id));
+            assert_eq!(conntrack.delete_entries(&[key]).unwrap().status, [0]);
+            assert_eq!(cli_ids(&[]), rest);
+            create(&mut conntrack, &[marked(*wanted, 5)]);
+        }
+    });
+}
+
+#[test]
+fn a_zone_filter_takes_entries_of_that_zone_in_any_direction_and_zone_0_those_without_any() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        create(&mut conntrack, &placed());
+        for number in [1u16, 7, 65535] {
+            let text = number.to_string();
+            let [both, orig, reply] = ["-w", "--orig-zone", "--reply-zone"].map(|option| cli_ids(&[option, &text]));
+            assert_eq!((both.len(), orig.len(), reply.len()), (1, 1, 1));
+            let listed = ids(&conntrack.list(&[zone(number)]).unwrap());
+            assert_eq!(listed, &(&both | &orig) | &reply, "zone {number}");
+        }
+        let without = conntrack.list(&[zone(0)]).unwrap();
+        assert_eq!(identities(&without), identities(&[placed()[0]]));
+        assert_eq!(conntrack.list(&[zone(8)]).unwrap(), []);
+    });
+}
+
+#[test]
+fn a_key_of_another_zone_finds_and_deletes_nothing() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        create(&mut conntrack, &placed());
+        for entry in all(&mut conntrack) {
+            for zone in [0, 1, 7, 8, 65535] {
+                let plain =
+                    Entry { has: by_hand(&entry).has & !(CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE), ..by_hand(&entry) };
+                let plain = plain.in_zone(0);
+                let mut wrong = vec![plain.in_zone(zone)];
+                if zone != 0 {
+                    wrong.push(in_one_zone(plain, CT_HAS_ORIG_ZONE, zone));
+                    wrong.push(in_one_zone(plain, CT_HAS_REPLY_ZONE, zone));
+                }
+                for key in wrong.into_iter().filter(|key| identity(key) != identity(&entry)) {
+                    finds_nothing(&mut conntrack, &format!("{key:?} for {entry:?}"), &key);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_listed_entry_whose_zone_was_changed_finds_and_deletes_nothing() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        create(&mut conntrack, &placed());
+        for entry in all(&mut conntrack) {
+            let number = if entry.zone == 0 { 7 } else { entry.zone as u16 };
+            let mut plain = entry.in_zone(0);
+            plain.has &= !(CT_HAS_STATUS | CT_HAS_TIMEOUT);
+            (plain.status, plain.timeout) = (0, 0);
+            let wrong = [
+                plain,
+                plain.in_zone(number),
+                in_one_zone(plain, CT_HAS_ORIG_ZONE, number),
+                in_one_zone(plain, CT_HAS_REPLY_ZONE, number),
+            ];
+            for key in wrong.iter().filter(|key| identity(key) != identity(&entry)) {
+                assert!(key.has(CT_HAS_ID), "the id is right, and still it is another zone");
+                finds_nothing(&mut conntrack, &format!("{key:?} for {entry:?}"), key);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_key_with_another_id_finds_and_deletes_nothing() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        create(&mut conntrack, &placed());
+        for entry in all(&mut conntrack) {
+            for key in [by_hand(&entry), by_reply(&entry)] {
+                for id in [entry.id ^ 1, 0, entry.id.swap_bytes()] {
+                    let wrong = Entry { id, has: key.has | CT_HAS_ID, ..key };
+                    finds_nothing(&mut conntrack, &format!("{wrong:?} for {entry:?}"), &wrong);
+                }
+            }
+        }
+    });
+}
+
+fn entries_to_turn_round() -> Vec<Entry> {
+    let mut entries = placed();
+    entries.extend([tcp("fd00::1", 1, "fd00::2", 2), tcp("1.1.1.1", 4, "2.2.2.2", 5).in_zone(7)]);
+    entries.push(lasting(Entry::icmp_key(ip("1.1.1.1"), ip("2.2.2.2"), 8, 0, 1).unwrap()));
+    entries.push(lasting(Entry::icmp_key(ip("fd00::1"), ip("fd00::2"), 128, 0, 1).unwrap()).in_zone(7));
+    entries.extend(table::mixed().into_iter().filter(|entry| entry.status & CT_STATUS_DST_NAT != 0));
+    entries
+}
+
+#[test]
+fn a_reply_tuple_as_the_original_one_finds_and_deletes_nothing() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        create(&mut conntrack, &entries_to_turn_round());
+        for entry in all(&mut conntrack) {
+            finds_nothing(&mut conntrack, &format!("{entry:?} the other way round"), &turned_round(&entry));
+            // The original tuple as the reply one.
+            let mut key = by_reply(&entry);
+            key.reply = entry.orig;
+            key.orig.zone = entry.reply.zone;
+            key.has = turned_round(&entry).has & !CT_HAS_ORIG | CT_HAS_REPLY;
+            finds_nothing(&mut conntrack, &format!("{entry:?} by its reply, the other way round"), &key);
+        }
+    });
+}
+
+#[test]
+fn a_reply_tuple_as_the_original_one_finds_and_deletes_nothing_though_the_id_is_right() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        create(&mut conntrack, &entries_to_turn_round());
+        for entry in all(&mut conntrack) {
+            let key = turned_round(&entry);
+            let key = Entry { id: entry.id, has: key.has | CT_HAS_ID, ..key };
+            finds_nothing(&mut conntrack, &format!("{entry:?} the other way round"), &key);
+        }
+    });
+}
+
+#[test]
+fn a_key_with_both_tuples_wants_both_to_be_right() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let translated = table::mixed().into_iter().find(|entry| entry.status & CT_STATUS_SRC_NAT != 0).unwrap();
+        create(&mut conntrack, &[translated]);
+        let entry = all(&mut conntrack)[0];
+        let right = Entry { reply: entry.reply, has: by_hand(&entry).has | CT_HAS_REPLY, ..by_hand(&entry) };
+        assert_eq!(conntrack.get(&right).unwrap().id, entry.id);
+        let mirror = Tuple { src: entry.orig.dst, dst: entry.orig.src, ..entry.reply };
+        finds_nothing(&mut conntrack, "the mirror image of a translated entry", &Entry { reply: mirror, ..right });
+        assert_eq!(conntrack.delete_entries(&[right]).unwrap().status, [0]);
+    });
+}
