@@ -124,7 +124,7 @@ fn a_descriptor_without_the_flag_is_refused_and_zero_without_the_flag_means_here
         fill(&here, 1);
         let forgotten = ct_open_opts { netns_fd: there.as_raw_fd(), ..open_opts() };
         assert_eq!(Handle::open_with(&forgotten).err(), Some(-libc::EINVAL));
-        assert_eq!(Handle::open_with(&ct_open_opts { flags: 2, ..open_opts() }).err(), Some(-libc::EINVAL));
+        assert_eq!(Handle::open_with(&ct_open_opts { flags: 1 << 31, ..open_opts() }).err(), Some(-libc::EINVAL));
         assert_eq!(Handle::open_with(&ct_open_opts { pad0: 1, ..open_opts() }).err(), Some(-libc::EINVAL));
         assert_sees(&Handle::open_with(&open_opts()).unwrap(), 1);
     });

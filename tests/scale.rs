@@ -104,7 +104,8 @@ fn a_hundred_thousand_entries_are_updated_and_flushed_exactly() {
             assert_eq!(entry.mark, if n % 2 == 0 { 1000 + n % 7 } else { n % 10 });
         }
         let outcome = conntrack.flush(&zone(7)).unwrap();
-        assert_eq!((outcome.matched, outcome.done, outcome.failed), (25_000, 25_000, 0));
+        let done = if outcome.uncounted { 0 } else { 25_000 };
+        assert_eq!((outcome.matched, outcome.done, outcome.failed), (done, done, 0));
         assert_eq!(cli_count(), 75_000);
         assert!(all(&mut conntrack).iter().all(|entry| entry.zone == 0));
         conntrack.flush_all().unwrap();

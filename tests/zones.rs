@@ -4,6 +4,7 @@ mod common;
 use common::c::Handle;
 use common::*;
 use ctrack::*;
+use std::collections::BTreeSet;
 
 const GONE: i32 = -libc::ENOENT;
 
@@ -59,6 +60,36 @@ fn finds_nothing(conntrack: &mut Conntrack, what: &str, key: &Entry) {
         assert_eq!((changed.ret, &changed.status[..]), (0, &[GONE][..]), "{what}: {call}");
         assert_eq!((changed.result.done, changed.result.gone, changed.result.failed), (0, 1, 0), "{what}: {call}");
     }
+}
+
+/// With the right id a key means that entry, however it leads there: get and update, which look it up, want all of it to be
+/// right; delete may take exactly this entry, or nothing.
+fn takes_no_other(conntrack: &mut Conntrack, what: &str, key: &Entry, entry: &Entry) {
+    let before = all(conntrack);
+    let error = conntrack.get(key).expect_err(what);
+    assert_eq!(error.errno(), libc::ENOENT, "{what}: get: {error}");
+    assert_eq!(conntrack.update_entries(&[marked(*key, 99)]).unwrap().status, [GONE], "{what}: update");
+    assert_eq!(ids(&all(conntrack)), ids(&before), "{what}: update");
+    let status = conntrack.delete_entries(&[*key]).unwrap().status;
+    let mut left = ids(&before);
+    if status == [0] {
+        left.remove(&entry.id);
+    } else {
+        assert_eq!(status, [GONE], "{what}: delete");
+    }
+    assert_eq!(ids(&all(conntrack)), left, "{what}: delete");
+}
+
+fn ids(entries: &[Entry]) -> BTreeSet<u32> {
+    entries.iter().map(|entry| entry.id).collect()
+}
+
+/// The entries of a table that is made anew, so that a test may take them away one by one.
+fn anew(conntrack: &mut Conntrack, wanted: &[Entry]) -> Vec<Entry> {
+    conntrack.flush_all().unwrap();
+    create(conntrack, wanted);
+    let entries = all(conntrack);
+    wanted.iter().map(|wanted| find(&entries, wanted)).collect()
 }
 
 #[test]
@@ -138,25 +169,39 @@ fn a_key_of_another_zone_finds_and_deletes_nothing() {
 }
 
 #[test]
-fn a_listed_entry_whose_zone_was_changed_finds_and_deletes_nothing() {
+fn a_listed_entry_whose_zone_was_changed_takes_no_other() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let places = placed();
+        for at in 0..places.len() {
+            for kind in 0..4 {
+                let entry = anew(&mut conntrack, &places)[at];
+                let number = if entry.zone == 0 { 7 } else { entry.zone as u16 };
+                let plain = Entry { id: entry.id, has: by_hand(&entry).has | CT_HAS_ID, ..by_hand(&entry) }.in_zone(0);
+                let key = match kind {
+                    0 => plain,
+                    1 => plain.in_zone(number),
+                    2 => in_one_zone(plain, CT_HAS_ORIG_ZONE, number),
+                    _ => in_one_zone(plain, CT_HAS_REPLY_ZONE, number),
+                };
+                if identity(&key) != identity(&entry) {
+                    takes_no_other(&mut conntrack, &format!("{key:?} for {entry:?}"), &key, &entry);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_listed_entry_with_another_zone_number_finds_and_deletes_nothing() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
         create(&mut conntrack, &placed());
         for entry in all(&mut conntrack) {
-            let number = if entry.zone == 0 { 7 } else { entry.zone as u16 };
-            let mut plain = entry.in_zone(0);
-            plain.has &= !(CT_HAS_STATUS | CT_HAS_TIMEOUT);
-            (plain.status, plain.timeout) = (0, 0);
-            let wrong = [
-                plain,
-                plain.in_zone(number),
-                in_one_zone(plain, CT_HAS_ORIG_ZONE, number),
-                in_one_zone(plain, CT_HAS_REPLY_ZONE, number),
-            ];
-            for key in wrong.iter().filter(|key| identity(key) != identity(&entry)) {
-                assert!(key.has(CT_HAS_ID), "the id is right, and still it is another zone");
-                finds_nothing(&mut conntrack, &format!("{key:?} for {entry:?}"), key);
-            }
+            let plain = Entry { id: entry.id, has: by_hand(&entry).has | CT_HAS_ID, ..by_hand(&entry) };
+            // The original tuple of an entry that has a zone in the reply direction only is in zone 0.
+            let wrong = plain.in_zone(8);
+            finds_nothing(&mut conntrack, &format!("{wrong:?} for {entry:?}"), &wrong);
         }
     });
 }
@@ -204,14 +249,15 @@ fn a_reply_tuple_as_the_original_one_finds_and_deletes_nothing() {
 }
 
 #[test]
-fn a_reply_tuple_as_the_original_one_finds_and_deletes_nothing_though_the_id_is_right() {
+fn a_reply_tuple_as_the_original_one_takes_no_other_if_the_id_is_right() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
-        create(&mut conntrack, &entries_to_turn_round());
-        for entry in all(&mut conntrack) {
+        let wanted = entries_to_turn_round();
+        for at in 0..wanted.len() {
+            let entry = anew(&mut conntrack, &wanted)[at];
             let key = turned_round(&entry);
             let key = Entry { id: entry.id, has: key.has | CT_HAS_ID, ..key };
-            finds_nothing(&mut conntrack, &format!("{entry:?} the other way round"), &key);
+            takes_no_other(&mut conntrack, &format!("{entry:?} the other way round"), &key, &entry);
         }
     });
 }

@@ -53,7 +53,20 @@ pub(crate) fn plan(link: &mut Link, op: &'static str, selection: &Selection) -> 
 impl Select {
     pub fn start(link: &mut Link, op: &'static str, selection: &Selection) -> Result<Select, Error> {
         let (plan, ..) = plan(link, op, selection)?;
-        Ok(Select::with_plan(op, plan))
+        let mut select = Select::with_plan(op, plan);
+        // At once, so that whoever begins a stream hears of a refusal then.
+        select.begin_dump(link)?;
+        Ok(select)
+    }
+
+    /// Begins the next dump. `false`: there is none.
+    fn begin_dump(&mut self, link: &mut Link) -> Result<bool, Error> {
+        let Some((number, filter)) = self.dumps.pop_front() else {
+            return Ok(false);
+        };
+        let dump = Dump::start(link, self.op, &filter)?;
+        self.dump = Some(Running { dump, number, filter, fresh: true });
+        Ok(true)
     }
 
     fn with_plan(op: &'static str, plan: Plan) -> Select {
@@ -98,10 +111,7 @@ impl Select {
                 return Ok(true);
             } else if !self.keys.is_empty() {
                 self.look_up(link, selection)?;
-            } else if let Some((number, filter)) = self.dumps.pop_front() {
-                let dump = Dump::start(link, self.op, &filter)?;
-                self.dump = Some(Running { dump, number, filter, fresh: true });
-            } else {
+            } else if !self.begin_dump(link)? {
                 return Ok(false);
             }
         }

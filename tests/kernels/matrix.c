@@ -1798,50 +1798,64 @@ static void group_tuple_zone_trap(void)
 }
 
 /*
- * Two entries, of which the one's reply carries the other's tuple, both in zone 0: a zone for one direction only makes that
- * possible. The kernel's look-up knows no direction and finds either.
+ * Two entries, of which the one's reply carries the other's tuple, both in zone 0: zones for one direction only make that
+ * possible. The kernel's look-up knows no direction and finds the one that was made last.
  */
+static void make_pair(struct ct_entry *pair, int swapped)
+{
+    struct table two = {0};
+
+    flush_everything();
+    pair[0] = flow(CT_FAMILY_IPV4, CT_PROTO_UDP, 3);
+    pair[1] = pair[0];
+    pair[1].orig = pair[0].reply;
+    pair[1].reply = pair[0].orig;
+    set_zone(&pair[0], CT_HAS_REPLY_ZONE, 7);
+    set_zone(&pair[1], CT_HAS_ORIG_ZONE, 5);
+    *add_row(&two) = pair[swapped];
+    *add_row(&two) = pair[!swapped];
+    create(&two, 0);
+    dump_all(&now);
+    free(two.rows);
+}
+
 static void group_reversed_trap(void)
 {
-    for (unsigned order = 0; order < 4; order++) {
-        struct table two = {0}, selected = {0}, rest = {0};
-        struct ct_entry a = flow(CT_FAMILY_IPV4, CT_PROTO_UDP, 3), b = a;
-        int32_t status[1];
-        struct ct_result r = {.size = sizeof r};
+    for (int swapped = 0; swapped < 2; swapped++)
+        for (int i = 0; i < 2; i++) {
+            struct table selected = {0}, rest = {0};
+            struct ct_result r = {.size = sizeof r};
+            struct ct_entry pair[2], key, got;
+            struct ct_filter f;
+            int32_t status[1];
+            const char *what = i == swapped ? "a tuple that an entry made later has as its reply"
+                                            : "a tuple that an entry made before has as its reply";
 
-        flush_everything();
-        b.orig = a.reply;
-        b.reply = a.orig;
-        set_zone(&b, CT_HAS_ORIG_ZONE, 5);
-        /* Its own zone 0, or one for the other direction only. */
-        if (order / 2)
-            set_zone(&a, CT_HAS_REPLY_ZONE, 7);
-        *add_row(&two) = order % 2 ? a : b;
-        *add_row(&two) = order % 2 ? b : a;
-        create(&two, 1);
-        dump_all(&now);
-        snprintf(report.note + strlen(report.note), sizeof report.note - strlen(report.note), "%s%zu of 2 entries",
-                 order ? ", " : "the kernel makes ", now.count);
-        for (size_t i = 0; i < two.count; i++) {
-            struct ct_entry e = two.rows[i], got;
-            struct ct_filter f = in_zone(tuple_filter(&e), e.zone);
-
-            expect_all("a tuple that is another entry's reply", &f, 1, 1);
-            e.has &= ~(uint64_t)(CT_HAS_MARK | CT_HAS_STATUS | CT_HAS_TIMEOUT);
-            e.mark = e.status = e.timeout = 0;
-            check(ct_get(h, &e, &got) == 0 && memcmp(&got.orig, &e.orig, sizeof e.orig) == 0,
-                  "ct_get of a tuple that is another entry's reply: %s", ct_handle_error(h));
+            make_pair(pair, swapped);
+            key = pair[i];
+            key.has &= ~(uint64_t)(CT_HAS_MARK | CT_HAS_STATUS | CT_HAS_TIMEOUT);
+            key.mark = key.status = key.timeout = 0;
+            f = in_zone(tuple_filter(&key), key.zone);
             expected_of(&f, 1, &selected, &rest);
-            check(ct_delete_entries(h, &e, 1, status, &r) == 0 && status[0] == 0,
-                  "ct_delete_entries of a tuple that is another entry's reply: status %d", status[0]);
-            expect_rest("ct_delete_entries of a tuple that is another entry's reply", &f, 1, &selected, &rest);
-            create(&(struct table){.rows = &two.rows[i], .count = 1}, 1);
-            dump_all(&now);
+            expect_list(what, &f, 1, &selected);
+            expect_dump(what, &f, 1, &selected, 64);
+            check(ct_get(h, &key, &got) == 0 && memcmp(&got.orig, &key.orig, sizeof key.orig) == 0, "%s: ct_get: %s", what,
+                  ct_handle_error(h));
+            expect_delete(what, &f, 1, 0);
+            make_pair(pair, swapped);
+            expect_delete(what, &f, 1, CT_DELETE_UNCOUNTED);
+            make_pair(pair, swapped);
+            /* By zone alone there is no look-up; the delete itself must find the right one. */
+            f = zone_scope(key.zone);
+            expect_delete(what, &f, 1, 0);
+            make_pair(pair, swapped);
+            expected_of(&f, 1, &selected, &rest);
+            check(ct_delete_entries(h, &key, 1, status, &r) == 0 && status[0] == 0, "%s: ct_delete_entries: status %d", what,
+                  status[0]);
+            expect_rest("ct_delete_entries", &f, 1, &selected, &rest);
+            free(selected.rows);
+            free(rest.rows);
         }
-        free(two.rows);
-        free(selected.rows);
-        free(rest.rows);
-    }
 }
 
 /* --- the guard -------------------------------------------------------------------------------------------------------- */
