@@ -128,8 +128,8 @@ images() {
 download() {
     (cd "$1" && in_apt apt-get -qq download "$2" >&2) || return 1
     # shellcheck disable=SC2016 # dpkg fills it in
-    parts=$(dpkg-deb -f "$1/$2"_*.deb Pre-Depends Depends | tr ',|' '\n\n' |
-        sed -n 's/^\([A-Za-z-]*: *\)\{0,1\} *\(linux-\(binary\|modules\|base\)-[^ (]*\).*/\2/p' | sort -u)
+    parts=$(dpkg-deb -f "$1/$2"_*.deb Pre-Depends Depends | tr ',: ' '\n' |
+        grep -E '^linux-(binary|modules)-' | sort -u || true)
     for part in $parts; do
         (cd "$1" && in_apt apt-get -qq download "$part" >&2) || return 1
     done
@@ -199,7 +199,9 @@ fetch() {
         done
         image_file=$(find "$new/tree" -type f -name 'vmlinuz*' | head -n 1)
         builtin=$(find "$new/tree" -name modules.builtin | head -n 1)
-        [ -n "$image_file" ] && [ -n "$builtin" ] || continue
+        if [ -z "$image_file" ] || [ -z "$builtin" ]; then
+            continue
+        fi
         cp "$image_file" "$new/kernel/vmlinuz"
         cp "$builtin" "$new/kernel/modules/builtin"
         add_module "$(dirname "$builtin")" "$new/kernel/modules" nf_conntrack_netlink || continue
@@ -252,7 +254,10 @@ boot() {
     timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max -m 512 -nographic -no-reboot -net none \
         -kernel "$kernel/vmlinuz" -initrd "$work/$1.cpio" \
         -append 'console=ttyS0 quiet loglevel=3 panic=-1 random.trust_cpu=on' </dev/null >"$work/$1.raw" 2>&1 || true
-    tr -d '\r' <"$work/$1.raw" >"$work/$1.log"
+    # Without what the firmware and the kernel say before the first line, unless they are all that was said.
+    tr -d '\r' <"$work/$1.raw" | sed 's/.*\(kernel [^ ]*, libctrack\)/\1/' >"$work/$1.all"
+    sed -n '/^kernel .*, libctrack/,$p' "$work/$1.all" >"$work/$1.log"
+    [ -s "$work/$1.log" ] || cp "$work/$1.all" "$work/$1.log"
 }
 
 run() {

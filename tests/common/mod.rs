@@ -85,7 +85,8 @@ fn rerun(name: &str, prefix: &[&str], guard: &str) {
     io::stderr().write_all(&output.stderr).unwrap();
 }
 
-fn skip(name: &str, reason: &str) {
+/// Says why a test cannot run, or fails where that is not allowed.
+pub fn skip(name: &str, reason: &str) {
     assert!(std::env::var_os(REQUIRED).is_none_or(|value| value != "1"), "{name} cannot run: {reason}");
     // Not eprintln!(): the harness would keep it for itself.
     let _ = writeln!(io::stderr(), "SKIPPED {name}: {reason}");
