@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::plan::Caps;
 use crate::transport::batch::{Replies, Requests};
 use crate::transport::dump::Dump;
-use crate::transport::link::{Link, DUMP_BUFFER};
+use crate::transport::link::{Link, Wait, DUMP_BUFFER};
 use crate::types::*;
 use crate::wire::consts::*;
 use crate::wire::kernel_filter::{probe, KernelFilter, Side};
@@ -92,9 +92,9 @@ fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Vec<u8>
 
 /// The errno with which the kernel refuses a dump; `None` if it begins.
 fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i32>, Error> {
-    let deadline = link.deadline();
+    let mut wait = Wait::new();
     loop {
-        let length = link.receive(op, deadline, DUMP_BUFFER)?;
+        let length = link.receive(op, &mut wait, DUMP_BUFFER)?;
         let mut at = 0;
         while at < length {
             let malformed = |source| Error::Malformed { op, source };

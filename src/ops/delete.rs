@@ -1,6 +1,7 @@
 //! Deletes: by filter, and of given entries.
 
 use super::check::{self, Purpose};
+use super::count::count_if_possible;
 use super::list::list;
 use super::select::{for_each, Visitor};
 use super::{change, run_all, LookUp, Outcome};
@@ -77,6 +78,10 @@ fn put_found(buffer: &mut Vec<u8>, seq: u32, _: &Entry, found: &Entry) {
 /// kernel. `false`: it is not, or the kernel would not; then nothing that the selection does not take was deleted.
 pub(crate) fn delete_uncounted(link: &mut Link, op: &'static str, selection: &Selection) -> Result<bool, Error> {
     if selection.excludes() || selection.include().is_empty() || selection.include().len() > MOST_FLUSHES {
+        return Ok(false);
+    }
+    if count_if_possible(link, op)? == Some(0) {
+        // Nothing to ask the kernel about.
         return Ok(false);
     }
     let caps = caps(link, op, false)?;

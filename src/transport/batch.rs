@@ -4,12 +4,11 @@
 //! answers for itself. Only the last asks for an acknowledgement: it comes behind all errors and so ends the batch, and the
 //! others, silent, have succeeded. (All acknowledged costs twice as much, and overruns the receive buffer.)
 
-use super::link::{Link, REPLY_BUFFER};
+use super::link::{Link, Wait, REPLY_BUFFER};
 use crate::error::{Error, KernelDetail, NetnsName};
 use crate::wire::consts::*;
 use crate::wire::encode::ask_for_ack;
 use crate::wire::message::{decode_ack, first_message};
-use std::time::Instant;
 
 /// Messages per datagram. More brings nothing; 256 refusals take 832 bytes of receive buffer each, and fit what a socket gets
 /// where the system's limit is the usual 212,992 (the kernel doubles it).
@@ -122,10 +121,10 @@ impl Requests {
         replies: &mut impl Replies,
     ) -> Result<(), Error> {
         let op = self.op;
-        let mut deadline = link.deadline();
+        let mut wait = Wait::new();
         let mut forbidden = None;
         loop {
-            let length = match (link.receive(op, deadline, REPLY_BUFFER), forbidden.take()) {
+            let length = match (link.receive(op, &mut wait, REPLY_BUFFER), forbidden.take()) {
                 (Err(Error::Timeout { .. }), Some(error)) => return Err(error),
                 (result, _) => result?,
             };
@@ -138,7 +137,7 @@ impl Requests {
                 if index >= count || message.header.port != link.port() {
                     continue;
                 }
-                deadline = link.deadline();
+                wait.progress();
                 forbidden = None;
                 match message.header.kind {
                     NLMSG_ERROR => {
@@ -153,7 +152,7 @@ impl Requests {
                                 return Err(error);
                             }
                             forbidden = Some(error);
-                            deadline = Instant::now();
+                            wait.no_longer();
                         }
                         if ack.errno != 0 {
                             replies.failed(first + index, ack.errno, ack.detail);

@@ -1,13 +1,12 @@
 //! One request, many replies: pulled message by message, so that a caller can stop and memory stays constant.
 
-use super::link::{Link, DUMP_BUFFER};
+use super::link::{Link, Wait, DUMP_BUFFER};
 use crate::error::Error;
 use crate::types::{Entry, Tuple, CT_HAS_ID};
 use crate::wire::consts::*;
 use crate::wire::decode_entry;
 use crate::wire::kernel_filter::{put_dump, KernelFilter};
 use crate::wire::message::{decode_ack, decode_done, first_message};
-use std::time::Instant;
 
 /// A dump under way. It must be read to its end (`next` says `false` or fails) or dropped after [`Link::abandon`].
 pub(crate) struct Dump {
@@ -16,9 +15,7 @@ pub(crate) struct Dump {
     /// The datagram that is being read: what is left of it in the link's buffer.
     at: usize,
     end: usize,
-    deadline: Instant,
-    /// Whether a message of this dump came since the deadline was set: strangers' messages do not extend it.
-    progress: bool,
+    wait: Wait,
     buckets: Option<u64>,
     repeats: Repeats,
 }
@@ -30,16 +27,7 @@ impl Dump {
         let mut request = Vec::new();
         put_dump(&mut request, seq, filter);
         link.send(op, &request)?;
-        Ok(Dump {
-            op,
-            seq,
-            at: 0,
-            end: 0,
-            deadline: link.deadline(),
-            progress: false,
-            buckets,
-            repeats: Repeats::default(),
-        })
+        Ok(Dump { op, seq, at: 0, end: 0, wait: Wait::new(), buckets, repeats: Repeats::default() })
     }
 
     /// Decodes the next entry. `false`: the dump is complete. After an error it is over, and the link is clean again.
@@ -56,7 +44,7 @@ impl Dump {
                 if message.header.seq != self.seq || message.header.port != link.port() {
                     continue;
                 }
-                self.progress = true;
+                self.wait.progress();
                 if message.header.flags & NLM_F_DUMP_INTR != 0 {
                     return Err(Error::Interrupted { op: self.op, tries: 1 });
                 }
@@ -81,13 +69,9 @@ impl Dump {
                     _ => {}
                 }
             }
-            if self.progress {
-                self.deadline = link.deadline();
-                self.progress = false;
-            }
             self.at = 0;
             self.end = 0;
-            self.end = link.receive(self.op, self.deadline, DUMP_BUFFER)?;
+            self.end = link.receive(self.op, &mut self.wait, DUMP_BUFFER)?;
             self.repeats.next_datagram();
         }
     }

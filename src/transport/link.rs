@@ -20,6 +20,31 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of the call in errors of [`Link::send`]: then nothing was done.
 pub(crate) const SEND: &str = "send";
 
+/// A wait for the kernel: over when it has been silent for too long. Only what belongs to the conversation counts as a sound, so
+/// that a flood of anything else does not keep it alive.
+pub(crate) struct Wait {
+    /// `None`: counted from the next receive on.
+    deadline: Option<Instant>,
+    /// Nothing of ours has come since.
+    barren: bool,
+}
+
+impl Wait {
+    pub fn new() -> Wait {
+        Wait { deadline: None, barren: false }
+    }
+
+    /// Something of ours came: the time begins anew.
+    pub fn progress(&mut self) {
+        *self = Wait::new();
+    }
+
+    /// From now on only what is there already is wanted.
+    pub fn no_longer(&mut self) {
+        *self = Wait { deadline: Some(Instant::now()), barren: false };
+    }
+}
+
 pub(crate) struct Link {
     transport: Box<dyn Transport>,
     timeout: Duration,
@@ -74,13 +99,8 @@ impl Link {
         self.transport.buckets()
     }
 
-    /// When the kernel has been silent for too long, from now on.
-    pub fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
-    }
-
     pub fn send(&mut self, op: &'static str, datagram: &[u8]) -> Result<(), Error> {
-        let deadline = self.deadline();
+        let deadline = Instant::now() + self.timeout;
         loop {
             match self.transport.send(datagram) {
                 Ok(()) => return Ok(()),
@@ -91,7 +111,12 @@ impl Link {
     }
 
     /// Receives a datagram of the kernel into a buffer of at least `room` bytes and returns its length; [`Link::received`] gives its bytes.
-    pub fn receive(&mut self, op: &'static str, deadline: Instant, room: usize) -> Result<usize, Error> {
+    pub fn receive(&mut self, op: &'static str, wait: &mut Wait, room: usize) -> Result<usize, Error> {
+        let deadline = *wait.deadline.get_or_insert_with(|| Instant::now() + self.timeout);
+        if wait.barren && Instant::now() >= deadline {
+            return Err(self.timed_out(op));
+        }
+        wait.barren = true;
         if self.buffer.len() < room {
             self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(|_| Error::NoMemory { op })?;
             self.buffer.resize(room, 0);
@@ -139,11 +164,13 @@ impl Link {
         if self.transport.reset().is_ok() {
             return;
         }
-        let mut limit = 0;
-        // A dump of the largest table there can be (2^32 entries) would go on for longer; it is not worth waiting for.
-        while limit < 1_000_000 && !matches!(self.receive(op, Instant::now(), DUMP_BUFFER), Err(Error::Timeout { .. }))
-        {
-            limit += 1;
+        // A dump of the largest tables would go on for longer; it is not worth waiting for.
+        for _ in 0..1_000_000 {
+            let mut wait = Wait::new();
+            wait.no_longer();
+            if matches!(self.receive(op, &mut wait, DUMP_BUFFER), Err(Error::Timeout { .. } | Error::System { .. })) {
+                break;
+            }
         }
     }
 
