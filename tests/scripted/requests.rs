@@ -1,0 +1,391 @@
+//! What is sent: nothing that could delete more than was asked for, whatever kernel reads it.
+
+use super::kernel::*;
+use super::operations::{deletes, new};
+use super::transport::Request;
+use super::*;
+
+const ORIG: u16 = 1;
+const REPLY: u16 = 2;
+const ID: u16 = 12;
+const ZONE: u16 = 18;
+
+fn all_ipv4() -> Filter {
+    Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() }
+}
+
+/// Entries of every kind that a delete may meet.
+fn every_kind() -> Vec<Entry> {
+    let (a, b) = (ip("10.0.0.1"), ip("10.0.0.2"));
+    let mut entries = vec![udp(1), udp6(2), listed(udp(3).in_zone(7), 3), listed(udp6(4).in_zone(65535), 4)];
+    entries.push(listed(Entry::icmp_key(a, b, 8, 0, 77).unwrap(), 5));
+    entries.push(listed(Entry::icmp_key(ip("::1"), ip("::2"), 128, 0, 77).unwrap(), 6));
+    for (at, bit) in [CT_HAS_ORIG_ZONE, CT_HAS_REPLY_ZONE].into_iter().enumerate() {
+        let mut entry = udp(10 + at as u16);
+        entry.has |= bit;
+        entry.zone = 0x0102;
+        let tuple = if bit == CT_HAS_ORIG_ZONE { &mut entry.orig } else { &mut entry.reply };
+        tuple.zone = entry.zone;
+        entries.push(entry);
+    }
+    for proto in [CT_PROTO_TCP, CT_PROTO_SCTP, CT_PROTO_GRE, CT_PROTO_UDPLITE, CT_PROTO_DCCP] {
+        entries.push(listed(Entry::key(proto, a, 1, b, 2).unwrap(), 100 + u32::from(proto)));
+    }
+    let mut generic = listed(Entry::key(CT_PROTO_UDP, a, 0, b, 0).unwrap(), 200);
+    generic.has &= !CT_HAS_PORTS;
+    generic.proto = 89;
+    entries.push(generic);
+    let mut without_ports = generic;
+    (without_ports.proto, without_ports.id) = (CT_PROTO_DCCP, 201);
+    entries.push(without_ports);
+    entries
+}
+
+/// What must hold of every datagram of deletes.
+fn assert_safe(datagram: &[Request]) {
+    assert!(datagram.len() <= 128, "{} deletes in one datagram", datagram.len());
+    for (at, request) in datagram.iter().enumerate() {
+        let last = at + 1 == datagram.len();
+        assert_eq!(request.kind, DELETE);
+        assert_eq!(request.flags, if last { F_REQUEST | F_ACK } else { F_REQUEST }, "request {at}");
+        assert_eq!(request.port, 0);
+        let [family, version, res_id @ ..]: [u8; 4] = request.payload[..4].try_into().unwrap();
+        assert!(family == CT_FAMILY_IPV4 || family == CT_FAMILY_IPV6, "family {family}");
+        assert_eq!(version, 1, "nfgenmsg version");
+        assert_eq!(res_id, [0, 0]);
+        let key = parse_key(&request.payload);
+        assert!(key.kinds[0] == ORIG || key.kinds[0] == REPLY, "the tuple is not the first attribute: {:?}", key.kinds);
+        assert!(key.kinds[1..].iter().all(|kind| [ZONE, ID].contains(kind)), "{:?}", key.kinds);
+        assert_eq!(key.kinds.iter().filter(|kind| **kind == ORIG || **kind == REPLY).count(), 1);
+        assert!(key.zone.is_none() || key.tuple_zone.is_none(), "the kernel refuses both");
+        assert_ne!(key.zone, Some(0));
+    }
+    let seqs: Vec<u32> = datagram.iter().map(|request| request.seq).collect();
+    assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seqs:?}");
+}
+
+fn delete_datagrams(script: &Script) -> Vec<Vec<Request>> {
+    let sent = script.state().sent.clone();
+    sent.into_iter().filter(|datagram| datagram.iter().any(|request| request.kind == DELETE)).collect()
+}
+
+#[test]
+fn a_delete_by_filter_sends_tuple_first_then_zone_and_id_acknowledged_once_per_batch() {
+    let entries: Vec<Entry> = (0..300).map(udp).collect();
+    let (mut conntrack, script) = on(&Table::new(&entries));
+    conntrack.delete(&[all_ipv4()]).unwrap();
+    let datagrams = delete_datagrams(&script);
+    assert_eq!(datagrams.iter().map(Vec::len).collect::<Vec<_>>(), [128, 128, 44]);
+    datagrams.iter().for_each(|datagram| assert_safe(datagram));
+    let ids: Vec<Option<u32>> = deletes(&script).iter().map(|key| key.id).collect();
+    assert_eq!(ids, (0..300).map(Some).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_kind_of_listed_entry_is_deleted_by_exactly_its_tuple_zone_and_id() {
+    let entries = every_kind();
+    for by_filter in [true, false] {
+        let table = Table::new(&entries);
+        let (mut conntrack, script) = on(&table);
+        if by_filter {
+            let both = [all_ipv4(), Filter { family: Some(CT_FAMILY_IPV6), ..Filter::default() }];
+            assert_eq!(conntrack.delete(&both).unwrap().done, entries.len() as u64);
+        } else {
+            assert_eq!(conntrack.delete_entries(&entries).unwrap().status, vec![0; entries.len()]);
+        }
+        assert_eq!(table.entries(), []);
+        delete_datagrams(&script).iter().for_each(|datagram| assert_safe(datagram));
+        for (sent, entry) in script.requests().iter().filter(|request| request.kind == DELETE).zip(&entries) {
+            let mut expected = vec![entry.family, 1, 0, 0];
+            expected.extend(encode_tuple(ORIG, entry, &entry.orig, entry.has(CT_HAS_ORIG_ZONE)));
+            if entry.has(CT_HAS_ZONE) {
+                expected.extend(attr(ZONE, &u16::try_from(entry.zone).unwrap().to_be_bytes()));
+            }
+            expected.extend(attr(ID, &entry.id.to_be_bytes()));
+            assert_eq!(sent.payload, expected, "{entry:?}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_known_by_its_reply_tuple_is_deleted_in_the_zone_of_that_direction() {
+    let mut entry = udp(1);
+    entry.has |= CT_HAS_REPLY_ZONE;
+    (entry.zone, entry.reply.zone) = (9, 9);
+    let table = Table::new(&[entry, udp(2)]);
+    let (mut conntrack, script) = on(&table);
+    let mut key = Entry { has: CT_HAS_REPLY | CT_HAS_PORTS | CT_HAS_REPLY_ZONE | CT_HAS_ID, ..Entry::EMPTY };
+    (key.family, key.proto, key.reply, key.id) = (entry.family, entry.proto, entry.reply, entry.id);
+    assert_eq!(conntrack.delete_entries(&[key]).unwrap().status, [0]);
+    assert_eq!(table.entries(), [udp(2)]);
+    let sent = &deletes(&script)[0];
+    assert_eq!((sent.kinds.as_slice(), sent.tuple_zone, sent.zone), ([REPLY, ID].as_slice(), Some(9), None));
+}
+
+#[test]
+fn only_flush_all_ever_sends_a_delete_without_a_tuple() {
+    let entries = every_kind();
+    let (mut conntrack, script) = on(&Table::new(&entries));
+    for scope in [
+        Filter { zone: Some(7), ..Filter::default() },
+        Filter { zone: Some(0), ..Filter::default() },
+        Filter { mark: Some(Masked { value: 0, mask: 1 }), ..Filter::default() },
+        Filter { status_set: CT_STATUS_CONFIRMED, ..Filter::default() },
+        all_ipv4(),
+    ] {
+        conntrack.flush(&scope).unwrap();
+        conntrack.delete(&[scope]).unwrap();
+    }
+    conntrack.delete_entries(&entries).unwrap();
+    let keys: Vec<Entry> = entries.iter().filter(|entry| !entry.has(CT_HAS_REPLY_ZONE)).map(key_of).collect();
+    conntrack.delete_entries(&keys).unwrap();
+    assert!(deletes(&script).len() > entries.len());
+    delete_datagrams(&script).iter().for_each(|datagram| assert_safe(datagram));
+
+    let before = script.requests().len();
+    conntrack.flush_all().unwrap();
+    let sent = &script.requests()[before..];
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].kind, sent[0].flags), (DELETE, F_REQUEST | F_ACK));
+    assert_eq!(sent[0].payload, [0; 4], "all families, no attribute that an old kernel could not know");
+}
+
+#[test]
+fn dumps_carry_at_most_the_family_since_every_kernel_honours_it() {
+    let (mut conntrack, script) = on(&Table::new(&every_kind()));
+    let ipv6 = Filter { family: Some(CT_FAMILY_IPV6), ..Filter::default() };
+    let exact = Filter { orig_src: Some(ip("fd00::1").into()), zone: Some(7), status_set: 8, ..Filter::default() };
+    let cases: [(&[Filter], u8); 5] = [
+        (&[], 0),
+        (&[all_ipv4()], CT_FAMILY_IPV4),
+        (&[ipv6.clone(), exact.clone()], CT_FAMILY_IPV6),
+        (&[all_ipv4(), ipv6.clone()], 0),
+        (&[Filter { exclude: true, ..ipv6.clone() }], 0),
+    ];
+    for (filters, family) in cases {
+        conntrack.list(filters).unwrap();
+        let sent = script.requests().pop().unwrap();
+        assert_eq!((sent.kind, sent.flags), (GET, F_REQUEST | F_DUMP));
+        assert_eq!(sent.payload, [family, 0, 0, 0], "{filters:?}");
+    }
+}
+
+#[test]
+fn looks_up_go_in_small_batches_and_carry_the_whole_key() {
+    let entries: Vec<Entry> = (0..200).map(|port| listed(key_of(&udp(port)).in_zone(3), port.into())).collect();
+    let (mut conntrack, script) = on(&Table::new(&entries));
+    let keys: Vec<Entry> = entries.iter().map(key_of).collect();
+    assert_eq!(conntrack.delete_entries(&keys).unwrap().outcome.done, 200);
+    let sent = script.state().sent.clone();
+    let lookups: Vec<usize> = sent.iter().filter(|requests| requests[0].kind == GET).map(Vec::len).collect();
+    assert_eq!(lookups.iter().sum::<usize>(), 200);
+    assert!(lookups.iter().all(|count| *count <= 32), "each answer takes 4 KiB of the receive buffer: {lookups:?}");
+    for request in script.requests().iter().filter(|request| request.kind == GET) {
+        assert_eq!(request.flags & F_DUMP, 0);
+        assert_eq!(parse_key(&request.payload).zone, Some(3));
+    }
+}
+
+#[test]
+fn new_entries_are_exclusive_and_updates_create_nothing() {
+    let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
+    conntrack.create_entries(&[new(&udp(2)), new(&udp(3))]).unwrap();
+    let mut change = key_of(&udp(1));
+    change.has |= CT_HAS_MARK;
+    conntrack.update_entries(&[change]).unwrap();
+    let flags: Vec<u16> =
+        script.requests().iter().filter(|request| request.kind == NEW).map(|request| request.flags).collect();
+    let create = F_REQUEST | F_CREATE | F_EXCL;
+    assert_eq!(flags, [create, create | F_ACK, F_REQUEST | F_ACK]);
+}
+
+#[test]
+fn sequence_numbers_are_never_zero_and_never_used_twice() {
+    let entries: Vec<Entry> = (0..300).map(udp).collect();
+    let (mut conntrack, script) = on(&Table::new(&entries));
+    for _ in 0..3 {
+        conntrack.list(&[]).unwrap();
+        conntrack.count().unwrap();
+        conntrack.get(&udp(1)).unwrap();
+    }
+    conntrack.delete(&[all_ipv4()]).unwrap();
+    let mut seqs: Vec<u32> = script.requests().iter().map(|request| request.seq).collect();
+    assert!(!seqs.contains(&0), "0 is that of events");
+    let all = seqs.len();
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs.len(), all);
+}
+
+#[test]
+fn nothing_is_sent_after_a_wrong_filter() {
+    let default = Filter::default;
+    let (udp_ports, v4) = (Some(CT_PROTO_UDP), Some(ip("10.0.0.1").into()));
+    let prefix = |address, length| Some(Prefix { address: ip(address), length });
+    #[allow(clippy::reversed_empty_ranges, reason = "that is what is wrong with it")]
+    let upside_down = Some(2..=1);
+    let wrong = [
+        ("family", Filter { family: Some(0), ..default() }),
+        ("family", Filter { family: Some(11), ..default() }),
+        ("orig_src", Filter { family: Some(CT_FAMILY_IPV6), orig_src: v4, ..default() }),
+        ("orig_dst", Filter { orig_src: v4, orig_dst: Some(ip("::1").into()), ..default() }),
+        ("orig_src", Filter { orig_src: prefix("10.0.0.0", 33), ..default() }),
+        ("reply_src", Filter { reply_src: prefix("::", 129), ..default() }),
+        ("reply_dst", Filter { reply_dst: prefix("10.0.0.1", 24), ..default() }),
+        ("orig_dport", Filter { orig_dport: Some(1..=2), ..default() }),
+        ("orig_sport", Filter { orig_sport: Some(1..=2), proto: Some(CT_PROTO_ICMP), ..default() }),
+        ("reply_dport", Filter { reply_dport: upside_down, proto: udp_ports, ..default() }),
+        ("icmp_type", Filter { icmp_type: Some(8), ..default() }),
+        ("icmp_id", Filter { icmp_id: Some(8), proto: udp_ports, ..default() }),
+        ("mark", Filter { mark: Some(Masked { value: 2, mask: 1 }), ..default() }),
+        ("status_set", Filter { status_set: 1 << 16, ..default() }),
+        ("status_clear", Filter { status_set: 8, status_clear: 8, ..default() }),
+        ("tcp_states", Filter { tcp_states: Some(1), ..default() }),
+        ("tcp_states", Filter { tcp_states: Some(0), proto: Some(CT_PROTO_TCP), ..default() }),
+        ("tcp_states", Filter { tcp_states: Some(1 << 10), proto: Some(CT_PROTO_TCP), ..default() }),
+        ("labels", Filter { labels: Some(Masked { value: [1; 16], mask: [2; 16] }), ..default() }),
+        ("helper", Filter { helper: Some(String::new()), ..default() }),
+        ("helper", Filter { helper: Some("a-name-too-long!".into()), ..default() }),
+        ("match", Filter { exclude: true, ..default() }),
+    ];
+    let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
+    for (field, filter) in wrong {
+        let good = all_ipv4();
+        let errors = [
+            conntrack.list(&[good.clone(), filter.clone()]).unwrap_err(),
+            conntrack.dump_start(&[good.clone(), filter.clone()]).unwrap_err(),
+            conntrack.delete(&[good, filter.clone()]).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.errno(), libc::EINVAL, "{error}");
+            assert!(error.to_string().starts_with(&format!("filter[1].{field}: ")), "{error}");
+        }
+        assert_eq!(conntrack.flush(&filter).unwrap_err().errno(), libc::EINVAL);
+    }
+    assert_eq!(script.requests(), []);
+}
+
+#[test]
+fn nothing_is_sent_when_a_delete_or_flush_would_take_everything() {
+    let any_mark = Filter { mark: Some(Masked { value: 0, mask: 0 }), ..Filter::default() };
+    let any_label = Filter { labels: Some(Masked { value: [0; 16], mask: [0; 16] }), ..Filter::default() };
+    let excluding = Filter { exclude: true, ..all_ipv4() };
+    let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
+    for filters in [
+        vec![],
+        vec![Filter::default()],
+        vec![any_mark.clone()],
+        vec![any_label],
+        vec![excluding.clone()],
+        vec![all_ipv4(), Filter::default()],
+        vec![any_mark.clone(), excluding.clone()],
+    ] {
+        assert_eq!(conntrack.delete(&filters).unwrap_err().errno(), libc::EINVAL, "{filters:?}");
+    }
+    let address = Filter { orig_src: Some(ip("10.0.0.1").into()), ..Filter::default() };
+    let protocol = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
+    for scope in [Filter::default(), any_mark, excluding, address, protocol] {
+        assert_eq!(conntrack.flush(&scope).unwrap_err().errno(), libc::EINVAL, "{scope:?}");
+    }
+    assert_eq!(conntrack.find_free_zone(std::ops::RangeInclusive::new(2, 1)).unwrap_err().errno(), libc::EINVAL);
+    assert_eq!(script.requests(), []);
+}
+
+#[test]
+fn a_filter_that_pins_a_prefix_of_no_bits_is_not_everything_but_its_family() {
+    let all = Filter { orig_src: Some(Prefix { address: ip("0.0.0.0"), length: 0 }), ..Filter::default() };
+    let table = Table::new(&[udp(1), udp6(1)]);
+    let (mut conntrack, _) = on(&table);
+    assert_eq!(conntrack.delete(&[all]).unwrap().done, 1);
+    assert_eq!(table.entries(), [udp6(1)]);
+}
+
+#[test]
+fn nothing_is_sent_after_a_wrong_entry_even_behind_a_thousand_right_ones() {
+    let zoned = |has: u64, zone: u32, orig: u32, reply: u32| {
+        let mut entry = new(&udp(1));
+        entry.has |= has | CT_HAS_MARK;
+        (entry.zone, entry.orig.zone, entry.reply.zone) = (zone, orig, reply);
+        entry
+    };
+    let with = |change: &dyn Fn(&mut Entry)| {
+        let mut entry = new(&udp(1));
+        // So that there is something to update.
+        entry.has |= CT_HAS_MARK;
+        change(&mut entry);
+        entry
+    };
+    let wrong = [
+        ("has", with(&|e| e.has |= 1 << 28)),
+        ("has", with(&|e| e.has |= 1 << 63)),
+        ("reserved", with(&|e| e.reserved[3] = 1)),
+        ("family", with(&|e| e.family = 0)),
+        ("family", with(&|e| e.family = 3)),
+        ("orig.sport", with(&|e| e.has &= !CT_HAS_PORTS)),
+        ("has", with(&|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !CT_HAS_PORTS, 0, 0))),
+        ("has", with(&|e| e.proto = CT_PROTO_ICMP)),
+        ("has", with(&|e| e.proto = 89)),
+        ("has", with(&|e| e.has |= CT_HAS_ICMP)),
+        ("orig.src", with(&|e| e.orig.src[4] = 1)),
+        ("orig.dst", with(&|e| e.orig.dst[15] = 1)),
+        ("zone", zoned(CT_HAS_ZONE, 65536, 0, 0)),
+        ("orig.zone", zoned(CT_HAS_ZONE, 1, 2, 1)),
+        ("reply.zone", zoned(CT_HAS_ZONE, 1, 1, 2)),
+        ("zone", zoned(CT_HAS_ORIG_ZONE, 1, 2, 0)),
+        ("has", zoned(CT_HAS_ZONE | CT_HAS_ORIG_ZONE, 1, 1, 0)),
+        ("status", with(&|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, 1 << 16))),
+        ("tcp_state", with(&|e| (e.has, e.tcp_state) = (e.has | CT_HAS_TCP_STATE, 1))),
+        ("sctp_state", with(&|e| (e.has, e.sctp_state) = (e.has | CT_HAS_SCTP, 1))),
+        ("helper", with(&|e| (e.has, e.helper) = (e.has | CT_HAS_HELPER, [b'a' as _; 16]))),
+    ];
+    let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
+    for (field, entry) in wrong {
+        let mut entries: Vec<Entry> = (0..1000).map(|port| with(&|e| e.orig.sport = port)).collect();
+        entries.push(entry);
+        let errors = [
+            conntrack.delete_entries(&entries).unwrap_err(),
+            conntrack.create_entries(&entries).unwrap_err(),
+            conntrack.update_entries(&entries).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.errno(), libc::EINVAL, "{error}");
+            assert!(error.to_string().starts_with(&format!("entry[1000].{field}: ")), "{field}: {error}");
+        }
+        let error = conntrack.get(&entry).unwrap_err();
+        assert!(error.errno() == libc::EINVAL && error.to_string().starts_with(&format!("key.{field}: ")), "{error}");
+    }
+    assert_eq!(script.requests(), []);
+}
+
+#[test]
+fn nothing_is_sent_when_an_entry_lacks_what_its_operation_needs() {
+    let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
+    let key = key_of(&udp(1));
+    let with = |has: u64, change: &dyn Fn(&mut Entry)| {
+        let mut entry = Entry { has: key.has | has, ..key };
+        change(&mut entry);
+        entry
+    };
+    let no_tuple = Entry { has: CT_HAS_ID, family: CT_FAMILY_IPV4, proto: CT_PROTO_UDP, id: 7, ..Entry::EMPTY };
+    assert_eq!(conntrack.delete_entries(&[no_tuple]).unwrap_err().errno(), libc::EINVAL);
+    assert_eq!(conntrack.delete_entries(&[Entry::EMPTY]).unwrap_err().errno(), libc::EINVAL);
+    for wrong in [
+        key,
+        with(CT_HAS_TIMEOUT, &|_| {}),
+        with(CT_HAS_TIMEOUT | CT_HAS_MARK | CT_HAS_MARK_MASK, &|e| e.timeout = 1),
+        with(CT_HAS_TIMEOUT | CT_HAS_HELPER, &|e| e.timeout = 1),
+        with(CT_HAS_TIMEOUT | CT_HAS_STATUS, &|e| (e.timeout, e.status) = (1, CT_STATUS_DYING)),
+        with(CT_HAS_TIMEOUT | CT_HAS_STATUS, &|e| (e.timeout, e.status) = (1, CT_STATUS_SRC_NAT)),
+    ] {
+        assert_eq!(conntrack.create_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:#x}", wrong.has);
+    }
+    for wrong in [
+        key,
+        with(CT_HAS_TIMEOUT, &|_| {}),
+        with(CT_HAS_MARK_MASK, &|e| e.mark_mask = 1),
+        with(CT_HAS_TIMEOUT | CT_HAS_MARK_MASK, &|e| e.timeout = 1),
+    ] {
+        assert_eq!(conntrack.update_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:#x}", wrong.has);
+    }
+    assert_eq!(script.requests(), []);
+}
