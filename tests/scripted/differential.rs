@@ -43,7 +43,8 @@ struct TheirFields {
     dport: Option<u16>,
 }
 
-/// Decodes the payload of a ctnetlink message with both decoders and compares. Panics where they differ without a reason.
+/// Decodes the payload of a ctnetlink message with both decoders and compares. Panics where they differ without a
+/// reason.
 pub fn compare(payload: &[u8]) -> Verdict {
     let mut entry = Entry::EMPTY;
     let ours = decode_entry(payload, &mut entry);
@@ -246,14 +247,15 @@ fn assert_stricter(payload: &[u8], error: WireError) {
             | "CTA_PROTOINFO_TCP_WSCALE_ORIGINAL"
             | "CTA_PROTOINFO_TCP_WSCALE_REPLY" => false,
             "CTA_PROTO_NUM" | "CTA_PROTO_SRC_PORT" | "CTA_PROTO_DST_PORT" => has_master,
-            // Theirs takes an address of 4 or 16 bytes under any name, and flags of more than 2; nothing else is left that it
-            // decodes.
+            // Theirs takes an address of 4 or 16 bytes under any name, and flags of more than 2; nothing else is left
+            // that it decodes.
             _ => true,
         },
         WireError::BadAttribute { place } => match place {
             "the entry" | "CTA_TUPLE_ORIG" | "CTA_TUPLE_REPLY" | "CTA_PROTOINFO" | "CTA_PROTOINFO_TCP" => false,
             "CTA_TUPLE_PROTO" => has_master,
-            // Theirs takes IPv4 addresses in a message of family IPv6 and the reverse; and it does not look into the others.
+            // Theirs takes IPv4 addresses in a message of family IPv6 and the reverse; and it does not look into the
+            // others.
             _ => true,
         },
         _ => false,

@@ -1,0 +1,14 @@
+//! Any bytes as the payload of an entry: no panic, the same result as the independent decoder unless there is a reason,
+//! and an entry that makes sense.
+
+#![no_main]
+
+pub(crate) use ::ctrack;
+
+#[allow(dead_code, reason = "shared with tests/codec.rs")]
+#[path = "../../tests/scripted/differential.rs"]
+mod differential;
+
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| {
+    differential::compare(payload);
+});

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Writes the first inputs of the fuzz targets: python3 fuzz/seeds.py CORPUS DUMP.bin...
+
+One payload per captured entry for decode_entry; for conversation every operation with right answers made of them.
+"""
+
+import pathlib
+import struct
+import sys
+
+
+def messages(data):
+    while data:
+        length = struct.unpack_from("=I", data)[0]
+        yield data[:length]
+        data = data[length + -length % 4 :]
+
+
+def message(kind, payload):
+    return struct.pack("=IHHII", 16 + len(payload), kind, 2, 0, 0) + payload
+
+
+def datagram(which, *parts):
+    data = b"".join(parts)
+    return bytes([len(data) // 4, which]) + data
+
+
+def main():
+    corpus = pathlib.Path(sys.argv[1])
+    for target in ("decode_entry", "conversation"):
+        (corpus / target).mkdir(parents=True, exist_ok=True)
+    entries = [part for name in sys.argv[2:] for part in messages(pathlib.Path(name).read_bytes())]
+    if not entries:
+        sys.exit("no captured entries")
+    for number, entry in enumerate(entries):
+        (corpus / "decode_entry" / f"captured-{number}").write_bytes(entry[16:])
+    stats = message(0x105, bytes(4) + struct.pack("=HH", 8, 1) + (3).to_bytes(4, "big"))
+    ack = message(2, bytes(20))
+    done = message(3, bytes(4))
+    enoent = message(2, struct.pack("=i", -2) + bytes(16))
+    for operation in range(9):
+        for reset in (0, 0x80):
+            parts = [bytes([operation + reset])]
+            if operation in (0, 1, 3, 6, 7):
+                parts += [datagram(0, stats), datagram(0, ack), datagram(0), datagram(0)]
+                parts += [datagram(0, *entries[at : at + 2]) for at in (0, 4, 8)] + [datagram(0, done)]
+            elif operation in (2, 4, 5):
+                parts += [datagram(0, entries[0]), datagram(1, enoent), datagram(2, ack), datagram(0)]
+            parts += [datagram(0, enoent), datagram(1, ack), datagram(2, ack), datagram(0, ack)]
+            (corpus / "conversation" / f"operation-{operation + reset}").write_bytes(b"".join(parts))
+
+
+main()

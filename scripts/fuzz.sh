@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# Fuzzes the decoder and the operations.
+#
+#   scripts/fuzz.sh [SECONDS [TARGET...]]   each target (by default all) for so many seconds (by default 600)
+#   scripts/fuzz.sh --replay                only the inputs that are there, without instrumentation, on any toolchain
+#
+# Fuzzing needs a nightly toolchain and installs cargo-fuzz if it is missing; both need python3 and a C++ compiler.
+# What is found lies in fuzz/artifacts, and the exit status is not 0.
+set -eu
+cd "$(dirname "$0")/.."
+
+all='decode_entry conversation'
+python3 fuzz/seeds.py fuzz/corpus tests/data/*.bin
+
+if [ "${1-}" = --replay ]; then
+    log=fuzz/corpus/log
+    for target in $all; do
+        cargo build --quiet --locked --manifest-path fuzz/Cargo.toml --bin "$target"
+        # Every input is an argument: then each is run once, and nothing else is.
+        if ! find "fuzz/corpus/$target" -type f -print0 |
+            xargs -0 cargo run --quiet --manifest-path fuzz/Cargo.toml --bin "$target" -- -timeout=60 2>"$log"; then
+            cat "$log" >&2
+            exit 1
+        fi
+        echo "$target: $(grep -c '^Executed ' "$log") inputs"
+    done
+    rm "$log"
+    exit 0
+fi
+
+seconds=${1-600}
+[ $# -eq 0 ] || shift
+# shellcheck disable=SC2086 # a list of words
+[ $# -gt 0 ] || set -- $all
+
+if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
+    cargo install --locked cargo-fuzz
+fi
+
+# The list reserves what the kernel counts, if it can; an answer that claims 2^32 entries is not to end the run.
+export ASAN_OPTIONS="allocator_may_return_null=1:max_allocation_size_mb=1024"
+
+for target in "$@"; do
+    echo "== $target for $seconds seconds"
+    # Optimised, but with debug assertions and overflow checks.
+    cargo +nightly fuzz run --debug-assertions "$target" -- \
+        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+done
