@@ -84,8 +84,9 @@ impl Drop for Lock<'_> {
 /// # Safety
 /// `pointer` is NULL or may be written (header: every `ret_x`).
 pub(super) unsafe fn out<'a, T>(pointer: *mut T, name: &'static str) -> Result<&'a mut MaybeUninit<T>, Error> {
-    // SAFETY: the caller promises so; MaybeUninit asks nothing of what is there.
-    unsafe { pointer.cast::<MaybeUninit<T>>().as_mut() }.ok_or_else(|| Error::invalid(name, "is NULL"))
+    let pointer = checked(pointer.cast::<MaybeUninit<T>>(), 1, name)?;
+    // SAFETY: the caller promises so, and it is aligned; MaybeUninit asks nothing of what is there.
+    Ok(unsafe { &mut *pointer.as_ptr() })
 }
 
 /// One struct to read.
@@ -93,8 +94,9 @@ pub(super) unsafe fn out<'a, T>(pointer: *mut T, name: &'static str) -> Result<&
 /// # Safety
 /// `pointer` is NULL or points to an initialised T that nobody changes during the call.
 pub(super) unsafe fn input<'a, T>(pointer: *const T, name: &'static str) -> Result<&'a T, Error> {
-    // SAFETY: the caller promises so.
-    unsafe { pointer.as_ref() }.ok_or_else(|| Error::invalid(name, "is NULL"))
+    let pointer = checked(pointer.cast_mut(), 1, name)?;
+    // SAFETY: the caller promises so, and it is aligned.
+    Ok(unsafe { &*pointer.as_ptr() })
 }
 
 /// An array to read. NULL is fine if it is empty.

@@ -70,32 +70,98 @@ fn entry(e: &Entry, purpose: Purpose) -> Check {
 
 /// A field that is set although `has` does not announce it was forgotten there, and would silently not count.
 fn nothing_unannounced(e: &Entry) -> Check {
-    let tcp_flags = e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply;
-    let ports = e.orig.sport | e.orig.dport | e.reply.sport | e.reply.dport;
-    let icmp = [e.orig, e.reply].iter().any(|t| t.icmp_id != 0 || t.icmp_type != 0 || t.icmp_code != 0);
+    if announced(e) {
+        return Ok(());
+    }
     let zone = CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE;
+    let (orig, reply) = (&e.orig, &e.reply);
+    let counted = |c: &Counters| c.packets | c.bytes != 0;
+    // Each with the bits of which one must be set.
     let fields = [
         ("id", e.id != 0, CT_HAS_ID),
         ("status", e.status != 0, CT_HAS_STATUS),
         ("mark", e.mark != 0, CT_HAS_MARK),
         ("mark_mask", e.mark_mask != 0, CT_HAS_MARK_MASK),
         ("timeout", e.timeout != 0, CT_HAS_TIMEOUT),
+        ("use_count", e.use_count != 0, CT_HAS_USE),
         ("zone", e.zone != 0, zone),
-        ("orig.zone", e.orig.zone != 0, CT_HAS_ZONE | CT_HAS_ORIG_ZONE),
-        ("reply.zone", e.reply.zone != 0, CT_HAS_ZONE | CT_HAS_REPLY_ZONE),
-        ("orig.sport", ports != 0, CT_HAS_PORTS),
-        ("orig.icmp_type", icmp, CT_HAS_ICMP),
+        ("orig.zone", orig.zone != 0, CT_HAS_ZONE | CT_HAS_ORIG_ZONE),
+        ("reply.zone", reply.zone != 0, CT_HAS_ZONE | CT_HAS_REPLY_ZONE),
+        ("orig.src", orig.src != [0; 16], CT_HAS_ORIG),
+        ("orig.dst", orig.dst != [0; 16], CT_HAS_ORIG),
+        ("reply.src", reply.src != [0; 16], CT_HAS_REPLY),
+        ("reply.dst", reply.dst != [0; 16], CT_HAS_REPLY),
         ("labels", e.labels != [0; 16], CT_HAS_LABELS),
         ("helper", e.helper != [0; 16], CT_HAS_HELPER),
+        ("orig_counters", counted(&e.orig_counters), CT_HAS_ORIG_COUNTERS),
+        ("reply_counters", counted(&e.reply_counters), CT_HAS_REPLY_COUNTERS),
+        ("start_ns", e.start_ns != 0, CT_HAS_START),
+        ("stop_ns", e.stop_ns != 0, CT_HAS_STOP),
         ("tcp_state", e.tcp_state != 0, CT_HAS_TCP_STATE),
-        ("tcp_wscale_orig", e.tcp_wscale_orig | e.tcp_wscale_reply != 0, CT_HAS_TCP_WSCALE),
-        ("tcp_flags_orig", tcp_flags != 0, CT_HAS_TCP_FLAGS),
-        ("sctp_state", e.sctp_state != 0 || e.sctp_vtag_orig != 0 || e.sctp_vtag_reply != 0, CT_HAS_SCTP),
+        ("tcp_wscale_orig", e.tcp_wscale_orig != 0, CT_HAS_TCP_WSCALE),
+        ("tcp_wscale_reply", e.tcp_wscale_reply != 0, CT_HAS_TCP_WSCALE),
+        ("tcp_flags_orig", e.tcp_flags_orig != 0, CT_HAS_TCP_FLAGS),
+        ("tcp_flags_reply", e.tcp_flags_reply != 0, CT_HAS_TCP_FLAGS),
+        ("tcp_mask_orig", e.tcp_mask_orig != 0, CT_HAS_TCP_FLAGS),
+        ("tcp_mask_reply", e.tcp_mask_reply != 0, CT_HAS_TCP_FLAGS),
+        ("sctp_state", e.sctp_state != 0, CT_HAS_SCTP),
+        ("sctp_vtag_orig", e.sctp_vtag_orig != 0, CT_HAS_SCTP),
+        ("sctp_vtag_reply", e.sctp_vtag_reply != 0, CT_HAS_SCTP),
+        ("dccp_state", e.dccp_state != 0, CT_HAS_DCCP),
+        ("dccp_role", e.dccp_role != 0, CT_HAS_DCCP),
     ];
-    match fields.iter().find(|(_, set, bits)| *set && e.has & bits == 0) {
+    // Those that want both their kind of field and their tuple.
+    let parts = [
+        ("orig.sport", orig.sport != 0, CT_HAS_PORTS | CT_HAS_ORIG),
+        ("orig.dport", orig.dport != 0, CT_HAS_PORTS | CT_HAS_ORIG),
+        ("orig.icmp_type", orig.icmp_type != 0, CT_HAS_ICMP | CT_HAS_ORIG),
+        ("orig.icmp_code", orig.icmp_code != 0, CT_HAS_ICMP | CT_HAS_ORIG),
+        ("orig.icmp_id", orig.icmp_id != 0, CT_HAS_ICMP | CT_HAS_ORIG),
+        ("reply.sport", reply.sport != 0, CT_HAS_PORTS | CT_HAS_REPLY),
+        ("reply.dport", reply.dport != 0, CT_HAS_PORTS | CT_HAS_REPLY),
+        ("reply.icmp_type", reply.icmp_type != 0, CT_HAS_ICMP | CT_HAS_REPLY),
+        ("reply.icmp_code", reply.icmp_code != 0, CT_HAS_ICMP | CT_HAS_REPLY),
+        ("reply.icmp_id", reply.icmp_id != 0, CT_HAS_ICMP | CT_HAS_REPLY),
+    ];
+    let forgotten = fields.iter().find(|(_, set, bits)| *set && e.has & bits == 0);
+    match forgotten.or(parts.iter().find(|(_, set, bits)| *set && !e.has(*bits))) {
         Some((field, ..)) => Err((field, "is set, but its bit in has is not")),
         None => Ok(()),
     }
+}
+
+/// The quick answer for most entries: whether every bit that the fields call for is set. A zone may have one of several bits.
+fn announced(e: &Entry) -> bool {
+    let bit = |set: bool, bit: u64| if set { bit } else { 0 };
+    let tuple = |t: &Tuple, has: u64| {
+        let icmp = u32::from(t.icmp_id) | u32::from(t.icmp_type) | u32::from(t.icmp_code);
+        bit(t.src != [0; 16] || t.dst != [0; 16], has)
+            | bit(t.sport | t.dport != 0, has | CT_HAS_PORTS)
+            | bit(icmp != 0, has | CT_HAS_ICMP)
+    };
+    let tcp_flags = e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply;
+    let sctp = u32::from(e.sctp_state) | e.sctp_vtag_orig | e.sctp_vtag_reply;
+    let called_for = tuple(&e.orig, CT_HAS_ORIG)
+        | tuple(&e.reply, CT_HAS_REPLY)
+        | bit(e.id != 0, CT_HAS_ID)
+        | bit(e.status != 0, CT_HAS_STATUS)
+        | bit(e.mark != 0, CT_HAS_MARK)
+        | bit(e.mark_mask != 0, CT_HAS_MARK_MASK)
+        | bit(e.timeout != 0, CT_HAS_TIMEOUT)
+        | bit(e.use_count != 0, CT_HAS_USE)
+        | bit(e.labels != [0; 16], CT_HAS_LABELS)
+        | bit(e.helper != [0; 16], CT_HAS_HELPER)
+        | bit(e.orig_counters.packets | e.orig_counters.bytes != 0, CT_HAS_ORIG_COUNTERS)
+        | bit(e.reply_counters.packets | e.reply_counters.bytes != 0, CT_HAS_REPLY_COUNTERS)
+        | bit(e.start_ns != 0, CT_HAS_START)
+        | bit(e.stop_ns != 0, CT_HAS_STOP)
+        | bit(e.tcp_state != 0, CT_HAS_TCP_STATE)
+        | bit(e.tcp_wscale_orig | e.tcp_wscale_reply != 0, CT_HAS_TCP_WSCALE)
+        | bit(tcp_flags != 0, CT_HAS_TCP_FLAGS)
+        | bit(sctp != 0, CT_HAS_SCTP)
+        | bit(e.dccp_state | e.dccp_role != 0, CT_HAS_DCCP);
+    let zones = e.zone | e.orig.zone | e.reply.zone;
+    e.has(called_for) && (zones == 0 || e.has(CT_HAS_ZONE))
 }
 
 fn tuples(e: &Entry, purpose: Purpose) -> Check {
@@ -105,15 +171,9 @@ fn tuples(e: &Entry, purpose: Purpose) -> Check {
     if !e.has(CT_HAS_ORIG) && (purpose == Purpose::Create || !e.has(CT_HAS_REPLY)) {
         return Err(("has", "CT_HAS_ORIG is missing: no tuple says which entry"));
     }
-    for (field, set, address) in [
-        ("orig.src", CT_HAS_ORIG, &e.orig.src),
-        ("orig.dst", CT_HAS_ORIG, &e.orig.dst),
-        ("reply.src", CT_HAS_REPLY, &e.reply.src),
-        ("reply.dst", CT_HAS_REPLY, &e.reply.dst),
-    ] {
-        if !e.has(set) && address != &[0; 16] {
-            return Err((field, "is set, but its bit in has is not"));
-        }
+    for (field, address) in
+        [("orig.src", &e.orig.src), ("orig.dst", &e.orig.dst), ("reply.src", &e.reply.src), ("reply.dst", &e.reply.dst)]
+    {
         if e.family == CT_FAMILY_IPV4 && address[4..] != [0; 12] {
             return Err((field, "an IPv4 address has only 4 bytes, the others must be zero"));
         }

@@ -11,12 +11,15 @@ use crate::types::Entry;
 pub(crate) fn list(link: &mut Link, selection: &Selection, entries: &mut Vec<Entry>) -> Result<(), Error> {
     const OP: &str = "list";
     if selection.takes_everything() {
-        // A hint: what cannot be reserved now may still fit as it comes.
+        // A hint: what cannot be reserved now may still fit as it comes, and the kernel's word alone is not worth terabytes.
         let count = count_if_possible(link, OP)?.and_then(|count| usize::try_from(count).ok());
-        let _ = entries.try_reserve(count.unwrap_or(0));
+        let _ = entries.try_reserve(count.unwrap_or(0).min(MOST_AT_ONCE));
     }
     for_each(link, OP, selection, &mut Keeper { start: entries.len(), entries })
 }
+
+/// Reserved at once at most: 256 MiB.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 struct Keeper<'a> {
     start: usize,

@@ -190,9 +190,18 @@ fn finish(entry: &mut Entry, mut has: u64, tuples: u16) -> Result<(), WireError>
     }
     if tuples & (SPORT | DPORT) == SPORT | DPORT {
         has |= CT_HAS_PORTS;
+    } else {
+        // Half a pair is none: what is not announced is zero.
+        for tuple in [&mut entry.orig, &mut entry.reply] {
+            (tuple.sport, tuple.dport) = (0, 0);
+        }
     }
     if tuples & (ICMP_ID | ICMP_TYPE | ICMP_CODE) == ICMP_ID | ICMP_TYPE | ICMP_CODE {
         has |= CT_HAS_ICMP;
+    } else {
+        for tuple in [&mut entry.orig, &mut entry.reply] {
+            (tuple.icmp_id, tuple.icmp_type, tuple.icmp_code) = (0, 0, 0);
+        }
     }
     if has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) != 0 {
         if has & CT_HAS_ZONE != 0 {
@@ -267,16 +276,28 @@ fn proto_field(attr: Attr<'_>, tuple: &mut Tuple, proto: &mut u8) -> Result<u16,
             tuple.dport = attr.be16("CTA_PROTO_DST_PORT")?;
             DPORT
         }
-        CTA_PROTO_ICMP_ID | CTA_PROTO_ICMPV6_ID => {
+        CTA_PROTO_ICMP_ID => {
             tuple.icmp_id = attr.be16("CTA_PROTO_ICMP_ID")?;
             ICMP_ID
         }
-        CTA_PROTO_ICMP_TYPE | CTA_PROTO_ICMPV6_TYPE => {
+        CTA_PROTO_ICMP_TYPE => {
             tuple.icmp_type = attr.u8("CTA_PROTO_ICMP_TYPE")?;
             ICMP_TYPE
         }
-        CTA_PROTO_ICMP_CODE | CTA_PROTO_ICMPV6_CODE => {
+        CTA_PROTO_ICMP_CODE => {
             tuple.icmp_code = attr.u8("CTA_PROTO_ICMP_CODE")?;
+            ICMP_CODE
+        }
+        CTA_PROTO_ICMPV6_ID => {
+            tuple.icmp_id = attr.be16("CTA_PROTO_ICMPV6_ID")?;
+            ICMP_ID
+        }
+        CTA_PROTO_ICMPV6_TYPE => {
+            tuple.icmp_type = attr.u8("CTA_PROTO_ICMPV6_TYPE")?;
+            ICMP_TYPE
+        }
+        CTA_PROTO_ICMPV6_CODE => {
+            tuple.icmp_code = attr.u8("CTA_PROTO_ICMPV6_CODE")?;
             ICMP_CODE
         }
         _ => 0,
