@@ -64,7 +64,7 @@ must_fail() {
     build "$name"
     MATRIX=$work/$name GROUPS_ONLY=$groups ./scripts/test-kernels.sh "$@" >"$work/log" 2>&1 || true
     for kernel; do
-        line=$(grep -E "^(ok|FAILED|MISSING) +$kernel[ :]" "$work/log" | tail -n 1)
+        line=$(grep -E "^(ok|FAILED|MISSING) +${kernel}[ :]" "$work/log" | tail -n 1)
         case $line in
             FAILED*', 0 failed;'* | FAILED*'no result'* | '') verdict='NOT RUN' ;;
             FAILED*) verdict=noticed ;;
@@ -79,9 +79,13 @@ must_fail() {
         case $verdict in
             MISSED | NOT*) failed=1 ;;
         esac
-        # What was noticed on this kernel: its log begins with its name.
-        first=$(sed -n "/^--- $kernel\$/,/^--- /p" "$work/log" | grep -m 1 '^FAILED' | cut -c 8-150 || true)
-        printf '%-14s %-16s %-8s %s\n' "$verdict" "$name" "$kernel" "$first" | tee -a "$work/table"
+        # The log of this kernel begins with its name. First what came of it, then what was seen to be sent.
+        sed -n "/^--- $kernel\$/,/^\(---\|FAILED *$kernel\) /p" "$work/log" | grep '^FAILED [a-z0-9-]*: ' >"$work/failures" || true
+        {
+            printf '%-8s %-26s on %s\n' "$verdict" "$name" "$kernel"
+            grep -v -m 1 ': sent ' "$work/failures" | cut -c 8-160 | sed 's/^/         came of it: /' || true
+            grep -m 1 ': sent ' "$work/failures" | cut -c 8-160 | sed 's/^/         was sent:   /' || true
+        } | tee -a "$work/table"
     done
     rm -f "${work:?}/$name"
 }

@@ -11,6 +11,7 @@
 #                            where to get them; default: where this machine gets its Debian packages
 #   MATRIX                   a matrix that is built already, to run instead
 #   PARALLEL                 how many kernels at once (2)
+#   VERBOSE=1                print all that the program says, not only where it failed
 #
 # Nothing is installed but qemu, and that only as root; the machine's own package lists are not touched.
 
@@ -253,7 +254,11 @@ boot() {
     initramfs "$kernel" "$work/$1.modules" >"$work/$1.cpio"
     timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max -m 512 -nographic -no-reboot -net none \
         -kernel "$kernel/vmlinuz" -initrd "$work/$1.cpio" \
-        -append 'console=ttyS0 quiet loglevel=3 panic=-1 random.trust_cpu=on' </dev/null >"$work/$1.raw" 2>&1 || true
+        -append 'console=ttyS0 quiet loglevel=3 panic=-1 random.trust_cpu=on' </dev/null >"$work/$1.raw" 2>&1 &
+    echo $! >"$work/$1.pid"
+    # How it ended shows in what it said.
+    wait $! || true
+    rm -f "$work/$1.pid"
     # Without what the firmware and the kernel say before the first line, unless they are all that was said.
     tr -d '\r' <"$work/$1.raw" | sed 's/.*\(kernel [^ ]*, libctrack\)/\1/' >"$work/$1.all"
     sed -n '/^kernel .*, libctrack/,$p' "$work/$1.all" >"$work/$1.log"
@@ -266,6 +271,15 @@ run() {
     else
         boot "$1"
     fi
+}
+
+# finish: ends the kernels that are still running, if this is interrupted.
+# shellcheck disable=SC2317 # the trap calls it
+finish() {
+    for file in "$work"/*.pid; do
+        [ ! -e "$file" ] || kill "$(cat "$file")" 2>/dev/null || true
+    done
+    rm -rf "$work"
 }
 
 # summary VERSION: one line, and all that is of interest where something failed.
@@ -309,7 +323,7 @@ for kernel; do
 done
 
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+trap finish EXIT
 trap 'exit 1' HUP INT TERM
 apt=$work/apt
 
