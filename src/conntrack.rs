@@ -182,8 +182,10 @@ impl Conntrack {
         self.idle(OP)?;
         let selection = Selection::new(filters)?;
         selection.refuse_everything()?;
-        if uncounted && !self.care.compare_start && ops::delete::delete_uncounted(&mut self.link, OP, &selection)? {
-            outcome.uncounted = true;
+        if uncounted
+            && !self.care.compare_start
+            && ops::delete::delete_uncounted(&mut self.link, OP, &selection, outcome)?
+        {
             return Ok(());
         }
         ops::delete::delete(&mut self.link, OP, &selection, self.care, outcome)

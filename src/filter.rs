@@ -321,7 +321,8 @@ impl Matcher {
             && self.proto.is_none()
             && self.zone.is_none()
             && self.mark.1 == 0
-            && self.status.1 == 0
+            // Every entry of the table is confirmed.
+            && (self.status == (0, 0) || self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED))
             && self.labels.1 == 0
     }
 

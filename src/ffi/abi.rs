@@ -29,7 +29,7 @@ pub const CT_FILTER_EXCLUDE: u32 = 1 << 0;
 /// the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). About half the time.
 pub const CT_DELETE_UNCOUNTED: u32 = 1 << 0;
 
-/// ct_result.flags: the kernel did it all by itself; the sums are 0.
+/// ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
 pub const CT_RESULT_UNCOUNTED: u32 = 1 << 0;
 
 /// ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.

@@ -1,7 +1,7 @@
 //! New entries.
 
 use super::check::{self, Purpose};
-use super::{change, LookUp, Outcome};
+use super::{Changer, LookUp, Outcome};
 use crate::error::Error;
 use crate::transport::link::Link;
 use crate::types::Entry;
@@ -15,6 +15,6 @@ pub(crate) fn create_entries(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Create)?;
-    let put = |buffer: &mut Vec<u8>, seq, given: &Entry, _: &Entry| put_create(buffer, seq, given);
-    change(link, "create_entries", entries, LookUp::Never, put, status, outcome)
+    let put = |buffer: &mut Vec<u8>, seq, given: &Entry, _: &Entry, _| put_create(buffer, seq, given);
+    Changer::new("create_entries", LookUp::Never, false, put).all(link, entries, status, outcome)
 }

@@ -2,17 +2,16 @@
 
 use super::check::{self, Purpose};
 use super::count::count_if_possible;
-use super::list::list;
 use super::select::{for_each, Visitor};
-use super::{change, run_all, LookUp, Outcome};
+use super::{broken_off, Changer, LookUp, Outcome};
 use crate::caps::caps;
 use crate::error::{Error, KernelDetail};
 use crate::filter::Selection;
 use crate::plan::exact_flush;
-use crate::transport::batch::{Replies, Requests};
+use crate::transport::batch::{Replies, Requests, BATCH};
 use crate::transport::link::Link;
 use crate::types::*;
-use crate::wire::encode::put_delete;
+use crate::wire::encode::{put_delete, By};
 use crate::wire::kernel_filter::{put_guarded_flush, put_tuple_flush, FlushFilterProven};
 
 /// How much care a delete takes.
@@ -32,32 +31,86 @@ pub(crate) fn delete(
     care: Care,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    if care.compare_start {
-        let mut entries = Vec::new();
-        list(link, selection, &mut entries)?;
-        return change(link, op, &entries, LookUp::Always, put_found, &mut vec![0; entries.len()], outcome);
-    }
-    let mut marked = Marked { requests: Requests::new(op) };
+    let mut marked = Marked { keys: Vec::new(), op };
     for_each(link, op, selection, &mut marked)?;
-    outcome.matched = marked.requests.len() as u64;
-    run_all(link, &mut marked.requests, outcome)
+    outcome.matched = marked.keys.len() as u64;
+    let mut changer = Changer::new(op, care.look_up(LookUp::Never), true, put_found);
+    let (mut entries, mut status) = (Vec::with_capacity(BATCH), [0; BATCH]);
+    for (number, keys) in marked.keys.chunks(BATCH).enumerate() {
+        entries.clear();
+        entries.extend(keys.iter().map(Key::to_entry));
+        if let Err(error) = changer.chunk(link, &entries, &mut status[..keys.len()], outcome) {
+            let left = marked.keys.len() - number * BATCH - keys.len();
+            return broken_off(number == 0, left, error, outcome);
+        }
+    }
+    Ok(())
+}
+
+impl Care {
+    fn look_up(self, otherwise: LookUp) -> LookUp {
+        if self.compare_start {
+            LookUp::Always
+        } else {
+            otherwise
+        }
+    }
 }
 
 struct Marked {
-    requests: Requests,
+    keys: Vec<Key>,
+    op: &'static str,
+}
+
+/// What it takes to delete an entry: less than half of one.
+struct Key {
+    has: u64,
+    start_ns: u64,
+    orig: Tuple,
+    reply: Tuple,
+    id: u32,
+    family: u8,
+    proto: u8,
+}
+
+impl Key {
+    const HAS: u64 = CT_HAS_ORIG
+        | CT_HAS_REPLY
+        | CT_HAS_PORTS
+        | CT_HAS_ICMP
+        | CT_HAS_ID
+        | CT_HAS_ZONE
+        | CT_HAS_ORIG_ZONE
+        | CT_HAS_REPLY_ZONE
+        | CT_HAS_START;
+
+    fn of(entry: &Entry) -> Key {
+        let Entry { has, start_ns, orig, reply, id, family, proto, .. } = *entry;
+        Key { has: has & Key::HAS, start_ns, orig, reply, id, family, proto }
+    }
+
+    fn to_entry(&self) -> Entry {
+        let Key { has, start_ns, orig, reply, id, family, proto } = *self;
+        let zone = orig.zone.max(reply.zone);
+        Entry { has, start_ns, orig, reply, id, family, proto, zone, ..Entry::EMPTY }
+    }
 }
 
 impl Visitor for Marked {
     fn restart(&mut self) {
-        self.requests.clear();
+        self.keys.clear();
     }
 
     fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
-        self.requests.push(|buffer, seq| put_delete(buffer, seq, entry))
+        self.keys.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+        self.keys.push(Key::of(entry));
+        Ok(())
     }
 }
 
 /// Deletes the given entries. `status[i]`: 0 deleted, -ENOENT gone, another negative errno for a failure.
+///
+/// Those without an id are looked up first: their tuple alone might name another entry the other way round (see `get`).
 pub(crate) fn delete_entries(
     link: &mut Link,
     entries: &[Entry],
@@ -66,17 +119,22 @@ pub(crate) fn delete_entries(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Key)?;
-    let look_up = if care.compare_start { LookUp::Always } else { LookUp::WithoutId };
-    change(link, "delete_entries", entries, look_up, put_found, status, outcome)
+    let look_up = care.look_up(LookUp::WithoutId);
+    Changer::new("delete_entries", look_up, true, put_found).all(link, entries, status, outcome)
 }
 
-fn put_found(buffer: &mut Vec<u8>, seq: u32, _: &Entry, found: &Entry) {
-    put_delete(buffer, seq, found);
+fn put_found(buffer: &mut Vec<u8>, seq: u32, _: &Entry, found: &Entry, by: By) {
+    put_delete(buffer, seq, found, by);
 }
 
 /// Lets the kernel delete what the selection takes, in one message for each filter, if that is exact for these filters on this
-/// kernel. `false`: it is not, or the kernel would not; then nothing that the selection does not take was deleted.
-pub(crate) fn delete_uncounted(link: &mut Link, op: &'static str, selection: &Selection) -> Result<bool, Error> {
+/// kernel. `false`: it is not, or the kernel would not, or not for all of them: the rest is left to the counted way.
+pub(crate) fn delete_uncounted(
+    link: &mut Link,
+    op: &'static str,
+    selection: &Selection,
+    outcome: &mut Outcome,
+) -> Result<bool, Error> {
     if selection.excludes() || selection.include().is_empty() || selection.include().len() > MOST_FLUSHES {
         return Ok(false);
     }
@@ -100,7 +158,7 @@ pub(crate) fn delete_uncounted(link: &mut Link, op: &'static str, selection: &Se
         let mut reply = Refusal(None);
         requests.exchange(link, 0, 1, &mut reply)?;
         match reply.0 {
-            None => {}
+            None => outcome.uncounted = true,
             // What kernels say that do not flush by CTA_FILTER, or not by this.
             Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => return Ok(false),
             Some((errno, detail)) => return Err(link.refused(op, errno, detail)),

@@ -26,8 +26,7 @@ pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
 /// refuses it; where it does, by a dump, the decision on each entry, and deletes.
 pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: &mut Outcome) -> Result<(), Error> {
     let selection = check_scope(scope)?;
-    if !care.compare_start && delete_uncounted(link, OP, &selection)? {
-        outcome.uncounted = true;
+    if !care.compare_start && delete_uncounted(link, OP, &selection, outcome)? {
         return Ok(());
     }
     delete(link, OP, &selection, care, outcome)

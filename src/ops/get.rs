@@ -9,19 +9,19 @@ use crate::transport::batch::{Replies, Requests, GET_BATCH};
 use crate::transport::link::Link;
 use crate::types::*;
 use crate::wire::consts::{message_type, IPCTNL_MSG_CT_NEW};
-use crate::wire::encode::put_get;
+use crate::wire::encode::{mirror, put_get, By};
 use crate::wire::{decode_entry, WireError};
 
 /// The entry that the key identifies. None: `Error::Kernel` with ENOENT.
 pub(crate) fn get(link: &mut Link, key: &Entry) -> Result<Entry, Error> {
     const OP: &str = "get";
     check::one(key, Purpose::Key)?;
-    let mut found = Found::Missing;
-    find(link, OP, |_| key, 1, is_asked_for, |_, answer| found = answer)?;
+    let mut found = [Found::Missing];
+    find_all(link, OP, &[key], &mut found)?;
     match found {
-        Found::Entry(entry) => Ok(entry),
-        Found::Refused(errno) => Err(link.refused(OP, errno, KernelDetail::default())),
-        Found::Missing | Found::NotAsked => Err(link.refused(OP, libc::ENOENT, KernelDetail::default())),
+        [Found::Entry(entry, _)] => Ok(entry),
+        [Found::Refused(errno)] => Err(link.refused(OP, errno, KernelDetail::default())),
+        [Found::Missing | Found::NotAsked] => Err(link.refused(OP, libc::ENOENT, KernelDetail::default())),
     }
 }
 
@@ -33,25 +33,49 @@ pub(crate) enum Found {
     NotAsked,
     /// No entry is the one that the key means.
     Missing,
-    /// This one is.
-    Entry(Entry),
+    /// This one is, and this tuple leads to it.
+    Entry(Entry, By),
     /// The kernel refused to search, with this errno.
     Refused(i32),
 }
 
-/// Looks up to [`GET_BATCH`] keys up in one go. The keys were checked. `accept` says whether an entry is what a key means.
+/// Looks keys up, which were checked. One whose original tuple leads to nothing, or to another entry, is tried by its reply
+/// tuple, or by what that is without NAT (see [`By`]).
+pub(crate) fn find_all(link: &mut Link, op: &'static str, keys: &[&Entry], found: &mut [Found]) -> Result<(), Error> {
+    for (keys, found) in keys.chunks(GET_BATCH).zip(found.chunks_mut(GET_BATCH)) {
+        let accept = |at: usize, entry: &Entry| is_asked_for(keys[at], entry);
+        find(link, op, |at| (keys[at], By::default_of(keys[at])), keys.len(), accept, |at, answer| found[at] = answer)?;
+        let missing = |at: &usize| matches!(found[*at], Found::Missing) && keys[*at].has(CT_HAS_ORIG);
+        let again: Vec<(usize, Entry)> = (0..keys.len()).filter(missing).map(|at| (at, turned(keys[at]))).collect();
+        let accept = |at: usize, entry: &Entry| is_asked_for(keys[again[at].0], entry);
+        find(link, op, |at| (&again[at].1, By::Reply), again.len(), accept, |at, answer| found[again[at].0] = answer)?;
+    }
+    Ok(())
+}
+
+/// The key with a reply tuple.
+fn turned(key: &Entry) -> Entry {
+    let reply = if key.has(CT_HAS_REPLY) { key.reply } else { mirror(key) };
+    Entry { reply, ..*key }
+}
+
+/// Looks up to [`GET_BATCH`] keys up in one go. `accept` says whether an entry is what a key means.
 pub(crate) fn find<'a>(
     link: &mut Link,
     op: &'static str,
-    key: impl Fn(usize) -> &'a Entry,
+    key: impl Fn(usize) -> (&'a Entry, By),
     count: usize,
-    accept: impl Fn(&Entry, &Entry) -> bool,
+    accept: impl Fn(usize, &Entry) -> bool,
     mut answer: impl FnMut(usize, Found),
 ) -> Result<(), Error> {
     debug_assert!(count <= GET_BATCH);
+    if count == 0 {
+        return Ok(());
+    }
     let mut requests = Requests::new(op);
     for index in 0..count {
-        requests.push(|buffer, seq| put_get(buffer, seq, key(index)))?;
+        let (key, by) = key(index);
+        requests.push(|buffer, seq| put_get(buffer, seq, key, by))?;
         answer(index, Found::Missing);
     }
     requests.exchange(link, 0, count, &mut Answers { key, accept, answer })
@@ -65,8 +89,8 @@ struct Answers<K, C, A> {
 
 impl<'a, K, C, A> Replies for Answers<K, C, A>
 where
-    K: Fn(usize) -> &'a Entry,
-    C: Fn(&Entry, &Entry) -> bool,
+    K: Fn(usize) -> (&'a Entry, By),
+    C: Fn(usize, &Entry) -> bool,
     A: FnMut(usize, Found),
 {
     fn failed(&mut self, index: usize, errno: i32, _: KernelDetail) {
@@ -79,8 +103,8 @@ where
         if kind == message_type(IPCTNL_MSG_CT_NEW) {
             let mut entry = Entry::EMPTY;
             decode_entry(payload, &mut entry)?;
-            if (self.accept)((self.key)(index), &entry) {
-                (self.answer)(index, Found::Entry(entry));
+            if (self.accept)(index, &entry) {
+                (self.answer)(index, Found::Entry(entry, (self.key)(index).1));
             }
         }
         Ok(())

@@ -14,11 +14,11 @@ pub(crate) mod update;
 pub(crate) mod zone;
 
 use crate::error::{Error, KernelDetail};
-use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
+use crate::transport::batch::{Replies, Requests, BATCH};
 use crate::transport::link::{Link, SEND};
-use crate::types::{Entry, CT_HAS_ID};
-use get::{find, is_asked_for, Found};
-use std::ops::Range;
+use crate::types::{Entry, CT_HAS_ID, CT_HAS_ORIG, CT_HAS_REPLY};
+use crate::wire::encode::By;
+use get::{find_all, Found};
 
 /// What an operation on many entries did.
 ///
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub gone: u64,
     /// Entries for which the kernel refused, or whose fate is not known since the kernel fell silent.
     pub failed: u64,
-    /// The kernel did it all by itself and does not say how many entries it took: the sums are 0.
+    /// The kernel deleted by itself and does not say how many entries: they are not in the sums.
     pub uncounted: bool,
     /// The error of the first of the failed ones.
     pub error: Option<Error>,
@@ -52,30 +52,16 @@ impl Outcome {
 /// The status of a request that has not been answered yet.
 const PENDING: i32 = i32::MIN;
 
-/// Sends all requests, batch by batch.
-///
-/// An error means that nothing was done. What goes wrong later, or leaves fates unknown, is in `outcome`.
-fn run_all(link: &mut Link, requests: &mut Requests, outcome: &mut Outcome) -> Result<(), Error> {
-    let total = requests.len();
-    for first in (0..total).step_by(BATCH) {
-        let last = (first + BATCH).min(total);
-        if let Err(error) = run_batch(link, requests, first..last, outcome, |_, _| {}) {
-            return broken_off(first == 0, total - last, error, outcome);
-        }
-    }
-    Ok(())
-}
-
 /// Sends one batch. `report` hears the index and the status (0 or a negative errno) of each request.
 fn run_batch(
     link: &mut Link,
     requests: &mut Requests,
-    range: Range<usize>,
     outcome: &mut Outcome,
     mut report: impl FnMut(usize, i32),
 ) -> Result<(), Error> {
-    let mut statuses = Statuses { first: range.start, status: [PENDING; BATCH], gone: 0, failed: 0, refusal: None };
-    let result = requests.exchange(link, range.start, range.end, &mut statuses);
+    let mut statuses = Statuses { status: [PENDING; BATCH], gone: 0, failed: 0, refusal: None };
+    let count = requests.len();
+    let result = requests.exchange(link, 0, count, &mut statuses);
     let Statuses { mut status, gone, failed, refusal, .. } = statuses;
     if matches!(result, Err(Error::Permission { .. })) {
         // Only the first was answered, for all of them.
@@ -88,7 +74,7 @@ fn run_batch(
     }
     let silent = result.as_ref().err().map_or(0, |error| -error.errno());
     let mut unanswered = 0;
-    for (status, index) in status.iter().zip(range) {
+    for (index, status) in status.iter().take(count).enumerate() {
         unanswered += u64::from(*status == PENDING);
         report(index, if *status == PENDING { silent } else { *status });
     }
@@ -125,112 +111,152 @@ enum LookUp {
     Always,
 }
 
-/// Sends one request for each of the given entries, after looking them up where need be. `put` gets the entry as it was given
-/// and as it was found. `status[i]`: 0 done, -ENOENT gone, another negative errno for a failure.
-fn change(
-    link: &mut Link,
+/// How entries are changed, batch by batch: looked up where need be, then one request for each that is there.
+struct Changer<P> {
     op: &'static str,
-    entries: &[Entry],
     look_up: LookUp,
-    put: impl Fn(&mut Vec<u8>, u32, &Entry, &Entry),
-    status: &mut [i32],
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    status.fill(-libc::ECANCELED);
-    let result = change_all(link, op, entries, look_up, put, status, outcome);
-    if let Err(error) = &result {
-        // Nothing was done, for the same reason for all.
-        status.fill(-error.errno());
-    }
-    result
+    /// Whether an entry that the one tuple does not lead to is tried by the other one (see [`By`]). Its id must say that it is
+    /// the same.
+    try_other: bool,
+    /// Encodes the request for an entry, as it was given and as it was found, by one of its tuples.
+    put: P,
+    requests: Requests,
+    /// Which entry of the chunk a request is for.
+    targets: Vec<usize>,
+    found: Vec<Found>,
 }
 
-fn change_all(
-    link: &mut Link,
-    op: &'static str,
-    entries: &[Entry],
-    look_up: LookUp,
-    put: impl Fn(&mut Vec<u8>, u32, &Entry, &Entry),
-    status: &mut [i32],
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    outcome.matched = entries.len() as u64;
-    let mut requests = Requests::new(op);
-    let mut targets = Vec::with_capacity(BATCH);
-    let mut found = Vec::new();
-    for first in (0..entries.len()).step_by(BATCH) {
-        let last = (first + BATCH).min(entries.len());
-        let chunk = &entries[first..last];
-        requests.clear();
-        targets.clear();
-        if look_up == LookUp::Always {
-            // If it could not be answered, the look-up below says so.
-            requests.permitted();
+impl<P: Fn(&mut Vec<u8>, u32, &Entry, &Entry, By)> Changer<P> {
+    fn new(op: &'static str, look_up: LookUp, try_other: bool, put: P) -> Self {
+        let (requests, targets, found) = (Requests::new(op), Vec::with_capacity(BATCH), Vec::new());
+        Changer { op, look_up, try_other, put, requests, targets, found }
+    }
+
+    /// Changes all entries. `status[i]`: 0 done, -ENOENT gone, another negative errno for a failure.
+    ///
+    /// An error means that nothing was done. What goes wrong later, or leaves fates unknown, is in `outcome`.
+    fn all(
+        mut self,
+        link: &mut Link,
+        entries: &[Entry],
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        outcome.matched = entries.len() as u64;
+        status.fill(-libc::ECANCELED);
+        for first in (0..entries.len()).step_by(BATCH) {
+            let last = (first + BATCH).min(entries.len());
+            if let Err(error) = self.chunk(link, &entries[first..last], &mut status[first..last], outcome) {
+                let left = entries.len() - last;
+                return broken_off(first == 0, left, error, outcome).inspect_err(|error| status.fill(-error.errno()));
+            }
         }
-        if let Err(error) = find_chunk(link, op, chunk, look_up, &mut found) {
-            status[first..last].fill(-error.errno());
-            return broken_off(first == 0, entries.len() - first, error, outcome);
+        Ok(())
+    }
+
+    /// Changes up to [`BATCH`] entries. After an error the fate of all of them is told, and nothing more should be sent.
+    fn chunk(
+        &mut self,
+        link: &mut Link,
+        chunk: &[Entry],
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        self.requests.clear();
+        self.targets.clear();
+        if let Err(error) = self.find(link, chunk) {
+            status.fill(-error.errno());
+            outcome.fail(chunk.len() as u64, || error.clone());
+            return Err(error);
         }
         for (at, given) in chunk.iter().enumerate() {
-            let target = match found.get(at) {
-                None | Some(Found::NotAsked) => given,
-                Some(Found::Entry(entry)) => entry,
+            let (target, by) = match self.found.get(at) {
+                None | Some(Found::NotAsked) => (given, By::default_of(given)),
+                Some(Found::Entry(entry, by)) => (entry, *by),
                 Some(Found::Missing) => {
-                    status[first + at] = -libc::ENOENT;
+                    status[at] = -libc::ENOENT;
                     outcome.gone += 1;
                     continue;
                 }
                 Some(Found::Refused(errno)) => {
-                    status[first + at] = -errno;
-                    outcome.fail(1, || link.refused(op, *errno, KernelDetail::default()));
+                    status[at] = -errno;
+                    outcome.fail(1, || link.refused(self.op, *errno, KernelDetail::default()));
                     continue;
                 }
             };
-            if let Err(error) = requests.push(|buffer, seq| put(buffer, seq, given, target)) {
-                return broken_off(first == 0, entries.len() - first - at, error, outcome);
+            if let Err(error) = self.requests.push(|buffer, seq| (self.put)(buffer, seq, given, target, by)) {
+                outcome.fail((chunk.len() - at + self.targets.len()) as u64, || error.clone());
+                return Err(error);
             }
-            targets.push(first + at);
+            self.targets.push(at);
         }
-        if targets.is_empty() {
-            continue;
+        self.send(link, status, outcome)?;
+        if self.try_other && self.targets.iter().any(|&at| status[at] == -libc::ENOENT) {
+            return self.again(link, chunk, status, outcome);
         }
-        let all = 0..requests.len();
-        let result = run_batch(link, &mut requests, all, outcome, |at, errno| status[targets[at]] = errno);
-        if let Err(error) = result {
-            return broken_off(first == 0, entries.len() - last, error, outcome);
-        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Looks up those entries of a chunk that `look_up` wants looked up. Nothing at all is said if that is none of them.
-fn find_chunk(
-    link: &mut Link,
-    op: &'static str,
-    chunk: &[Entry],
-    look_up: LookUp,
-    found: &mut Vec<Found>,
-) -> Result<(), Error> {
-    found.clear();
-    let wanted = |entry: &Entry| match look_up {
-        LookUp::Never => false,
-        LookUp::WithoutId => !entry.has(CT_HAS_ID),
-        LookUp::Always => true,
-    };
-    if !chunk.iter().any(wanted) {
-        return Ok(());
+    fn send(&mut self, link: &mut Link, status: &mut [i32], outcome: &mut Outcome) -> Result<(), Error> {
+        if self.targets.is_empty() {
+            return Ok(());
+        }
+        let targets = &self.targets;
+        run_batch(link, &mut self.requests, outcome, |at, errno| status[targets[at]] = errno)
     }
-    found.resize(chunk.len(), Found::NotAsked);
-    let asked: Vec<usize> = (0..chunk.len()).filter(|&at| wanted(&chunk[at])).collect();
-    for group in asked.chunks(GET_BATCH) {
-        find(link, op, |at| &chunk[group[at]], group.len(), is_asked_for, |at, answer| found[group[at]] = answer)?;
+
+    /// Those that were not found, by their other tuple.
+    fn again(
+        &mut self,
+        link: &mut Link,
+        chunk: &[Entry],
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        self.requests.clear();
+        let sent = std::mem::take(&mut self.targets);
+        for at in sent.into_iter().filter(|&at| status[at] == -libc::ENOENT) {
+            let (target, by) = match self.found.get(at) {
+                Some(Found::Entry(entry, by)) => (entry, *by),
+                _ => (&chunk[at], By::default_of(&chunk[at])),
+            };
+            if target.has(CT_HAS_ID | CT_HAS_ORIG | CT_HAS_REPLY) {
+                self.requests.push(|buffer, seq| (self.put)(buffer, seq, &chunk[at], target, by.other()))?;
+                self.targets.push(at);
+            }
+        }
+        // They are counted again.
+        outcome.gone -= self.targets.len() as u64;
+        self.send(link, status, outcome)
     }
-    Ok(())
+
+    /// Looks those entries up that are to be looked up. Nothing at all is said if that is none of them.
+    fn find(&mut self, link: &mut Link, chunk: &[Entry]) -> Result<(), Error> {
+        self.found.clear();
+        let wanted = |entry: &Entry| match self.look_up {
+            LookUp::Never => false,
+            LookUp::WithoutId => !entry.has(CT_HAS_ID),
+            LookUp::Always => true,
+        };
+        if !chunk.iter().any(wanted) {
+            return Ok(());
+        }
+        let (places, keys): (Vec<usize>, Vec<&Entry>) = chunk.iter().enumerate().filter(|(_, e)| wanted(e)).unzip();
+        let mut found = vec![Found::Missing; keys.len()];
+        find_all(link, self.op, &keys, &mut found)?;
+        self.found.resize(chunk.len(), Found::NotAsked);
+        for (at, found) in places.into_iter().zip(found) {
+            self.found[at] = found;
+        }
+        if self.look_up == LookUp::Always {
+            self.requests.permitted();
+        }
+        Ok(())
+    }
 }
 
 /// What a batch answers.
 struct Statuses {
-    first: usize,
     status: [i32; BATCH],
     gone: u64,
     failed: u64,
@@ -240,7 +266,7 @@ struct Statuses {
 
 impl Replies for Statuses {
     fn failed(&mut self, index: usize, errno: i32, detail: KernelDetail) {
-        let Some(status) = self.status.get_mut(index - self.first).filter(|status| **status == PENDING) else {
+        let Some(status) = self.status.get_mut(index).filter(|status| **status == PENDING) else {
             return;
         };
         *status = -errno;

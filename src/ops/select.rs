@@ -9,7 +9,8 @@ use crate::plan::{Caps, Load, Plan};
 use crate::transport::batch::GET_BATCH;
 use crate::transport::dump::Dump;
 use crate::transport::link::Link;
-use crate::types::Entry;
+use crate::types::{Entry, Tuple};
+use crate::wire::encode::By;
 use crate::wire::kernel_filter::KernelFilter;
 use std::collections::VecDeque;
 
@@ -117,22 +118,40 @@ impl Select {
         }
     }
 
+    /// All at once, before any is handed over.
     fn look_up(&mut self, link: &mut Link, selection: &Selection) -> Result<(), Error> {
-        let count = self.keys.len().min(GET_BATCH);
-        let keys: Vec<(usize, Entry)> = self.keys.drain(..count).collect();
-        let mut answers = vec![Found::Missing; count];
-        // The kernel's look-up is wider than a key; the selection says what is meant.
-        let any = |_: &Entry, _: &Entry| true;
-        find(link, self.op, |at| &keys[at].1, count, any, |at, answer| answers[at] = answer)?;
-        for (answer, (number, _)) in answers.into_iter().zip(keys) {
-            match answer {
-                Found::Entry(entry) if selection.selected_by(&entry) == Some(number) => self.found.push_back(entry),
-                Found::Refused(errno) => return Err(link.refused(self.op, errno, Default::default())),
-                _ => {}
+        let keys: Vec<(usize, Entry)> = self.keys.drain(..).collect();
+        for keys in keys.chunks(GET_BATCH) {
+            let mut answers = [Found::Missing; GET_BATCH];
+            // The kernel's look-up is wider than a key; the selection says what is meant.
+            let any = |_, _: &Entry| true;
+            find(link, self.op, |at| (&keys[at].1, By::Orig), keys.len(), any, |at, answer| answers[at] = answer)?;
+            for (answer, (number, key)) in answers.into_iter().zip(keys) {
+                match answer {
+                    Found::Entry(entry, _) if selection.selected_by(&entry) == Some(*number) => {
+                        self.found.push_back(entry);
+                    }
+                    Found::Entry(entry, _) if !is_same_way_round(key, &entry) => {
+                        // Another entry's reply tuple hides what was looked up, if that is there (see `By`): a dump sees all.
+                        self.found.clear();
+                        let family = selection.include().first().and_then(|matcher| matcher.family);
+                        let same = selection.include().iter().all(|matcher| matcher.family == family);
+                        let family = family.filter(|_| same).unwrap_or(0);
+                        self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
+                        return Ok(());
+                    }
+                    Found::Refused(errno) => return Err(link.refused(self.op, errno, Default::default())),
+                    _ => {}
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether an entry that was found by an original tuple has it as its original one.
+fn is_same_way_round(key: &Entry, entry: &Entry) -> bool {
+    Tuple { zone: 0, ..key.orig } == Tuple { zone: 0, ..entry.orig }
 }
 
 impl Running {

@@ -1,7 +1,7 @@
 //! Changes to entries that exist.
 
 use super::check::{self, Purpose};
-use super::{change, LookUp, Outcome};
+use super::{Changer, LookUp, Outcome};
 use crate::error::Error;
 use crate::transport::link::Link;
 use crate::types::Entry;
@@ -17,6 +17,6 @@ pub(crate) fn update_entries(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Update)?;
-    let put = |buffer: &mut Vec<u8>, seq, given: &Entry, _: &Entry| put_update(buffer, seq, given);
-    change(link, "update_entries", entries, LookUp::Always, put, status, outcome)
+    let put = |buffer: &mut Vec<u8>, seq, given: &Entry, found: &Entry, by| put_update(buffer, seq, found, by, given);
+    Changer::new("update_entries", LookUp::Always, false, put).all(link, entries, status, outcome)
 }

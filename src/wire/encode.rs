@@ -36,10 +36,39 @@ pub(crate) fn ask_for_ack(buffer: &mut [u8], start: usize) {
     buffer[start + 6..start + 8].copy_from_slice(&flags.to_ne_bytes());
 }
 
+/// By which of its tuples an entry is named.
+///
+/// Mostly any will do. But the kernel lets an entry with a zone for one direction only have a tuple that another entry has in its
+/// other direction, and a look-up finds the newer of both (6.18, 7.3): then the older one is reached by its other tuple only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Orig,
+    Reply,
+}
+
+impl By {
+    /// The original one, if the key has it.
+    pub fn default_of(key: &Entry) -> By {
+        if key.has(CT_HAS_ORIG) {
+            By::Orig
+        } else {
+            By::Reply
+        }
+    }
+
+    /// The other one.
+    pub fn other(self) -> By {
+        match self {
+            By::Orig => By::Reply,
+            By::Reply => By::Orig,
+        }
+    }
+}
+
 /// A GET of the entry that holds the key's tuple.
-pub(crate) fn put_get(buffer: &mut Vec<u8>, seq: u32, key: &Entry) {
+pub(crate) fn put_get(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By) {
     let start = begin(buffer, IPCTNL_MSG_CT_GET, 0, seq, key.family, 0);
-    put_key(buffer, key);
+    put_key(buffer, key, by);
     end(buffer, start);
 }
 
@@ -47,9 +76,9 @@ pub(crate) fn put_get(buffer: &mut Vec<u8>, seq: u32, key: &Entry) {
 ///
 /// Version 1: with 0, kernels 5.2 and early 5.1 and 5.2 stable ones look the tuple up in the wrong family (commit
 /// f8e608982022, mended by e7600865db32); others do not look at it here.
-pub(crate) fn put_delete(buffer: &mut Vec<u8>, seq: u32, key: &Entry) {
+pub(crate) fn put_delete(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By) {
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, 0, seq, key.family, 1);
-    put_key(buffer, key);
+    put_key(buffer, key, by);
     if key.has(CT_HAS_ID) {
         put_word(buffer, CTA_ID, key.id);
     }
@@ -91,20 +120,19 @@ pub(crate) fn put_create(buffer: &mut Vec<u8>, seq: u32, entry: &Entry) {
     end(buffer, start);
 }
 
-/// A NEW that changes what `has` names of the entry that holds the key's tuple.
-pub(crate) fn put_update(buffer: &mut Vec<u8>, seq: u32, entry: &Entry) {
-    let start = begin(buffer, IPCTNL_MSG_CT_NEW, 0, seq, entry.family, 0);
-    put_key(buffer, entry);
-    put_values(buffer, entry, entry.status);
+/// A NEW that changes what `has` of `values` names of the entry that holds the key's tuple.
+pub(crate) fn put_update(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By, values: &Entry) {
+    let start = begin(buffer, IPCTNL_MSG_CT_NEW, 0, seq, key.family, 0);
+    put_key(buffer, key, by);
+    put_values(buffer, values, values.status);
     end(buffer, start);
 }
 
 /// The tuple that identifies the entry, and the zone in which it does.
-fn put_key(buffer: &mut Vec<u8>, key: &Entry) {
-    if key.has(CT_HAS_ORIG) {
-        put_tuple(buffer, CTA_TUPLE_ORIG, key, &key.orig, key.has(CT_HAS_ORIG_ZONE));
-    } else {
-        put_tuple(buffer, CTA_TUPLE_REPLY, key, &key.reply, key.has(CT_HAS_REPLY_ZONE));
+fn put_key(buffer: &mut Vec<u8>, key: &Entry, by: By) {
+    match by {
+        By::Orig => put_tuple(buffer, CTA_TUPLE_ORIG, key, &key.orig, key.has(CT_HAS_ORIG_ZONE)),
+        By::Reply => put_tuple(buffer, CTA_TUPLE_REPLY, key, &key.reply, key.has(CT_HAS_REPLY_ZONE)),
     }
     put_zone(buffer, key);
 }

@@ -132,7 +132,7 @@ fn only_flush_all_ever_sends_a_delete_without_a_tuple() {
         Filter { zone: Some(7), ..Filter::default() },
         Filter { zone: Some(0), ..Filter::default() },
         Filter { mark: Some(Masked { value: 0, mask: 1 }), ..Filter::default() },
-        Filter { status_set: CT_STATUS_CONFIRMED, ..Filter::default() },
+        Filter { status_clear: CT_STATUS_DYING, ..Filter::default() },
         all_ipv4(),
     ] {
         conntrack.flush(&scope).unwrap();
