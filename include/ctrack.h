@@ -87,7 +87,7 @@
 #define CT_DELETE_UNCOUNTED (1 << 0)
 
 /**
- * ct_result.flags: the kernel did it all by itself; the sums are 0.
+ * ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
  */
 #define CT_RESULT_UNCOUNTED (1 << 0)
 
@@ -1132,14 +1132,16 @@ int ct_delete(struct ct_handle *h,
 /**
  * Deletes the given entries, each only if it is still the one that is meant.
  *
- * An entry is one of ct_list(), or a key as for ct_get(). Same tuple in the same direction, same zone, and same id if has
- * announces one: otherwise nothing is deleted and its status is -ENOENT, gone. One that fails does not stop the others.
+ * An entry is one of ct_list(), or a key as for ct_get(). If has announces no id, tuple, direction and zone must be exactly
+ * those of the entry. With an id, the id says which entry is meant, and the tuple and the zone must lead to it. Otherwise
+ * nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others.
  *
  * @param h the handle
  * @param e n entries
  * @param n how many; 0 is fine
  * @param status n results: 0 deleted, -ENOENT gone, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
- *   like: not known whether it was deleted; -ECANCELED: not attempted). Filled whenever the arguments are right
+ *   like: not known whether it was deleted; -ECANCELED: not attempted, after an earlier failure; -EPERM for all if the
+ *   capability is missing). Filled whenever the arguments are right
  * @param result the sums; filled on failure too
  * @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and field):
  *   nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
