@@ -60,6 +60,73 @@ void flow_make(struct flow *f, uint32_t number)
     f->dport = services[number / 7 % 8];
 }
 
+uint32_t pod_count(uint32_t total)
+{
+  const uint32_t pods = total / 25 / POD_FLOWS;
+  if (pods == 0 || pods > 50000)
+    fail("no pods in a table of %u", total);
+  return pods;
+}
+
+uint32_t pod_address(uint32_t pod)
+{
+  return 0xc0a80000 + pod;
+}
+
+uint16_t pod_zone(uint32_t pod)
+{
+  return (uint16_t)(1000 + pod);
+}
+
+uint32_t pod_mark(uint32_t pod)
+{
+  return 0x10000 + pod;
+}
+
+/* The place-th of all connections of pods, which has this number in the whole table. */
+static void pod_flow_make(struct flow *f, uint32_t number, uint32_t place, uint32_t pods)
+{
+  const uint32_t pod = place % pods;
+
+  memset(f, 0, sizeof *f);
+  f->family = AF_INET;
+  f->proto = IPPROTO_TCP;
+  f->tcp_state = TCP_ESTABLISHED;
+  f->status = STATUS_CONFIRMED | STATUS_SEEN_REPLY | STATUS_ASSURED;
+  f->timeout = 86400;
+  f->zone = pod_zone(pod);
+  f->mark = pod_mark(pod);
+  be32(f->src, pod_address(pod));
+  be32(f->dst, 0xac100000 | number * 2654435761u >> 20);
+  f->sport = (uint16_t)(20000 + place / pods);
+  f->dport = 443;
+}
+
+struct flow *flows_with_pods(uint32_t total)
+{
+  const uint32_t pods = pod_count(total);
+  uint32_t *places = flow_sample_places(pods * POD_FLOWS, total);
+  struct flow *flows = must_calloc(total, sizeof *flows);
+
+  for (uint32_t i = 0; i < total; i++)
+    if (places[i] == UINT32_MAX)
+      flow_make(&flows[i], i);
+    else
+      pod_flow_make(&flows[i], i, places[i], pods);
+  free(places);
+  return flows;
+}
+
+struct flow *flow_of_each_pod(uint32_t total)
+{
+  const uint32_t pods = pod_count(total);
+  struct flow *flows = must_calloc(pods, sizeof *flows);
+
+  for (uint32_t i = 0; i < pods; i++)
+    pod_flow_make(&flows[i], flow_sample(i, total), i, pods);
+  return flows;
+}
+
 uint32_t flow_number(uint8_t family, const uint8_t *src)
 {
   uint32_t word;
@@ -84,10 +151,30 @@ uint32_t *flow_sample_places(uint32_t wanted, uint32_t total)
   return places;
 }
 
+void address_set_init(struct address_set *set, uint32_t room)
+{
+  /* At most half full, so that look-ups stay short. */
+  set->shift = 31;
+  while (1u << (32 - set->shift) < 2 * room)
+    set->shift--;
+  set->slots = must_calloc((size_t)1 << (32 - set->shift), sizeof *set->slots);
+}
+
+void address_set_add(struct address_set *set, uint32_t address)
+{
+  *address_set_slot(set, address) = address;
+}
+
 static struct {
   struct timespec start, stop;
   struct rusage before, after;
-} clock_state;
+  int who;
+} clock_state = {.who = RUSAGE_SELF};
+
+void measure_children(void)
+{
+  clock_state.who = RUSAGE_CHILDREN;
+}
 
 /* The peak of resident memory from now on: writing 5 to clear_refs sets the mark back. */
 static void reset_peak(void)
@@ -102,6 +189,8 @@ static unsigned long peak_kb(void)
 {
   char line[256];
   unsigned long kb = 0;
+  if (clock_state.who == RUSAGE_CHILDREN)
+    return (unsigned long)clock_state.after.ru_maxrss;
   FILE *file = fopen("/proc/self/status", "re");
   if (!file)
     fail("cannot read /proc/self/status");
@@ -115,14 +204,14 @@ static unsigned long peak_kb(void)
 void measure_start(void)
 {
   reset_peak();
-  getrusage(RUSAGE_SELF, &clock_state.before);
+  getrusage(clock_state.who, &clock_state.before);
   clock_gettime(CLOCK_MONOTONIC, &clock_state.start);
 }
 
 void measure_stop(void)
 {
   clock_gettime(CLOCK_MONOTONIC, &clock_state.stop);
-  getrusage(RUSAGE_SELF, &clock_state.after);
+  getrusage(clock_state.who, &clock_state.after);
 }
 
 static uint64_t micro(struct timeval from, struct timeval to)

@@ -18,6 +18,14 @@
 /* The zone that the zone benchmarks select: a tenth of the table. */
 #define BENCH_ZONE 7
 
+/*
+ * Pods: one in 25 connections of the table that `fill-pods` makes belongs to a pod, ten to each; so in a table of
+ * 250,000 there are 1,000 pods. A pod has a source address, a zone and a mark that no other connection has. The
+ * benchmarks that select one take the first.
+ */
+#define POD_FLOWS 10
+#define BENCH_POD 0
+
 /* One connection. Addresses are in network byte order, IPv4 in the first 4 bytes; all else is in host byte order. */
 struct flow {
   uint8_t src[16];
@@ -39,6 +47,18 @@ struct flow {
  */
 void flow_make(struct flow *f, uint32_t number);
 
+/* How many pods there are among so many connections. */
+uint32_t pod_count(uint32_t total);
+
+/* The address (in host byte order), zone and mark of a pod. */
+uint32_t pod_address(uint32_t pod);
+uint16_t pod_zone(uint32_t pod);
+uint32_t pod_mark(uint32_t pod);
+
+/* The connections of the table with pods, all of them or one of a pod. To be freed. */
+struct flow *flows_with_pods(uint32_t total);
+struct flow *flow_of_each_pod(uint32_t total);
+
 /* The number of a connection, from its original source address. */
 uint32_t flow_number(uint8_t family, const uint8_t *src);
 
@@ -47,6 +67,24 @@ uint32_t flow_sample(uint32_t k, uint32_t total);
 
 /* The place of each of `total` connections in a sample of `wanted`, or UINT32_MAX. To be freed. */
 uint32_t *flow_sample_places(uint32_t wanted, uint32_t total);
+
+/* A set of addresses of IPv4, in either byte order but without 0.0.0.0: for peers that look at every entry. */
+struct address_set {
+  uint32_t *slots;
+  uint32_t shift;
+};
+
+void address_set_init(struct address_set *set, uint32_t room);
+void address_set_add(struct address_set *set, uint32_t address);
+
+static inline uint32_t *address_set_slot(const struct address_set *set, uint32_t address)
+{
+  const uint32_t last = (1u << (32 - set->shift)) - 1;
+  uint32_t at = address * 2654435769u >> set->shift;
+  while (set->slots[at] != 0 && set->slots[at] != address)
+    at = (at + 1) & last;
+  return &set->slots[at];
+}
 
 /*
  * What a reader takes from an entry, added up so that no compiler can leave the reading out and so that peers can be
@@ -61,6 +99,9 @@ static inline uint64_t reading(uint32_t src, uint32_t dst, uint16_t sport, uint1
 /* The clock. */
 void measure_start(void);
 void measure_stop(void);
+
+/* From now on it is child processes whose processor time and memory count. */
+void measure_children(void);
 
 /*
  * Prints the line of results. `n`: how many entries (or calls) the time was spent on. `check`: what the operation

@@ -6,6 +6,7 @@
 
 #include "bench.h"
 
+#include <arpa/inet.h>
 #include <ctrack.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,55 @@ static uint64_t read_entry(const struct ct_entry *e)
   return reading(word(e->orig.src), word(e->orig.dst), e->orig.sport, e->orig.dport, e->proto, e->mark, e->status);
 }
 
-static const struct ct_filter zone_filter = {.size = sizeof zone_filter, .match = CT_MATCH_ZONE, .zone = BENCH_ZONE};
+static struct ct_filter by_zone(uint32_t zone)
+{
+  return (struct ct_filter){.size = sizeof(struct ct_filter), .match = CT_MATCH_ZONE, .zone = zone};
+}
+
+static struct ct_filter by_mark(uint32_t mark)
+{
+  return (struct ct_filter){
+    .size = sizeof(struct ct_filter),
+    .match = CT_MATCH_MARK,
+    .mark = mark,
+    .mark_mask = UINT32_MAX,
+  };
+}
+
+static struct ct_filter by_source(uint32_t address)
+{
+  struct ct_filter f = {
+    .size = sizeof f,
+    .match = CT_MATCH_FAMILY | CT_MATCH_ORIG_SRC,
+    .family = CT_FAMILY_IPV4,
+    .orig_src_prefix = 32,
+  };
+  address = htonl(address);
+  memcpy(f.orig_src, &address, sizeof address);
+  return f;
+}
+
+/* Exactly this connection of TCP over IPv4. */
+static struct ct_filter by_tuple(const struct flow *flow)
+{
+  struct ct_filter f = {
+    .size = sizeof f,
+    .match = CT_MATCH_FAMILY | CT_MATCH_PROTO | CT_MATCH_ZONE | CT_MATCH_ORIG_SRC | CT_MATCH_ORIG_DST |
+             CT_MATCH_ORIG_SPORT | CT_MATCH_ORIG_DPORT,
+    .family = flow->family,
+    .proto = flow->proto,
+    .zone = flow->zone,
+    .orig_src_prefix = 32,
+    .orig_dst_prefix = 32,
+    .orig_sport_first = flow->sport,
+    .orig_sport_last = flow->sport,
+    .orig_dport_first = flow->dport,
+    .orig_dport_last = flow->dport,
+  };
+  memcpy(f.orig_src, flow->src, 4);
+  memcpy(f.orig_dst, flow->dst, 4);
+  return f;
+}
 
 static void stream(uint32_t size)
 {
@@ -149,12 +198,55 @@ static void delete_known(uint32_t size, uint32_t known)
   measure_report("ctrack", "delete", known, result.done, 0);
 }
 
-static void delete_zone(uint32_t size)
+static void delete_selected(const char *op, uint32_t victims, const struct ct_filter *f, size_t n)
 {
   measure_start();
-  must(ct_delete(h, &zone_filter, 1, 0, &result), "ct_delete");
+  must(ct_delete(h, f, n, 0, &result), "ct_delete");
   measure_stop();
-  measure_report("ctrack", "delete-zone", size / FLOW_ZONES, result.done, 0);
+  measure_report("ctrack", op, victims, result.done, 0);
+}
+
+static void delete_uncounted(const char *op, uint32_t victims, const struct ct_filter *f)
+{
+  uint64_t before, after;
+
+  must(ct_count(h, &before), "ct_count");
+  measure_start();
+  must(ct_delete(h, f, 1, CT_DELETE_UNCOUNTED, &result), "ct_delete");
+  measure_stop();
+  if (!(result.flags & CT_RESULT_UNCOUNTED))
+    fail("the kernel did not delete by itself");
+  must(ct_count(h, &after), "ct_count");
+  measure_report("ctrack", op, victims, before - after, 0);
+}
+
+static void delete_pods(const char *op, uint32_t size)
+{
+  const uint32_t pods = pod_count(size);
+  struct ct_filter *filters = must_calloc(pods, sizeof *filters);
+
+  for (uint32_t i = 0; i < pods; i++)
+    filters[i] = by_source(pod_address(i));
+  delete_selected(op, pods * POD_FLOWS, filters, pods);
+}
+
+/* One connection of each pod, one by one. */
+static void delete_one(const char *op, uint32_t size)
+{
+  const uint32_t times = pod_count(size);
+  const struct flow *flows = flow_of_each_pod(size);
+  struct ct_filter *filters = must_calloc(times, sizeof *filters);
+  uint64_t done = 0;
+
+  for (uint32_t i = 0; i < times; i++)
+    filters[i] = by_tuple(&flows[i]);
+  measure_start();
+  for (uint32_t i = 0; i < times; i++) {
+    must(ct_delete(h, &filters[i], 1, 0, &result), "ct_delete");
+    done += result.done;
+  }
+  measure_stop();
+  measure_report("ctrack", op, times, done, 0);
 }
 
 static void flush(const char *op, uint32_t size, const struct ct_filter *scope)
@@ -180,8 +272,8 @@ static void count(uint32_t times)
   measure_report("ctrack", "count", times, value, 0);
 }
 
-/* The whole way of a program that finds nothing: open, list, close. */
-static void empty(uint32_t times)
+/* The whole way of a program that finds nothing: open, list or (with a filter) delete, close. */
+static void empty(const char *op, uint32_t times, const struct ct_filter *victims)
 {
   uint64_t total = 0;
 
@@ -191,14 +283,19 @@ static void empty(uint32_t times)
     struct ct_entry *entries;
     size_t found;
     must(ct_handle_open(&h, NULL), "ct_handle_open");
-    must(ct_list(h, NULL, 0, &entries, &found), "ct_list");
-    ct_entries_free(entries);
+    if (victims) {
+      must(ct_delete(h, victims, 1, 0, &result), "ct_delete");
+      total += result.matched;
+    } else {
+      must(ct_list(h, NULL, 0, &entries, &found), "ct_list");
+      ct_entries_free(entries);
+      total += found;
+    }
     ct_handle_close(h);
-    total += found;
   }
   measure_stop();
   h = NULL;
-  measure_report("ctrack", "empty", times, total, 0);
+  measure_report("ctrack", op, times, total, 0);
 }
 
 int main(int argc, char **argv)
@@ -207,6 +304,8 @@ int main(int argc, char **argv)
     fail("usage: ctrack OPERATION SIZE [KNOWN]");
   const char *op = argv[1];
   const uint32_t size = must_number(argv[2]);
+  const struct ct_filter zone = by_zone(BENCH_ZONE), pod_by_zone = by_zone(pod_zone(BENCH_POD)),
+                         pod_by_address = by_source(pod_address(BENCH_POD)), pod_by_mark = by_mark(pod_mark(BENCH_POD));
 
   must(ct_handle_open(&h, NULL), "ct_handle_open");
   if (!strcmp(op, "stream"))
@@ -216,21 +315,41 @@ int main(int argc, char **argv)
   else if (!strcmp(op, "list-free"))
     list(op, size, NULL, 0, 1);
   else if (!strcmp(op, "list-zone"))
-    list(op, size / FLOW_ZONES, &zone_filter, 1, 0);
+    list(op, size / FLOW_ZONES, &zone, 1, 0);
+  else if (!strcmp(op, "list-pod-zone"))
+    list(op, POD_FLOWS, &pod_by_zone, 1, 0);
+  else if (!strcmp(op, "list-pod-address"))
+    list(op, POD_FLOWS, &pod_by_address, 1, 0);
+  else if (!strcmp(op, "list-pod-mark"))
+    list(op, POD_FLOWS, &pod_by_mark, 1, 0);
   else if (!strcmp(op, "create"))
     create(size);
   else if (!strcmp(op, "delete") && argc > 3)
     delete_known(size, must_number(argv[3]));
   else if (!strcmp(op, "delete-zone"))
-    delete_zone(size);
+    delete_selected(op, size / FLOW_ZONES, &zone, 1);
+  else if (!strcmp(op, "delete-zone-uncounted"))
+    delete_uncounted(op, size / FLOW_ZONES, &zone);
+  else if (!strcmp(op, "delete-pod-zone"))
+    delete_selected(op, POD_FLOWS, &pod_by_zone, 1);
+  else if (!strcmp(op, "delete-pod-address"))
+    delete_selected(op, POD_FLOWS, &pod_by_address, 1);
+  else if (!strcmp(op, "delete-pod-mark"))
+    delete_selected(op, POD_FLOWS, &pod_by_mark, 1);
+  else if (!strcmp(op, "delete-pods"))
+    delete_pods(op, size);
+  else if (!strcmp(op, "delete-one"))
+    delete_one(op, size);
   else if (!strcmp(op, "flush"))
     flush(op, size, NULL);
   else if (!strcmp(op, "flush-zone"))
-    flush(op, size, &zone_filter);
+    flush(op, size, &zone);
   else if (!strcmp(op, "count"))
     count(size);
   else if (!strcmp(op, "empty"))
-    empty(size);
+    empty(op, size, NULL);
+  else if (!strcmp(op, "empty-delete"))
+    empty(op, size, &zone);
   else
     fail("no operation %s", op);
   ct_handle_close(h);

@@ -42,14 +42,32 @@ static void dump(callback *each, void *data)
   nfct_callback_unregister(h);
 }
 
+/* With the filter that this library has the kernel apply to a dump: the mark. */
+static void dump_mark(uint32_t mark, callback *each, void *data)
+{
+  const struct nfct_filter_dump_mark wanted = {.val = mark, .mask = UINT32_MAX};
+  struct nfct_filter_dump *filter = nfct_filter_dump_create();
+  if (!filter || nfct_callback_register(h, NFCT_T_ALL, each, data) != 0)
+    fail("nfct_filter_dump_create, nfct_callback_register: %s", strerror(errno));
+  nfct_filter_dump_set_attr(filter, NFCT_FILTER_DUMP_MARK, &wanted);
+  nfct_filter_dump_set_attr_u8(filter, NFCT_FILTER_DUMP_L3NUM, AF_UNSPEC);
+  query(NFCT_Q_DUMP_FILTER, filter, "filtered dump");
+  nfct_callback_unregister(h);
+  nfct_filter_dump_destroy(filter);
+}
+
 /* Entries that a callback kept. */
 struct kept {
   struct nf_conntrack **entries;
   uint32_t count, room;
-  /* What to keep: the entries of a sample, or of the zone, or (neither) all. */
+  /* What to keep: the entries of a sample, or with one of these addresses, or with this zone, mark or address. */
   const uint32_t *places;
   uint32_t total;
-  int zone_only;
+  const struct address_set *sources;
+  struct wanted {
+    enum { EVERYTHING, ZONE, MARK, SOURCE } by;
+    uint32_t value;
+  } wanted;
 };
 
 static uint32_t first_word(const struct nf_conntrack *ct, enum nf_conntrack_attr v4, enum nf_conntrack_attr v6)
@@ -86,6 +104,24 @@ static int add_reading(enum nf_conntrack_msg_type type, struct nf_conntrack *ct,
   return NFCT_CB_CONTINUE;
 }
 
+static int is_wanted(const struct kept *k, const struct nf_conntrack *ct)
+{
+  if (k->sources)
+    return nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET &&
+           *address_set_slot(k->sources, nfct_get_attr_u32(ct, ATTR_ORIG_IPV4_SRC)) != 0;
+  switch (k->wanted.by) {
+  case ZONE:
+    return nfct_get_attr_u16(ct, ATTR_ZONE) == k->wanted.value;
+  case MARK:
+    return nfct_get_attr_u32(ct, ATTR_MARK) == k->wanted.value;
+  case SOURCE:
+    return nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET &&
+           nfct_get_attr_u32(ct, ATTR_ORIG_IPV4_SRC) == k->wanted.value;
+  default:
+    return 1;
+  }
+}
+
 static int keep(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data)
 {
   struct kept *k = data;
@@ -98,7 +134,7 @@ static int keep(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *
     at = number < k->total ? k->places[number] : UINT32_MAX;
     if (at == UINT32_MAX)
       return NFCT_CB_CONTINUE;
-  } else if (k->zone_only && nfct_get_attr_u16(ct, ATTR_ZONE) != BENCH_ZONE) {
+  } else if (!is_wanted(k, ct)) {
     return NFCT_CB_CONTINUE;
   }
   if (at >= k->room)
@@ -118,13 +154,21 @@ static void stream(uint32_t size)
   measure_report("lnfct", "stream", size, r.count, r.sum);
 }
 
-static void list(const char *op, uint32_t size, uint32_t room, int zone_only, int with_free)
+static void dump_wanted(struct kept *k)
 {
-  struct kept k = {.entries = must_calloc(room, sizeof *k.entries), .room = room, .zone_only = zone_only};
+  if (k->wanted.by == MARK)
+    dump_mark(k->wanted.value, keep, k);
+  else
+    dump(keep, k);
+}
+
+static void list(const char *op, uint32_t room, struct wanted wanted, int with_free)
+{
+  struct kept k = {.entries = must_calloc(room + 1, sizeof *k.entries), .room = room + 1, .wanted = wanted};
   uint64_t sum = 0;
 
   measure_start();
-  dump(keep, &k);
+  dump_wanted(&k);
   if (with_free)
     for (uint32_t i = 0; i < k.count; i++)
       nfct_destroy(k.entries[i]);
@@ -132,7 +176,7 @@ static void list(const char *op, uint32_t size, uint32_t room, int zone_only, in
   if (!with_free)
     for (uint32_t i = 0; i < k.count; i++)
       sum += read_entry(k.entries[i]);
-  measure_report("lnfct", op, size, k.count, sum);
+  measure_report("lnfct", op, room, k.count, sum);
 }
 
 static struct nf_conntrack *entry_of(const struct flow *f)
@@ -197,19 +241,64 @@ static void delete_known(uint32_t size, uint32_t known)
   measure_report("lnfct", "delete", known, known, 0);
 }
 
-static void delete_zone(uint32_t size)
+static void delete_wanted(const char *op, uint32_t victims, struct wanted wanted, const uint32_t *sources,
+                          uint32_t source_count)
 {
-  const uint32_t room = size / FLOW_ZONES + 1;
-  struct kept k = {.entries = must_calloc(room, sizeof *k.entries), .room = room, .zone_only = 1};
+  const uint32_t room = victims + 1;
+  struct kept k = {.entries = must_calloc(room, sizeof *k.entries), .room = room, .wanted = wanted};
+  struct address_set set;
 
   measure_start();
-  dump(keep, &k);
+  if (sources) {
+    address_set_init(&set, source_count);
+    for (uint32_t i = 0; i < source_count; i++)
+      address_set_add(&set, sources[i]);
+    k.sources = &set;
+  }
+  dump_wanted(&k);
   for (uint32_t i = 0; i < k.count; i++) {
     query(NFCT_Q_DESTROY, k.entries[i], "destroy");
     nfct_destroy(k.entries[i]);
   }
   measure_stop();
-  measure_report("lnfct", "delete-zone", size / FLOW_ZONES, k.count, 0);
+  measure_report("lnfct", op, victims, k.count, 0);
+}
+
+static void delete_pods(const char *op, uint32_t size)
+{
+  const uint32_t pods = pod_count(size);
+  uint32_t *sources = must_calloc(pods, sizeof *sources);
+
+  for (uint32_t i = 0; i < pods; i++)
+    sources[i] = htonl(pod_address(i));
+  delete_wanted(op, pods * POD_FLOWS, (struct wanted){EVERYTHING, 0}, sources, pods);
+}
+
+/* One connection of each pod, one by one: a query for it, for the id, and one that deletes it. */
+static void delete_one(const char *op, uint32_t size)
+{
+  const uint32_t times = pod_count(size);
+  const struct flow *flows = flow_of_each_pod(size);
+  struct nf_conntrack **keys = must_calloc(times, sizeof *keys), *found;
+  uint32_t done = 0;
+
+  for (uint32_t i = 0; i < times; i++)
+    keys[i] = entry_of(&flows[i]);
+  measure_start();
+  for (uint32_t i = 0; i < times; i++) {
+    struct kept k = {.entries = &found, .room = 1};
+    if (nfct_callback_register(h, NFCT_T_ALL, keep, &k) != 0)
+      fail("nfct_callback_register: %s", strerror(errno));
+    query(NFCT_Q_GET, keys[i], "get");
+    nfct_callback_unregister(h);
+    if (k.count != 1)
+      fail("an entry that should be there is not");
+    query(NFCT_Q_DESTROY, found, "destroy");
+    nfct_destroy(found);
+    done++;
+  }
+  measure_stop();
+  measure_report("lnfct", op, times, done, 0);
 }
 
 static void flush(uint32_t size)
@@ -224,7 +313,8 @@ static void flush(uint32_t size)
   measure_report("lnfct", "flush", size, before.count - after.count, 0);
 }
 
-static void empty(uint32_t times)
+/* A delete by filter has to dump too. */
+static void empty(const char *op, uint32_t times)
 {
   struct readings r = {0, 0};
 
@@ -237,7 +327,7 @@ static void empty(uint32_t times)
   }
   measure_stop();
   h = NULL;
-  measure_report("lnfct", "empty", times, r.count, 0);
+  measure_report("lnfct", op, times, r.count, 0);
 }
 
 int main(int argc, char **argv)
@@ -246,26 +336,46 @@ int main(int argc, char **argv)
     fail("usage: lnfct OPERATION SIZE [KNOWN]");
   const char *op = argv[1];
   const uint32_t size = must_number(argv[2]);
+  const struct wanted everything = {EVERYTHING, 0}, zone = {ZONE, BENCH_ZONE},
+                      pod_by_zone = {ZONE, pod_zone(BENCH_POD)},
+                      pod_by_address = {SOURCE, htonl(pod_address(BENCH_POD))},
+                      pod_by_mark = {MARK, pod_mark(BENCH_POD)};
 
   open_handle();
   if (!strcmp(op, "stream"))
     stream(size);
   else if (!strcmp(op, "list"))
-    list(op, size, size, 0, 0);
+    list(op, size, everything, 0);
   else if (!strcmp(op, "list-free"))
-    list(op, size, size, 0, 1);
+    list(op, size, everything, 1);
   else if (!strcmp(op, "list-zone"))
-    list(op, size / FLOW_ZONES, size / FLOW_ZONES + 1, 1, 0);
+    list(op, size / FLOW_ZONES, zone, 0);
+  else if (!strcmp(op, "list-pod-zone"))
+    list(op, POD_FLOWS, pod_by_zone, 0);
+  else if (!strcmp(op, "list-pod-address"))
+    list(op, POD_FLOWS, pod_by_address, 0);
+  else if (!strcmp(op, "list-pod-mark"))
+    list(op, POD_FLOWS, pod_by_mark, 0);
   else if (!strcmp(op, "create"))
     create(size);
   else if (!strcmp(op, "delete") && argc > 3)
     delete_known(size, must_number(argv[3]));
   else if (!strcmp(op, "delete-zone"))
-    delete_zone(size);
+    delete_wanted(op, size / FLOW_ZONES, zone, NULL, 0);
+  else if (!strcmp(op, "delete-pod-zone"))
+    delete_wanted(op, POD_FLOWS, pod_by_zone, NULL, 0);
+  else if (!strcmp(op, "delete-pod-address"))
+    delete_wanted(op, POD_FLOWS, pod_by_address, NULL, 0);
+  else if (!strcmp(op, "delete-pod-mark"))
+    delete_wanted(op, POD_FLOWS, pod_by_mark, NULL, 0);
+  else if (!strcmp(op, "delete-pods"))
+    delete_pods(op, size);
+  else if (!strcmp(op, "delete-one"))
+    delete_one(op, size);
   else if (!strcmp(op, "flush"))
     flush(size);
-  else if (!strcmp(op, "empty"))
-    empty(size);
+  else if (!strcmp(op, "empty") || !strcmp(op, "empty-delete"))
+    empty(op, size);
   else
     fail("no operation %s", op);
   if (h)

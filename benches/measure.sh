@@ -7,6 +7,7 @@ set -eu
 bench=$1
 peer=$2
 op=$3
+elsewhere=
 
 if [ "$ACCT" = 1 ]; then
     echo 1 >/proc/sys/net/netfilter/nf_conntrack_acct
@@ -22,7 +23,11 @@ dump | walk | stream | list | list-free | list-zone | flush)
     n=$SIZE
     raw fill "$n"
     ;;
-delete | delete-without-id | delete-zone | flush-zone)
+list-pod-* | delete-pod-* | delete-pods | delete-one)
+    n=$SIZE
+    raw fill-pods "$n"
+    ;;
+delete | delete-without-id | delete-zone | delete-zone-uncounted | flush-zone)
     n=$TABLE
     raw fill "$n"
     ;;
@@ -36,10 +41,15 @@ create)
     raw fill "$n"
     raw flush "$n"
     ;;
-empty)
+empty | empty-delete)
     # A dump of an empty table takes a thousand times as long as a count.
-    n=1000
-    [ "$peer" != lnfct ] || n=50
+    case $peer in
+    lnfct | conntrack) n=10 ;;
+    *) n=1000 ;;
+    esac
+    # This namespace is the full neighbour of the empty one in which the operation runs.
+    raw fill "$SIZE"
+    elsewhere='unshare -n'
     ;;
 *)
     echo "measure.sh: no operation $op" >&2
@@ -49,7 +59,8 @@ esac
 
 # What the kernel does later than it says, such as freeing memory, is not part of the operation.
 sleep 0.2
-"$bench/$peer" "$op" "$n" "$KNOWN"
+# shellcheck disable=SC2086 # a command and its option, or nothing
+$elsewhere "$bench/$peer" "$op" "$n" "$KNOWN"
 
 # A namespace that ends with entries in it is cleaned up in the background, during the next measurement.
 raw flush "$SIZE"

@@ -160,13 +160,14 @@ static void put_tuple(struct template *t, size_t *end, const struct flow *f, int
   close_nest(t->bytes, *end, tuple);
 }
 
-enum request { CREATE, DELETE, DELETE_WITHOUT_ID };
+enum request { CREATE, DELETE, DELETE_WITHOUT_ID, LOOK_UP };
 
 static void make_template(struct template *t, enum request what, const struct flow *f)
 {
   const uint32_t zero = 0;
-  size_t end = what == CREATE ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, 0)
-                              : put_header(t->bytes, IPCTNL_MSG_CT_DELETE, 0, f->family, 1);
+  size_t end = what == CREATE    ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, 0)
+               : what == LOOK_UP ? put_header(t->bytes, IPCTNL_MSG_CT_GET, 0, f->family, 0)
+                                 : put_header(t->bytes, IPCTNL_MSG_CT_DELETE, 0, f->family, 1);
 
   put_tuple(t, &end, f, 0);
   if (what == CREATE)
@@ -233,9 +234,8 @@ static void fill_tuple(uint8_t *at, const struct template *t, const struct flow 
 }
 
 /* Writes the request for one connection and returns its length. */
-static size_t fill_request(uint8_t *at, enum request what, const struct flow *f, uint32_t id)
+static size_t fill_from(const struct template *t, uint8_t *at, enum request what, const struct flow *f, uint32_t id)
 {
-  const struct template *t = template_for(f);
   const uint32_t seq = ++sequence;
 
   memcpy(at, t->bytes, t->length);
@@ -254,6 +254,11 @@ static size_t fill_request(uint8_t *at, enum request what, const struct flow *f,
     memcpy(at + t->id, &id, sizeof id);
   }
   return t->length;
+}
+
+static size_t fill_request(uint8_t *at, enum request what, const struct flow *f, uint32_t id)
+{
+  return fill_from(template_for(f), at, what, f, id);
 }
 
 /* Sends a batch whose last request, at `last`, gets the acknowledgement that ends it; returns how many failed. */
@@ -298,20 +303,45 @@ static uint32_t run_batches(enum request what, const struct flow *flows, const u
 
 /* --- Dumps --- */
 
-/* The zone as the kernel's filter, or none (-1). */
-static void start_dump(int zone)
-{
-  uint8_t request[64] = {0};
-  size_t end = put_header(request, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, 0);
+/* What the kernel is asked to dump or to flush. */
+struct wanted {
+  enum { EVERYTHING, IPV4, ZONE, MARK, SOURCE } by;
+  uint32_t value;
+};
 
-  if (zone >= 0) {
-    const uint16_t be_zone = htons((uint16_t)zone);
+static size_t put_wanted(uint8_t *request, uint16_t message, uint16_t flags, struct wanted wanted)
+{
+  const uint8_t family = wanted.by == IPV4 || wanted.by == SOURCE ? AF_INET : AF_UNSPEC;
+  const uint16_t be_zone = htons((uint16_t)wanted.value);
+  const uint32_t be_value = htonl(wanted.value);
+  size_t end = put_header(request, message, flags, family, 0);
+
+  if (wanted.by == ZONE) {
     put(request, &end, CTA_ZONE, &be_zone, sizeof be_zone);
+  } else if (wanted.by == MARK) {
+    put(request, &end, CTA_MARK, &be_value, sizeof be_value);
+  } else if (wanted.by == SOURCE) {
+    /* The bit for the source address, in host byte order; and not in the kernel's public header. */
+    const uint32_t source_flag = 1;
+    const size_t tuple = open_nest(request, &end, CTA_TUPLE_ORIG);
+    const size_t ip = open_nest(request, &end, CTA_TUPLE_IP);
+    put(request, &end, CTA_IP_V4_SRC, &be_value, sizeof be_value);
+    close_nest(request, end, ip);
+    close_nest(request, end, tuple);
+    const size_t filter = open_nest(request, &end, CTA_FILTER);
+    put(request, &end, CTA_FILTER_ORIG_FLAGS, &source_flag, sizeof source_flag);
+    close_nest(request, end, filter);
   }
   close_request(request, end);
   sequence++;
   memcpy(request + offsetof(struct nlmsghdr, nlmsg_seq), &sequence, sizeof sequence);
-  send_bytes(request, end);
+  return end;
+}
+
+static void start_dump(struct wanted wanted)
+{
+  uint8_t request[128] = {0};
+  send_bytes(request, put_wanted(request, IPCTNL_MSG_CT_GET, NLM_F_DUMP, wanted));
 }
 
 /* Receives to the end without looking at entries: the message that ends a dump comes in a datagram of its own. */
@@ -396,10 +426,8 @@ static uint32_t count_entries(void)
   return ntohl(value);
 }
 
-static void create(const char *op, uint32_t size)
+static void create(const char *op, uint32_t size, const struct flow *flows)
 {
-  const struct flow *flows = make_flows(size);
-
   make_templates(CREATE, flows, size);
   measure_start();
   const uint32_t done = run_batches(CREATE, flows, NULL, size);
@@ -412,16 +440,16 @@ static void create(const char *op, uint32_t size)
 static void dump(uint32_t size)
 {
   measure_start();
-  start_dump(-1);
+  start_dump((struct wanted){EVERYTHING, 0});
   const uint64_t bytes = skip_dump();
   measure_stop();
   measure_report("raw", "dump", size, bytes, 0);
 }
 
-static void walk(const char *op, uint32_t size, int zone)
+static void walk(const char *op, uint32_t size, struct wanted wanted)
 {
   measure_start();
-  start_dump(zone);
+  start_dump(wanted);
   const uint32_t count = walk_dump(NULL, NULL);
   measure_stop();
   measure_report("raw", op, size, count, 0);
@@ -457,7 +485,7 @@ static void delete_known(const char *op, enum request what, uint32_t size, uint3
 
   for (uint32_t i = 0; i < known; i++)
     flow_make(&flows[i], flow_sample(i, size));
-  start_dump(-1);
+  start_dump((struct wanted){EVERYTHING, 0});
   walk_dump(learn_id, &k);
   if (k.found != known)
     fail("only %u of %u entries are there", k.found, known);
@@ -470,6 +498,8 @@ static void delete_known(const char *op, enum request what, uint32_t size, uint3
 
 /* Deletes that wait for the end of the dump, which has the socket. */
 struct requests {
+  /* The source addresses whose connections go; NULL: all that the kernel sends. */
+  const struct address_set *sources;
   uint8_t *bytes;
   uint32_t *ends;
   uint32_t count, room;
@@ -479,16 +509,22 @@ static void add_delete(const struct nlmsghdr *header, void *data)
 {
   struct requests *r = data;
   const struct nlattr *tuple = find(header, CTA_TUPLE_ORIG);
-  const uint16_t zone = htons(BENCH_ZONE);
   size_t end;
 
+  if (r->sources) {
+    uint32_t src;
+    memcpy(&src, (const uint8_t *)tuple + 3 * NLA_HDRLEN, sizeof src);
+    if (*address_set_slot(r->sources, src) == 0)
+      return;
+  }
   if (r->count == r->room)
     fail("more entries than expected");
   uint8_t *at = r->bytes + (r->count ? r->ends[r->count - 1] : 0);
   end = put_header(at, IPCTNL_MSG_CT_DELETE, 0, ((const struct nfgenmsg *)(header + 1))->nfgen_family, 1);
   memcpy(at + end, tuple, tuple->nla_len);
   end += NLA_ALIGN(tuple->nla_len);
-  put(at, &end, CTA_ZONE, &zone, sizeof zone);
+  /* Everything that is deleted here has a zone. */
+  put(at, &end, CTA_ZONE, find(header, CTA_ZONE) + 1, 2);
   put(at, &end, CTA_ID, find(header, CTA_ID) + 1, 4);
   close_request(at, end);
   sequence++;
@@ -497,19 +533,30 @@ static void add_delete(const struct nlmsghdr *header, void *data)
   r->count++;
 }
 
-/* The kernel's filter, and then batched deletes of what it found, so that the number is known. */
-static void delete_zone(uint32_t size)
+/*
+ * A dump, filtered by the kernel, and then batched deletes of what it found, so that the number is known. With
+ * `sources`: of those entries that have one of these addresses.
+ */
+static void delete_wanted(const char *op, uint32_t victims, struct wanted wanted, const uint32_t *sources,
+                          uint32_t source_count)
 {
-  const uint32_t room = size / FLOW_ZONES + 1;
+  const uint32_t room = victims + 1;
   struct requests r = {
     .bytes = must_calloc(room, REQUEST_MAX),
     .ends = must_calloc(room, sizeof *r.ends),
     .room = room,
   };
+  struct address_set set;
   uint32_t done = 0;
 
   measure_start();
-  start_dump(BENCH_ZONE);
+  if (sources) {
+    address_set_init(&set, source_count);
+    for (uint32_t i = 0; i < source_count; i++)
+      address_set_add(&set, sources[i]);
+    r.sources = &set;
+  }
+  start_dump(wanted);
   walk_dump(add_delete, &r);
   for (uint32_t first = 0; first < r.count;) {
     const uint32_t end = r.count - first < BATCH ? r.count : first + BATCH;
@@ -519,27 +566,57 @@ static void delete_zone(uint32_t size)
     first = end;
   }
   measure_stop();
-  measure_report("raw", "delete-zone", size / FLOW_ZONES, done, 0);
+  measure_report("raw", op, victims, done, 0);
+}
+
+static void delete_pods(const char *op, uint32_t size)
+{
+  const uint32_t pods = pod_count(size);
+  uint32_t *sources = must_calloc(pods, sizeof *sources);
+
+  for (uint32_t i = 0; i < pods; i++)
+    sources[i] = htonl(pod_address(i));
+  delete_wanted(op, pods * POD_FLOWS, (struct wanted){IPV4, 0}, sources, pods);
 }
 
 /* One message that deletes everything, or everything of the zone. */
-static void flush(const char *op, uint32_t size, int zone)
+static void flush(const char *op, uint32_t victims, struct wanted wanted)
 {
-  uint8_t request[64] = {0};
-  size_t end = put_header(request, IPCTNL_MSG_CT_DELETE, 0, AF_UNSPEC, 0);
+  uint8_t request[128] = {0};
+  const size_t end = put_wanted(request, IPCTNL_MSG_CT_DELETE, 0, wanted);
   const uint32_t before = count_entries();
 
-  if (zone >= 0) {
-    const uint16_t be_zone = htons((uint16_t)zone);
-    put(request, &end, CTA_ZONE, &be_zone, sizeof be_zone);
-  }
-  close_request(request, end);
   measure_start();
   const uint32_t failed = exchange(request, end, 0);
   measure_stop();
   if (failed)
     fail("the kernel refused the flush");
-  measure_report("raw", op, zone >= 0 ? size / FLOW_ZONES : size, before - count_entries(), 0);
+  measure_report("raw", op, victims, before - count_entries(), 0);
+}
+
+/* One connection of each pod, one by one: a GET, for the id, and a DELETE. */
+static void delete_one(uint32_t size)
+{
+  const uint32_t times = pod_count(size);
+  const struct flow *flows = flow_of_each_pod(size);
+  struct template get = {0};
+  uint32_t done = 0;
+
+  make_template(&get, LOOK_UP, &flows[0]);
+  make_templates(DELETE, flows, times);
+  measure_start();
+  for (uint32_t i = 0; i < times; i++) {
+    uint32_t id;
+    send_bytes(batch, fill_from(&get, batch, LOOK_UP, &flows[i], 0));
+    message_at(0, receive());
+    const struct nlmsghdr *header = (const struct nlmsghdr *)received;
+    if (header->nlmsg_type == NLMSG_ERROR)
+      fail("get: %s", strerror(error_of(header)));
+    memcpy(&id, find(header, CTA_ID) + 1, sizeof id);
+    done += 1 - exchange(batch, fill_request(batch, DELETE, &flows[i], id), 0);
+  }
+  measure_stop();
+  measure_report("raw", "delete-one", times, done, 0);
 }
 
 static void count(uint32_t times)
@@ -576,26 +653,47 @@ int main(int argc, char **argv)
     fail("usage: raw OPERATION SIZE [KNOWN]");
   const char *op = argv[1];
   const uint32_t size = must_number(argv[2]);
+  const struct wanted everything = {EVERYTHING, 0}, zone = {ZONE, BENCH_ZONE},
+                      pod_by_zone = {ZONE, pod_zone(BENCH_POD)}, pod_by_address = {SOURCE, pod_address(BENCH_POD)},
+                      pod_by_mark = {MARK, pod_mark(BENCH_POD)};
 
   open_socket();
   if (!strcmp(op, "fill") || !strcmp(op, "create"))
-    create(op, size);
+    create(op, size, make_flows(size));
+  else if (!strcmp(op, "fill-pods"))
+    create(op, size, flows_with_pods(size));
   else if (!strcmp(op, "dump"))
     dump(size);
   else if (!strcmp(op, "walk"))
-    walk(op, size, -1);
+    walk(op, size, everything);
   else if (!strcmp(op, "list-zone"))
-    walk(op, size / FLOW_ZONES, BENCH_ZONE);
+    walk(op, size / FLOW_ZONES, zone);
+  else if (!strcmp(op, "list-pod-zone"))
+    walk(op, POD_FLOWS, pod_by_zone);
+  else if (!strcmp(op, "list-pod-address"))
+    walk(op, POD_FLOWS, pod_by_address);
+  else if (!strcmp(op, "list-pod-mark"))
+    walk(op, POD_FLOWS, pod_by_mark);
   else if (!strcmp(op, "delete") && argc > 3)
     delete_known(op, DELETE, size, must_number(argv[3]));
   else if (!strcmp(op, "delete-without-id") && argc > 3)
     delete_known(op, DELETE_WITHOUT_ID, size, must_number(argv[3]));
   else if (!strcmp(op, "delete-zone"))
-    delete_zone(size);
+    delete_wanted(op, size / FLOW_ZONES, zone, NULL, 0);
+  else if (!strcmp(op, "delete-pod-zone"))
+    delete_wanted(op, POD_FLOWS, pod_by_zone, NULL, 0);
+  else if (!strcmp(op, "delete-pod-address"))
+    delete_wanted(op, POD_FLOWS, pod_by_address, NULL, 0);
+  else if (!strcmp(op, "delete-pod-mark"))
+    delete_wanted(op, POD_FLOWS, pod_by_mark, NULL, 0);
+  else if (!strcmp(op, "delete-pods"))
+    delete_pods(op, size);
+  else if (!strcmp(op, "delete-one"))
+    delete_one(size);
   else if (!strcmp(op, "flush"))
-    flush(op, size, -1);
+    flush(op, size, everything);
   else if (!strcmp(op, "flush-zone"))
-    flush(op, size, BENCH_ZONE);
+    flush(op, size / FLOW_ZONES, zone);
   else if (!strcmp(op, "count"))
     count(size);
   else if (!strcmp(op, "empty"))

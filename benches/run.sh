@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Compares libctrack with libnetfilter_conntrack and with the floor, plain netlink loops that do the least possible, and
-# prints a table of ratios. Every measurement has a network namespace of its own; the host's table is not touched.
-# docs/benchmarks.md says how to read the result.
+# Compares libctrack with libnetfilter_conntrack, with the conntrack program and with the floor, plain netlink loops
+# that do the least possible, and prints a table of ratios. Every measurement has a network namespace of its own; the
+# host's table is not touched. docs/benchmarks.md says how to read the result.
 #
 # Variables: QUICK=1 a short form, too small to judge by; ROUNDS how often everything is measured; SIZE entries for
 # lists and flushes; TABLE entries for creates and deletes; KNOWN how many of them are deleted; ONLY operations to
@@ -16,8 +16,9 @@ if [ "${QUICK:-0}" = 1 ]; then
 else
     : "${ROUNDS:=7}" "${SIZE:=250000}" "${TABLE:=100000}" "${KNOWN:=10000}"
 fi
-: "${ONLY:=dump walk list list-free stream list-zone delete delete-without-id delete-zone create flush flush-zone \
-    count empty}"
+: "${ONLY:=dump walk list list-free stream list-zone list-pod-zone list-pod-address list-pod-mark delete \
+    delete-without-id delete-zone delete-zone-uncounted delete-pod-zone delete-pod-address delete-pod-mark delete-one \
+    delete-pods create flush flush-zone count empty empty-delete}"
 : "${ACCT:=0}" "${CC:=cc}" "${CFLAGS:=-O2}"
 export SIZE TABLE KNOWN ACCT
 
@@ -33,14 +34,24 @@ list $SIZE entries, all kept|list|dump|1.15
 the same, and release them|list-free|dump|
 stream $SIZE entries|stream|dump|1.03
 list one zone, a tenth of $SIZE|list-zone|list-zone|1.05
+list 10 of $SIZE by zone|list-pod-zone|list-pod-zone|1.05
+list 10 of $SIZE by IPv4 address|list-pod-address|list-pod-address|1.05
+list 10 of $SIZE by mark|list-pod-mark|list-pod-mark|1.05
+delete 10 of $SIZE by zone|delete-pod-zone|delete-pod-zone|1.05
+delete 10 of $SIZE by IPv4 address|delete-pod-address|delete-pod-address|1.05
+delete 10 of $SIZE by mark|delete-pod-mark|delete-pod-mark|1.05
+delete one of $SIZE by tuple and zone|delete-one|delete-one|
+delete $((SIZE / 25)) of $SIZE by $((SIZE / 250)) addresses|delete-pods|delete-pods|1.10
 delete $KNOWN known of $TABLE|delete|delete|1.05
 the same without the id|delete-without-id|delete|
-list and delete one zone, a tenth of $TABLE|delete-zone|delete-zone|1.05
+delete one zone, a tenth of $TABLE, counted|delete-zone|delete-zone|1.05
+the same, uncounted|delete-zone-uncounted|flush-zone|1.05
 create $TABLE|create|create|1.05
 flush $SIZE|flush|flush|1.02
 flush one zone, a tenth of $TABLE|flush-zone|flush-zone|
 count|count|count|
-open, list nothing, close|empty|empty|
+open, list nothing, close|empty|empty|20 us
+open, delete nothing, close|empty-delete|empty|20 us
 ROWS
 }
 
@@ -48,9 +59,12 @@ ROWS
 peers_of() {
     case $1 in
     dump | walk | delete-without-id) echo raw ;;
-    list | list-free | stream) echo ctrack lnfct ;;
+    list | list-free) echo ctrack lnfct ;;
+    stream | empty-delete) echo ctrack lnfct conntrack ;;
     flush-zone | count) echo raw ctrack ;;
-    *) echo raw ctrack lnfct ;;
+    delete-zone-uncounted) echo ctrack ;;
+    delete | create | flush) echo raw ctrack lnfct ;;
+    *) echo raw ctrack lnfct conntrack ;;
     esac
 }
 
@@ -73,6 +87,10 @@ peers='raw ctrack'
 if echo '#include <libnetfilter_conntrack/libnetfilter_conntrack.h>' | "$CC" -E -x c - >/dev/null 2>&1; then
     compile lnfct -lnetfilter_conntrack
     peers="$peers lnfct"
+fi
+if command -v conntrack >/dev/null; then
+    compile conntrack
+    peers="$peers conntrack"
 fi
 
 # --- Measure ---
@@ -131,6 +149,10 @@ cp "$work/results" "$bench/results.txt"
 case " $peers " in
 *" lnfct "*) ;;
 *) printf '%s\n\n' "libnetfilter_conntrack was not measured: libnetfilter-conntrack-dev is not installed." ;;
+esac
+case " $peers " in
+*" conntrack "*) ;;
+*) printf '%s\n\n' "The conntrack program was not measured: it is not installed." ;;
 esac
 [ "${QUICK:-0}" != 1 ] || printf '%s\n\n' "QUICK=1: the table is too small to judge by."
 awk -f benches/summary.awk "$work/rows" "$work/results"

@@ -87,6 +87,15 @@ impl Plan {
         plans.min_by_key(|plan| plan.cost(load)).unwrap_or(Plan::Common(KernelFilter::default()))
     }
 
+    /// The plan that needs to know nothing of the table, if there is one: a few look-ups cost no more than finding out.
+    pub fn at_once(selection: &Selection) -> Option<Plan> {
+        const FEW: usize = 4;
+        if selection.include().len() > FEW {
+            return None;
+        }
+        look_ups(selection.include())
+    }
+
     /// Estimated nanoseconds.
     pub fn cost(&self, load: Load) -> u64 {
         match self {

@@ -5,6 +5,7 @@
 //!
 //! Rust programs want [`crate::Conntrack`] instead.
 #![allow(unsafe_code, non_camel_case_types)]
+#![allow(rustdoc::broken_intra_doc_links, reason = "the comments are the C manual: f[0] is C")]
 #![allow(
     clippy::missing_safety_doc,
     reason = "the comments of exported functions are the C manual: they say what may be passed"

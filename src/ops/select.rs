@@ -24,6 +24,8 @@ pub(crate) struct Select {
     keys: VecDeque<(usize, Entry)>,
     /// What was looked up and is still to be handed over.
     found: VecDeque<Entry>,
+    /// How many entries the table has, if that was asked.
+    table: u64,
 }
 
 struct Running {
@@ -37,6 +39,9 @@ struct Running {
 
 /// The plan for a selection, with what it was made from.
 pub(crate) fn plan(link: &mut Link, op: &'static str, selection: &Selection) -> Result<(Plan, Load, Caps), Error> {
+    if let Some(plan) = Plan::at_once(selection) {
+        return Ok((plan, Load::default(), Caps::default()));
+    }
     let entries = count_if_possible(link, op)?;
     if entries == Some(0) {
         return Ok((Plan::Nothing, Load::default(), Caps::default()));
@@ -53,8 +58,9 @@ pub(crate) fn plan(link: &mut Link, op: &'static str, selection: &Selection) -> 
 
 impl Select {
     pub fn start(link: &mut Link, op: &'static str, selection: &Selection) -> Result<Select, Error> {
-        let (plan, ..) = plan(link, op, selection)?;
+        let (plan, load, _) = plan(link, op, selection)?;
         let mut select = Select::with_plan(op, plan);
+        select.table = load.entries;
         // At once, so that whoever begins a stream hears of a refusal then.
         select.begin_dump(link)?;
         Ok(select)
@@ -72,7 +78,7 @@ impl Select {
 
     fn with_plan(op: &'static str, plan: Plan) -> Select {
         let mut select =
-            Select { op, dumps: VecDeque::new(), dump: None, keys: VecDeque::new(), found: VecDeque::new() };
+            Select { op, dumps: VecDeque::new(), dump: None, keys: VecDeque::new(), found: VecDeque::new(), table: 0 };
         match plan {
             Plan::Nothing => {}
             Plan::LookUps(keys) => select.keys = keys.into(),
@@ -174,6 +180,8 @@ pub(crate) const TRIES: u32 = 4;
 pub(crate) trait Visitor {
     /// Forget all entries so far: the selection begins (again).
     fn restart(&mut self);
+    /// The table has about so many entries, and all of them are selected.
+    fn expect_all(&mut self, _entries: u64) {}
     /// Take an entry.
     fn visit(&mut self, entry: &Entry) -> Result<(), Error>;
 }
@@ -199,6 +207,9 @@ pub(crate) fn for_each(
 
 fn once(link: &mut Link, op: &'static str, selection: &Selection, visitor: &mut impl Visitor) -> Result<(), Error> {
     let mut select = Select::start(link, op, selection)?;
+    if selection.takes_everything() {
+        visitor.expect_all(select.table);
+    }
     let mut entry = Entry::EMPTY;
     while select.next(link, selection, &mut entry)? {
         if let Err(error) = visitor.visit(&entry) {
