@@ -15,15 +15,18 @@ SHARED := libctrack.so.$(VERSION)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 STATIC := $(TARGET_DIR)/release/libctrack.a
 
-# What a Rust static library needs of the system: rustc --print native-static-libs; scripts/test-install.sh compares.
+# What a Rust static library needs of the system: rustc --print native-static-libs; scripts/test-install.sh compares. libgcc_s, or
+# libgcc_eh for `cc -static`, comes from the compiler driver, so libctrack.pc does not name it.
 NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 SYMBOLS := $(shell cat abi/symbols.txt)
 
 SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs
 
-# No path of the machine that builds ends up in the library.
-REMAP := --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+# No path of the machine that builds ends up in the library, nor the name of the registry that the sources of crates came from.
+CARGO_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
+REMAP = --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(CARGO_DIR)=cargo \
+	$$(for dir in '$(CARGO_DIR)'/registry/src/*/; do printf -- '--remap-path-prefix=%s=crates/ ' "$$dir"; done)
 
 .PHONY: all install uninstall header demo test test-kernels bench fuzz clean
 
@@ -31,7 +34,8 @@ all: build/$(SHARED) build/libctrack.a build/libctrack.pc
 
 # By file times, so that `sudo make install` after `make` needs no cargo.
 $(STATIC): $(SOURCES)
-	RUSTFLAGS='$(RUSTFLAGS) $(REMAP)' $(CARGO) build --release --lib $(CARGOFLAGS)
+	$(CARGO) fetch $(CARGOFLAGS)
+	RUSTFLAGS="$(RUSTFLAGS) $(REMAP)" $(CARGO) build --release --lib $(CARGOFLAGS)
 	@touch $@
 
 build/libctrack.a: $(STATIC)
@@ -54,7 +58,7 @@ build/libctrack.pc: pkgconfig/libctrack.pc.in
 	@sed -e 's|@prefix@|$(PREFIX)|' \
 		-e 's|@libdir@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 		-e 's|@includedir@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
-		-e 's|@version@|$(VERSION)|' -e 's|@libs_private@|$(NATIVE_LIBS)|' pkgconfig/libctrack.pc.in > $@
+		-e 's|@version@|$(VERSION)|' -e 's|@libs_private@|$(filter-out -lgcc_s,$(NATIVE_LIBS))|' pkgconfig/libctrack.pc.in > $@
 
 install: all
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'

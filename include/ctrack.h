@@ -82,7 +82,8 @@
 
 /**
  * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
- * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). About half the time.
+ * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). Takes about half as long. After an error it is not
+ * known what it deleted.
  */
 #define CT_DELETE_UNCOUNTED (1 << 0)
 
@@ -905,7 +906,7 @@ struct ct_entry {
 };
 
 /**
- * What a call did. Set size and leave the rest zero; filled whenever the call got as far as reading it, on failure too.
+ * What a call did. Set size and zero the rest once; it can be used for call after call. Filled whenever the call got as far as reading it, on failure too.
  */
 struct ct_result {
   /**
@@ -996,7 +997,8 @@ const char *ct_strerror(int err);
  *
  * An entry is selected if it matches at least one including filter, or there is no including filter, and no excluding
  * one (CT_FILTER_EXCLUDE). n = 0: every entry. Entries that come or go while the list is made may be in it or not; all
- * others are, each once. If the kernel resizes its table meanwhile the list is made again, up to four times in all.
+ * others are, each once. If the kernel resizes its table meanwhile the list is made again, up to four times in all; where
+ * /proc/sys/net/netfilter/nf_conntrack_buckets cannot be read, that goes unseen.
  *
  * For large tables ct_dump_start() does the same in constant memory.
  *
@@ -1030,7 +1032,7 @@ void ct_entries_free(struct ct_entry *entries);
  *
  * The key is an entry of ct_list(), or one that you fill: has, family, proto, orig (or reply) and, where they apply,
  * ports or ICMP fields and the zone, each announced in has. The tuple, its direction and the zone must be exactly those
- * of the entry, and so must the id if has announces one.
+ * of the entry, and so must the reply tuple, the id and start_ns if has announces them.
  *
  * @param h the handle
  * @param key which entry
@@ -1088,9 +1090,10 @@ int ct_dump_start(struct ct_handle *h, const struct ct_filter *f, size_t n);
  * @param h the handle
  * @param buf where to put them
  * @param cap room for how many; at least 1
- * @return how many were filled in; 0 at the end; or a negative errno as for ct_list(). An error ends the dump; what came
- *   before is right but not complete. -EAGAIN: the table was resized, entries may be missing or repeated: start again.
- *   -EINVAL: also if no dump is open
+ * @return how many were filled in; 0 at the end, and again until the next ct_dump_start() or ct_dump_end(); or a negative errno
+ *   as for ct_list(). -EINVAL: buf or cap is wrong, or no dump was started; this, -EBUSY and -ECHILD leave the dump as it is.
+ *   Any other error ends it; what came before is right but not complete. -EAGAIN: the table was resized, entries may be
+ *   missing or repeated: start again
  * Since 0.1.
  */
 int ct_dump_next(struct ct_handle *h,
@@ -1160,7 +1163,8 @@ int ct_delete_entries(struct ct_handle *h,
  * mirror image of orig unless has announces it. With CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple
  * says to what the kernel is to translate. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the
  * states of TCP and SCTP are set where has announces them; what only the kernel can know (id, use_count, counters, times)
- * is ignored, so that an entry of ct_list() can be made again as it stands. The kernel drops labels silently while no
+ * is ignored, so that an entry of ct_list() can be made again as it stands (but for expected, offloaded and
+ * sequence-adjusted ones, which only the kernel can make: -EINVAL). The kernel drops labels silently while no
  * firewall rule of the network namespace uses any.
  *
  * @param h the handle

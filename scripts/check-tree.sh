@@ -36,7 +36,7 @@ refuse 'nothing unfinished or switched off' \
 	"$(search 'todo!\(|unimplemented!\(|#\[ignore|FIXME|XXX' '\.(rs|c|h|sh|py|go)$')"
 
 refuse 'no path of a machine' \
-	"$(search '(^|[^.a-zA-Z0-9_-])/(home|root|work|farm)/[a-z]' -v '\.lock$')"
+	"$(search '(^|[^.a-zA-Z0-9_-])/(home|root|Users|builds?)/[a-z]' -v '\.lock$')"
 
 if command -v shellcheck >/dev/null; then
 	refuse 'shell scripts are clean' "$(files | grep -E '\.sh$|\.ci/run$' | xargs shellcheck -x 2>&1 || true)"

@@ -106,6 +106,7 @@ impl Conntrack {
     pub fn dump_start(&mut self, filters: &[Filter]) -> Result<(), Error> {
         const OP: &str = "dump";
         self.idle(OP)?;
+        self.dump_ended = false;
         let selection = Selection::new(filters)?;
         let select = Select::start(&mut self.link, OP, &selection)?;
         self.open_dump = Some(OpenDump { select, selection });

@@ -184,6 +184,12 @@ fn intersection(a: &Matcher, b: &Matcher) -> Matcher {
 /// One dump for each filter; two, one of each family, for a filter with a tuple but no family, since the kernel's tuple filter
 /// wants one.
 fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
+    // An entry is taken from the dump of the first filter that matches it. What changes while an entry lives must be the same
+    // in all filters, or one that changes between two dumps would be in none or in both.
+    let changing = |m: &Matcher| (m.mark, m.status, m.tcp_states, m.labels, m.helper);
+    if include.windows(2).any(|pair| changing(&pair[0]) != changing(&pair[1])) {
+        return None;
+    }
     let mut filters = Vec::new();
     for (number, matcher) in include.iter().enumerate() {
         let filter = kernel_filter(matcher, caps);

@@ -110,17 +110,30 @@ fn churn(stop: &AtomicBool) -> u64 {
     rounds
 }
 
+/// Puts the number of buckets back, whatever happens.
+struct Buckets(u64);
+
+impl Drop for Buckets {
+    fn drop(&mut self) {
+        fs::write(BUCKETS, self.0.to_string()).expect("the number of buckets can be put back");
+    }
+}
+
 /// Changes the number of buckets until told to stop, and puts it back.
 fn resize(stop: &AtomicBool) {
-    let before = fs::read_to_string(BUCKETS).unwrap();
-    let number: u64 = before.trim().parse().unwrap();
-    let mut size = number;
-    while !stop.load(Ordering::SeqCst) {
-        size = if size == number { number / 2 } else { number };
-        fs::write(BUCKETS, size.to_string()).unwrap();
-        std::thread::sleep(Duration::from_millis(60));
+    let buckets = Buckets(fs::read_to_string(BUCKETS).unwrap().trim().parse().unwrap());
+    let half = buckets.0 / 2;
+    // Between half and the whole, up and down, and no size twice within seconds: one that is taken back within a single system
+    // call of a dump cannot be seen by anybody. The kernel rounds up to whole pages of buckets.
+    for step in (0..half / 2).step_by(512).cycle() {
+        for size in [half + step, 2 * half - step - 512] {
+            if stop.load(Ordering::SeqCst) {
+                return;
+            }
+            fs::write(BUCKETS, size.to_string()).unwrap();
+            std::thread::sleep(Duration::from_millis(800));
+        }
     }
-    fs::write(BUCKETS, before.trim()).unwrap();
 }
 
 /// Whether the table may be resized. It is the one of the whole machine, so only where somebody wants that (CI does), and only

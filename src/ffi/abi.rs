@@ -26,7 +26,8 @@ pub const CT_OPEN_COMPARE_START: u32 = 1 << 1;
 pub const CT_FILTER_EXCLUDE: u32 = 1 << 0;
 
 /// ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
-/// the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). About half the time.
+/// the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). Takes about half as long. After an error it is not
+/// known what it deleted.
 pub const CT_DELETE_UNCOUNTED: u32 = 1 << 0;
 
 /// ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
@@ -172,7 +173,7 @@ pub struct ct_filter {
     pub helper: [c_char; 16],
 }
 
-/// What a call did. Set size and leave the rest zero; filled whenever the call got as far as reading it, on failure too.
+/// What a call did. Set size and zero the rest once; it can be used for call after call. Filled whenever the call got as far as reading it, on failure too.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ct_result {

@@ -14,6 +14,23 @@ pub(super) fn negative(errno: i32) -> c_int {
     -errno.abs().max(1)
 }
 
+/// Puts errno back to what the caller had: the header promises that it is left alone.
+pub(super) struct Errno(c_int);
+
+impl Errno {
+    pub fn keep() -> Errno {
+        // SAFETY: points to this thread's errno, always.
+        Errno(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = self.0 };
+    }
+}
+
 /// Runs an operation on a handle: alone, in the process that opened it, and with every panic caught.
 ///
 /// The error text of the handle is set on failure and cleared on success.
@@ -24,6 +41,7 @@ pub(super) unsafe fn with_handle(
     handle: *mut ct_handle,
     operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
 ) -> c_int {
+    let _errno = Errno::keep();
     // SAFETY: the caller promises a live handle or NULL; only its atomic `busy` is touched before the lock is held.
     let Some(handle) = (unsafe { handle.as_ref() }) else {
         return -libc::EINVAL;
@@ -57,6 +75,7 @@ pub(super) unsafe fn with_handle(
 
 /// The same without a handle.
 pub(super) fn without_handle(operation: impl FnOnce() -> Result<c_int, Error>) -> c_int {
+    let _errno = Errno::keep();
     match catch_unwind(AssertUnwindSafe(operation)) {
         Ok(Ok(value)) => value,
         Ok(Err(error)) => negative(error.errno()),

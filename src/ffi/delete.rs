@@ -82,7 +82,8 @@ pub unsafe extern "C" fn ct_delete_entries(
 /// mirror image of orig unless has announces it. With CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple
 /// says to what the kernel is to translate. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the
 /// states of TCP and SCTP are set where has announces them; what only the kernel can know (id, use_count, counters, times)
-/// is ignored, so that an entry of ct_list() can be made again as it stands. The kernel drops labels silently while no
+/// is ignored, so that an entry of ct_list() can be made again as it stands (but for expected, offloaded and
+/// sequence-adjusted ones, which only the kernel can make: -EINVAL). The kernel drops labels silently while no
 /// firewall rule of the network namespace uses any.
 ///
 /// @param h the handle
@@ -149,15 +150,17 @@ unsafe fn change(
             let result = ResultOut::new(result)?;
             let entries = array(e, n, "entries")?;
             let status = initialised(array_out(status, n, "status")?);
-            result.fill(|outcome| change(conntrack, entries, status, outcome))
+            result.fill(|outcome| {
+                change(conntrack, entries, status, outcome).inspect_err(|error| status.fill(-error.errno()))
+            })
         })
     }
 }
 
-/// Zeroes an array of the caller's.
+/// Fills an array of the caller's: nothing was attempted yet.
 fn initialised(status: &mut [MaybeUninit<i32>]) -> &mut [i32] {
     for status in status.iter_mut() {
-        status.write(0);
+        status.write(-libc::ECANCELED);
     }
     // SAFETY: all elements were written just now, and MaybeUninit<i32> has the layout of i32.
     unsafe { &mut *(std::ptr::from_mut(status) as *mut [i32]) }

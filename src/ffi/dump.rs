@@ -34,9 +34,10 @@ pub unsafe extern "C" fn ct_dump_start(h: *mut ct_handle, f: *const ct_filter, n
 /// @param h the handle
 /// @param buf where to put them
 /// @param cap room for how many; at least 1
-/// @return how many were filled in; 0 at the end; or a negative errno as for ct_list(). An error ends the dump; what came
-///   before is right but not complete. -EAGAIN: the table was resized, entries may be missing or repeated: start again.
-///   -EINVAL: also if no dump is open
+/// @return how many were filled in; 0 at the end, and again until the next ct_dump_start() or ct_dump_end(); or a negative errno
+///   as for ct_list(). -EINVAL: buf or cap is wrong, or no dump was started; this, -EBUSY and -ECHILD leave the dump as it is.
+///   Any other error ends it; what came before is right but not complete. -EAGAIN: the table was resized, entries may be
+///   missing or repeated: start again
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_dump_next(h: *mut ct_handle, buf: *mut Entry, cap: usize) -> c_int {

@@ -12,7 +12,8 @@ use std::ffi::c_int;
 ///
 /// An entry is selected if it matches at least one including filter, or there is no including filter, and no excluding
 /// one (CT_FILTER_EXCLUDE). n = 0: every entry. Entries that come or go while the list is made may be in it or not; all
-/// others are, each once. If the kernel resizes its table meanwhile the list is made again, up to four times in all.
+/// others are, each once. If the kernel resizes its table meanwhile the list is made again, up to four times in all; where
+/// /proc/sys/net/netfilter/nf_conntrack_buckets cannot be read, that goes unseen.
 ///
 /// For large tables ct_dump_start() does the same in constant memory.
 ///
@@ -101,7 +102,7 @@ mod owned {
 ///
 /// The key is an entry of ct_list(), or one that you fill: has, family, proto, orig (or reply) and, where they apply,
 /// ports or ICMP fields and the zone, each announced in has. The tuple, its direction and the zone must be exactly those
-/// of the entry, and so must the id if has announces one.
+/// of the entry, and so must the reply tuple, the id and start_ns if has announces them.
 ///
 /// @param h the handle
 /// @param key which entry
@@ -114,8 +115,9 @@ pub unsafe extern "C" fn ct_get(h: *mut ct_handle, key: *const Entry, ret_entry:
     // SAFETY: the caller's promise, for the handle and for every pointer below.
     unsafe {
         with_handle(h, |conntrack| {
-            let ret_entry = out(ret_entry, "ret_entry")?;
+            // Copied before anything is written: both may be the same.
             let key = *input(key, "key")?;
+            let ret_entry = out(ret_entry, "ret_entry")?;
             ret_entry.write(conntrack.get(&key)?);
             Ok(0)
         })

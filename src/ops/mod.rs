@@ -94,7 +94,7 @@ fn broken_off(is_first: bool, left: usize, error: Error, outcome: &mut Outcome) 
         Error::System { call, .. } => *call == SEND,
         _ => false,
     };
-    if is_first && nothing_was_done {
+    if is_first && nothing_was_done && outcome.done == 0 {
         return Err(error);
     }
     Ok(())

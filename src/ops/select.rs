@@ -124,6 +124,16 @@ impl Select {
         }
     }
 
+    /// A dump sees all that look-ups may miss.
+    fn dump_instead(&mut self, selection: &Selection) -> Result<(), Error> {
+        self.found.clear();
+        let family = selection.include().first().and_then(|matcher| matcher.family);
+        let same = selection.include().iter().all(|matcher| matcher.family == family);
+        let family = family.filter(|_| same).unwrap_or(0);
+        self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
+        Ok(())
+    }
+
     /// All at once, before any is handed over.
     fn look_up(&mut self, link: &mut Link, selection: &Selection) -> Result<(), Error> {
         let keys: Vec<(usize, Entry)> = self.keys.drain(..).collect();
@@ -134,19 +144,17 @@ impl Select {
             find(link, self.op, |at| (&keys[at].1, By::Orig), keys.len(), any, |at, answer| answers[at] = answer)?;
             for (answer, (number, key)) in answers.into_iter().zip(keys) {
                 match answer {
-                    Found::Entry(entry, _) if selection.selected_by(&entry) == Some(*number) => {
+                    // A tuple that is its own mirror image is found in both directions.
+                    Found::Entry(entry, _)
+                        if selection.selected_by(&entry) == Some(*number)
+                            && self.found.back().is_none_or(|last| (last.id, last.orig) != (entry.id, entry.orig)) =>
+                    {
                         self.found.push_back(entry);
                     }
-                    Found::Entry(entry, _) if !is_same_way_round(key, &entry) => {
-                        // Another entry's reply tuple hides what was looked up, if that is there (see `By`): a dump sees all.
-                        self.found.clear();
-                        let family = selection.include().first().and_then(|matcher| matcher.family);
-                        let same = selection.include().iter().all(|matcher| matcher.family == family);
-                        let family = family.filter(|_| same).unwrap_or(0);
-                        self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
-                        return Ok(());
-                    }
-                    Found::Refused(errno) => return Err(link.refused(self.op, errno, Default::default())),
+                    // Another entry's reply tuple hides what was looked up, if that is there (see `By`).
+                    Found::Entry(entry, _) if !is_same_way_round(key, &entry) => return self.dump_instead(selection),
+                    // For example an ICMP type without an answer: such an entry cannot be looked up.
+                    Found::Refused(_) => return self.dump_instead(selection),
                     _ => {}
                 }
             }

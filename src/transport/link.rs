@@ -58,6 +58,8 @@ pub(crate) struct Link {
 
 impl Link {
     pub fn new(transport: Box<dyn Transport>, timeout: Duration) -> Link {
+        // No clock goes further than a year.
+        let timeout = timeout.min(Duration::from_secs(365 * 86_400));
         Link { transport, timeout, seq: 0, buffer: Vec::new(), own_known: Known::nothing(), ipv6_probed: false }
     }
 

@@ -8,13 +8,16 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use std::fs::File;
 use std::io;
-use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::fs::MetadataExt;
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 /// Large enough for every batch and for GETs in a row; most of it is never used.
 const RECEIVE_BUFFER: u32 = 1024 * 1024;
+
+/// All refusals of a batch fit.
+const SMALLEST_RECEIVE_BUFFER: u32 = 256 * 1024;
 
 const OP: &str = "open";
 
@@ -40,20 +43,22 @@ pub struct NetlinkSocket {
     /// of it would take a tenth of the time of listing an empty table.
     netns: NetnsName,
     receive_buffer: u32,
+    /// Where the number of buckets is read: kept open, since that is done for every datagram of a dump.
+    buckets: Option<File>,
 }
 
 impl NetlinkSocket {
     /// Opens a socket as `options` say.
     pub fn open(options: &OpenOptions) -> Result<NetlinkSocket, Error> {
-        let receive_buffer = options.receive_buffer.unwrap_or(RECEIVE_BUFFER);
+        let receive_buffer = options.receive_buffer.unwrap_or(RECEIVE_BUFFER).max(SMALLEST_RECEIVE_BUFFER);
         let Some(fd) = &options.netns else {
             let (socket, port) = open_here(receive_buffer).map_err(|error| open_error("socket", &error))?;
-            return Ok(NetlinkSocket { socket, port, netns: NetnsName(None), receive_buffer });
+            return Ok(NetlinkSocket { socket, port, netns: NetnsName(None), receive_buffer, buckets: None });
         };
         let netns = fd.try_clone().map_err(|error| open_error("dup", &error))?;
         let name = netns_name(&netns).map_err(|error| open_error("stat of the network namespace", &error))?;
         let (socket, port) = open_there(netns, receive_buffer)?;
-        Ok(NetlinkSocket { socket, port, netns: name, receive_buffer })
+        Ok(NetlinkSocket { socket, port, netns: name, receive_buffer, buckets: None })
     }
 }
 
@@ -92,6 +97,12 @@ fn own_netns() -> NetnsName {
 
 fn netns_name(fd: &OwnedFd) -> io::Result<NetnsName> {
     Ok(NetnsName(Some(File::from(fd.try_clone()?).metadata()?.st_ino())))
+}
+
+fn read_number(file: &File) -> Option<u64> {
+    let mut text = [0; 24];
+    let length = file.read_at(&mut text, 0).ok()?;
+    std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
 }
 
 /// All sockets of a process talk to one kernel, in whatever network namespace: what it filters by is in its code.
@@ -156,9 +167,11 @@ impl Transport for NetlinkSocket {
     }
 
     fn buckets(&mut self) -> Option<u64> {
+        if let Some(number) = self.buckets.as_ref().and_then(read_number) {
+            return Some(number);
+        }
         // The hash table is one for the whole machine; every network namespace shows its size.
-        let mut text = [0; 24];
-        let length = File::open("/proc/sys/net/netfilter/nf_conntrack_buckets").ok()?.read(&mut text).ok()?;
-        std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
+        self.buckets = File::open("/proc/sys/net/netfilter/nf_conntrack_buckets").ok();
+        self.buckets.as_ref().and_then(read_number)
     }
 }

@@ -163,6 +163,8 @@ pub(crate) fn put_guarded_flush(buffer: &mut Vec<u8>, seq: u32, filter: &KernelF
     put_impossible_tuple(buffer, filter.family);
     put_nested(buffer, CTA_FILTER, |_| {});
     filter.put_meta(buffer);
+    // Should anybody have made such an entry after all: this is not its id. A flush does not look at ids.
+    put(buffer, CTA_ID, &u32::MAX.to_be_bytes());
     end(buffer, start);
 }
 
