@@ -391,3 +391,17 @@ fn nothing_is_sent_when_an_entry_lacks_what_its_operation_needs() {
     }
     assert_eq!(script.requests(), []);
 }
+
+#[test]
+fn a_thousand_addresses_take_one_pass_over_the_table() {
+    let table = Table::new(&(0..300).map(udp).collect::<Vec<_>>());
+    let (mut conntrack, script) = on(&table);
+    let address = |n: u32| IpAddr::V4(std::net::Ipv4Addr::from(0x0a00_0001 + n));
+    let from = |n| Filter { orig_src: Some(address(n).into()), ..Filter::default() };
+    let filters: Vec<Filter> = (0..1000).map(from).collect();
+    // One of them is where all entries come from.
+    assert_eq!(conntrack.delete(&filters).unwrap().done, 300);
+    let dumps = script.requests().iter().filter(|request| request.flags & F_DUMP == F_DUMP).count();
+    assert_eq!(dumps, 1);
+    assert_eq!(table.entries(), []);
+}
