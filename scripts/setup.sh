@@ -128,6 +128,13 @@ rustup_stable() {
     }
 }
 
+# Whether apt would install a new enough Rust as this package. Debian counts rustc's own version; cargo's used to run 0.x behind.
+new_enough() {
+    version=$(candidate "$1")
+    version=${version#*:}
+    [ -n "$version" ] && at_least "${version%%[-+~]*}" "$rust_wanted"
+}
+
 install_rust() {
     if have rustup; then
         rustup_stable
@@ -137,11 +144,11 @@ install_rust() {
     if become_root; then
         update
     fi
-    version=$(candidate cargo)
-    # Debian counts rustc's own version; cargo's used to run 0.x behind it.
-    version=${version#*:}
-    if [ -n "$version" ] && at_least "${version%%[-+~]*}" "$rust_wanted"; then
+    if new_enough cargo; then
         apt_get cargo rustc
+    elif new_enough cargo-web; then
+        # The newer Rust that Debian keeps beside its own for browsers.
+        apt_get cargo-web rustc-web
     elif [ -n "$(candidate rustup)" ]; then
         apt_get rustup
         rustup_stable
@@ -154,6 +161,8 @@ need_rust_tools() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
     if have rustup && rustup show active-toolchain >/dev/null 2>&1; then
         rustup -q component add rustfmt clippy >&2
+    elif have dpkg && dpkg -s rustc-web >/dev/null 2>&1; then
+        apt_get rust-web-all
     else
         apt_get rustfmt rust-clippy
     fi

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Marks: entries that are there all the time and stay, or are to go; entries that come and go.
@@ -25,11 +26,16 @@ struct Watch {
 
 impl Watch {
     fn start() -> Watch {
-        let program = format!("{}/watch-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/race/watch.c");
-        let built = Command::new("cc").args(["-std=c99", "-O1", "-Wall", "-Werror", "-o", &program, source]).status();
-        assert!(built.unwrap().success());
-        let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        static PROGRAM: OnceLock<String> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| {
+            let program = format!("{}/watch-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/race/watch.c");
+            let built =
+                Command::new("cc").args(["-std=c99", "-O1", "-Wall", "-Werror", "-o", &program, source]).status();
+            assert!(built.unwrap().success());
+            program
+        });
+        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         lines.read_line(&mut ready).unwrap();
@@ -131,7 +137,7 @@ fn resize(stop: &AtomicBool) {
                 return;
             }
             fs::write(BUCKETS, size.to_string()).unwrap();
-            std::thread::sleep(Duration::from_millis(800));
+            std::thread::sleep(Duration::from_millis(200));
         }
     }
 }
