@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# build-wheels.sh STAGE OUTDIR: builds two wheels into OUTDIR.
+#
+#   py3-none-any                      finds the installed libctrack.so.0
+#   py3-none-manylinux_X_Y_ARCH       carries libctrack.so.0; X.Y is the oldest glibc that has every symbol it wants
+#
+# STAGE is the DESTDIR that libctrack was installed into; / if it is installed. PYTHON (python3) needs setuptools and wheel.
+set -eu
+
+if [ $# -ne 2 ]; then
+	echo 'usage: build-wheels.sh STAGE OUTDIR' >&2
+	exit 2
+fi
+python=${PYTHON:-python3}
+stage=$(cd "$1" && pwd)
+mkdir -p "$2"
+outdir=$(cd "$2" && pwd)
+cd "$(dirname "$0")"
+
+library=$(find "$stage"/usr/local/lib "$stage"/usr/lib "$stage"/lib -name libctrack.so.0 2>/dev/null | head -n 1)
+if [ -z "$library" ]; then
+	echo "build-wheels.sh: no libctrack.so.0 in $stage" >&2
+	exit 1
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# A copy, so that nothing is written into the sources, and the licences are at hand.
+mkdir "$work/source" "$work/pure"
+cp -R pyproject.toml README.md ctrack "$work/source/"
+cp ../LICENSE-MIT ../LICENSE-APACHE "$work/source/"
+find "$work/source" -name __pycache__ -prune -exec rm -rf {} +
+rm -f "$work/source/ctrack/libctrack.so.0"
+(cd "$work/source" && "$python" -c 'import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])' "$work/pure" >"$work/log" 2>&1) || {
+	cat "$work/log" >&2
+	exit 1
+}
+
+# The other wheel is the same one with the library in it. Every glibc symbol names the release that it came with.
+glibc=$(objdump -T "$library" | grep -o 'GLIBC_2\.[0-9]*' | sort -u -t . -k 2n | tail -n 1)
+platform="manylinux_2_${glibc#GLIBC_2.}_$(uname -m)"
+"$python" -m wheel unpack --dest "$work/unpacked" "$work"/pure/*.whl >/dev/null
+tree=$(echo "$work"/unpacked/*)
+cp -L "$library" "$tree/ctrack/libctrack.so.0"
+chmod 755 "$tree/ctrack/libctrack.so.0"
+metadata=$(echo "$tree"/*.dist-info/WHEEL)
+sed -i -e 's/^Root-Is-Purelib: .*/Root-Is-Purelib: false/' -e "s/^Tag: .*/Tag: py3-none-$platform/" "$metadata"
+"$python" -m wheel pack --dest-dir "$outdir" "$tree" >/dev/null
+cp "$work"/pure/*.whl "$outdir/"
+ls "$outdir"

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""List, delete and flush the Linux kernel's connection-tracking entries.
+
+    with ctrack.open() as ct:
+        for entry in ct.stream(ctrack.Filter(zone=7)):
+            print(entry)
+        ct.delete(*ctrack.dead_endpoint("10.0.0.7"))
+
+Works through libctrack.so.0, without any `conntrack` program. Every operation needs CAP_NET_ADMIN in the user namespace that
+owns the network namespace, reading too.
+"""
+
+from . import _native
+from ._version import __version__
+from .conntrack import Conntrack
+from .constants import Family, Has, Match, Proto, Status, TcpState
+from .entry import Entry
+from .errors import Closed, Error, Forked, InvalidArgument, PermissionDenied, Result, TableChanged, Timeout
+from .filter import Filter
+from .roles import changed_service, dead_endpoint, security_rule
+
+open = Conntrack
+
+
+def version() -> str:
+    """The version of the library that is running, for example "0.1.0"."""
+    return _native.version_of(_native.lib)
+
+
+# Without open, so that `from ctrack import *` does not hide the built-in one.
+__all__ = [
+    "Closed",
+    "Conntrack",
+    "Entry",
+    "Error",
+    "Family",
+    "Filter",
+    "Forked",
+    "Has",
+    "InvalidArgument",
+    "Match",
+    "PermissionDenied",
+    "Proto",
+    "Result",
+    "Status",
+    "TableChanged",
+    "TcpState",
+    "Timeout",
+    "__version__",
+    "changed_service",
+    "dead_endpoint",
+    "security_rule",
+    "version",
+]

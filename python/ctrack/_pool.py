@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The handles of one Conntrack: all in one network namespace, each used by one thread at a time.
+
+There is no lock: a stream holds its handle while the body of the loop may delete, and the garbage collector may end a stream
+at any moment, also while this very code runs. SimpleQueue and deque do each of their operations at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+
+from ._native import OpenOpts, lib
+from ._values import number
+from .constants import OPEN_COMPARE_START, OPEN_NETNS
+from .errors import Closed, Error, Forked, InvalidArgument, Result, error, invalid
+
+_OWN_NETNS = "/proc/thread-self/ns/net"
+#: Handles that are kept although nobody uses them.
+_KEPT = 4
+
+
+class Handle:
+    """One ct_handle."""
+
+    def __init__(self, address: ctypes.c_void_p) -> None:
+        self.address: ctypes.c_void_p | None = address
+        self.usable = True
+
+    def failed(self, number: int, result: Result | None = None) -> Error:
+        """The error for what a call on this handle returned."""
+        if number == -errno.ENOTRECOVERABLE:
+            self.usable = False
+        words: bytes = lib.ct_handle_error(self.address)
+        return error(number, words.decode("utf-8", "backslashreplace"), result)
+
+    def check(self, returned: int) -> int:
+        """What a call returned, unless that is an error."""
+        if returned < 0:
+            raise self.failed(returned)
+        return returned
+
+    def close(self) -> None:
+        """Closes it, once."""
+        address, self.address = self.address, None
+        if address is not None:
+            lib.ct_handle_close(address)
+
+    __del__ = close
+
+
+class Pool:
+    """Opens, lends and closes handles."""
+
+    def __init__(
+        self,
+        netns: None | int | str | os.PathLike[str],
+        timeout: float | None,
+        rcvbuf: int | None,
+        compare_start: bool,
+        max_handles: int,
+    ) -> None:
+        self._netns = -1
+        self.closed = True
+        self._opts = OpenOpts(size=ctypes.sizeof(OpenOpts))
+        if timeout is not None:
+            if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 4_000_000:
+                raise invalid(f"timeout: {timeout!r} is no time above 0 and up to 4,000,000 seconds")
+            self._opts.timeout_ms = max(1, round(timeout * 1000))
+        if rcvbuf is not None:
+            self._opts.rcvbuf = number("rcvbuf", rcvbuf, 0xFFFFFFFF, 1)
+        if compare_start:
+            self._opts.flags |= OPEN_COMPARE_START
+        self._patience = 10.0 if timeout is None else float(timeout)
+        self._max = number("max_handles", max_handles, 1 << 16, 1)
+        self._pid = os.getpid()
+        self._idle: deque[Handle] = deque()
+        self._permits: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self._max):
+            self._permits.put(None)
+        self._netns = _open_netns(netns)
+        stat = os.fstat(self._netns)
+        self._where = (stat.st_dev, stat.st_ino)
+        self.closed = False
+        try:
+            # What is wrong shows now, and not with the first use.
+            self.give_back(self.take())
+        except BaseException:
+            self.close()
+            raise
+
+    def take(self) -> Handle:
+        """A handle, for the caller alone. Waits while all of them are in use, but not forever."""
+        self.check_usable()
+        try:
+            self._permits.get(timeout=self._patience)
+        except Empty:
+            text = f"all {self._max} handles of this Conntrack are in use; end streams, or raise max_handles"
+            raise error(errno.EBUSY, text) from None
+        try:
+            try:
+                handle = self._idle.pop()
+            except IndexError:
+                handle = self._open()
+            # Afterwards: while this is not closed its namespace exists, so that no other one can have been taken for it.
+            self.check_usable()
+            return handle
+        except BaseException:
+            self._permits.put(None)
+            raise
+
+    def give_back(self, handle: Handle) -> None:
+        """Takes a handle back."""
+        if self._pid != os.getpid() or not handle.usable:
+            handle.close()
+        else:
+            self._idle.append(handle)
+            # Looked at afterwards, so that neither close() nor another thread that gives back can slip in between.
+            self._close_idle(0 if self.closed else _KEPT)
+        self._permits.put(None)
+
+    @contextmanager
+    def handle(self) -> Iterator[Handle]:
+        """A handle for one operation."""
+        handle = self.take()
+        try:
+            yield handle
+        finally:
+            self.give_back(handle)
+
+    def check_usable(self) -> None:
+        """Not closed, and not in a child process."""
+        if self._pid != os.getpid():
+            raise Forked(errno.ECHILD, "this Conntrack was opened by a parent process; open one in this process")
+        if self.closed:
+            raise Closed(errno.EBADF, "this Conntrack is closed")
+
+    def close(self) -> None:
+        """Closes all handles that nobody uses; the others are closed by those who give them back."""
+        self.closed = True
+        self._close_idle(0)
+        netns, self._netns = self._netns, -1
+        if netns >= 0:
+            os.close(netns)
+
+    def _close_idle(self, keep: int) -> None:
+        while len(self._idle) > keep:
+            try:
+                self._idle.popleft().close()
+            except IndexError:
+                return
+
+    def _open(self) -> Handle:
+        # A copy of one's own, which close() cannot take away meanwhile.
+        opts = OpenOpts.from_buffer_copy(self._opts)
+        netns = -1
+        try:
+            here = os.stat(_OWN_NETNS)
+            if (here.st_dev, here.st_ino) != self._where:
+                try:
+                    netns = os.dup(self._netns)
+                finally:
+                    # After close() that number may be somebody else's.
+                    self.check_usable()
+                opts.flags |= OPEN_NETNS
+                opts.netns_fd = netns
+            address = ctypes.c_void_p()
+            returned = lib.ct_handle_open(ctypes.byref(address), ctypes.byref(opts))
+            if returned < 0:
+                raise _not_opened(returned, netns >= 0)
+            return Handle(address)
+        finally:
+            if netns >= 0:
+                os.close(netns)
+
+
+def _not_opened(returned: int, elsewhere: bool) -> Error:
+    if elsewhere and returned == -errno.EPERM:
+        need = "CAP_SYS_ADMIN over it and in the caller's own user namespace"
+        return error(returned, f"open: not permitted: another network namespace needs {need}")
+    if elsewhere and returned == -errno.EINVAL:
+        return InvalidArgument(errno.EINVAL, "netns: is no network namespace")
+    reason: bytes = lib.ct_strerror(returned)
+    return error(returned, f"open: {reason.decode()}")
+
+
+def _open_netns(netns: None | int | str | os.PathLike[str]) -> int:
+    """A descriptor of our own of the network namespace to work in."""
+    try:
+        if isinstance(netns, bool):
+            raise invalid(f"netns: {netns!r} is neither a descriptor nor a path")
+        if isinstance(netns, int):
+            return os.dup(netns)
+        return os.open(_OWN_NETNS if netns is None else netns, os.O_RDONLY | os.O_CLOEXEC)
+    except Error:
+        raise
+    except TypeError:
+        raise invalid(f"netns: {netns!r} is neither a descriptor nor a path") from None
+    except OverflowError:
+        raise invalid(f"netns: {netns!r} is no descriptor") from None

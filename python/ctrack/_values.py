@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""What people write, made into what the library takes. Whatever is doubtful is an error here, before anything is sent."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import Any, Union
+
+from .constants import Family, Proto
+from .errors import InvalidArgument, invalid
+
+Address = Union[IPv4Address, IPv6Address]
+Network = Union[IPv4Network, IPv6Network]
+AddressLike = Union[str, IPv4Address, IPv6Address]
+NetworkLike = Union[str, IPv4Address, IPv6Address, IPv4Network, IPv6Network]
+FamilyLike = Union[int, str]
+ProtoLike = Union[int, str]
+PortsLike = Union[int, "tuple[int, int]", range]
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_FAMILIES = {"ipv4": Family.IPV4, "ipv6": Family.IPV6}
+_PROTOS = {proto.name.lower(): proto for proto in Proto}
+
+
+def number(name: str, value: Any, largest: int, smallest: int = 0) -> int:
+    """An integer in a range. True and False are no numbers here."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise invalid(f"{name}: {value!r} is not a number")
+    if not smallest <= value <= largest:
+        raise invalid(f"{name}: {value} is not from {smallest} to {largest}")
+    return int(value)
+
+
+def optional_number(name: str, value: Any, largest: int) -> int | None:
+    """The same, or None."""
+    return None if value is None else number(name, value, largest)
+
+
+def address(name: str, value: Any) -> Address:
+    """One address. A scope ("%eth0") is refused: the table knows none, and without it the address would match more."""
+    if isinstance(value, (IPv4Interface, IPv6Interface)):
+        raise invalid(f"{name}: {value!r} is an interface; give its .ip or its .network")
+    if isinstance(value, str):
+        try:
+            value = ip_address(value)
+        except ValueError as error:
+            raise invalid(f"{name}: {error}") from None
+    if not isinstance(value, (IPv4Address, IPv6Address)):
+        raise invalid(f"{name}: {value!r} is not an address")
+    if isinstance(value, IPv6Address) and value.scope_id is not None:
+        raise invalid(f"{name}: {value} has a scope, and the connection-tracking table knows none")
+    return value
+
+
+def refuse_mapped(name: str, value: Address | Network) -> None:
+    """Refuses IPv4-mapped IPv6 addresses: the table has such flows as IPv4, so that they would silently match nothing."""
+    net = ip_network(value)
+    if isinstance(net, IPv6Network) and net.subnet_of(_MAPPED):
+        length = "" if net.prefixlen == 128 else f"/{net.prefixlen - 96}"
+        plain = f"{net.network_address.ipv4_mapped}{length}"
+        raise invalid(f'{name}: {value} is IPv4 in IPv6; the table has such flows as {plain}. Give that, or family="ipv6"')
+
+
+def network(name: str, value: Any) -> Network:
+    """An address or a network to compare with, as a network. Bits behind the prefix must be zero."""
+    if isinstance(value, str) and "/" in value:
+        text, _, length = value.partition("/")
+        if not (length.isascii() and length.isdigit()):
+            raise invalid(f"{name}: {length!r} in {value!r} is not a prefix length")
+        try:
+            net: Network = ip_network(f"{address(name, text)}/{int(length)}")
+        except InvalidArgument:
+            raise
+        except ValueError as error:
+            raise invalid(f"{name}: {error}") from None
+    elif isinstance(value, (IPv4Network, IPv6Network)):
+        net = value
+    else:
+        net = ip_network(address(name, value))
+    if isinstance(net, IPv6Network) and net.network_address.scope_id is not None:
+        raise invalid(f"{name}: {net} has a scope, and the connection-tracking table knows none")
+    return net
+
+
+def family_of(value: Address | Network) -> Family:
+    """The family of an address or a network."""
+    return Family.IPV4 if value.version == 4 else Family.IPV6
+
+
+def packed(value: Address) -> bytes:
+    """The 16 bytes of an address: an IPv4 one first, the others zero."""
+    return value.packed.ljust(16, b"\0")
+
+
+def family(value: Any) -> Family:
+    """A family: Family, AF_INET or AF_INET6, "ipv4" or "ipv6"."""
+    if isinstance(value, str):
+        found = _FAMILIES.get(value.lower())
+        if found is None:
+            raise invalid(f'family: {value!r} is neither "ipv4" nor "ipv6"')
+        return found
+    try:
+        return Family(number("family", value, 255))
+    except ValueError:
+        raise invalid(f"family: {value!r} is neither IPv4 (AF_INET) nor IPv6 (AF_INET6)") from None
+
+
+def proto(value: Any) -> int:
+    """A protocol number, perhaps given by name."""
+    if isinstance(value, str):
+        found = _PROTOS.get(value.lower())
+        if found is None:
+            raise invalid(f"proto: {value!r} is none of {', '.join(_PROTOS)}; others have a number")
+        return found
+    plain = number("proto", value, 255)
+    return named(Proto, plain)
+
+
+def named(kind: type[IntEnum], value: int) -> int:
+    """The member of an IntEnum if there is one, else the plain number."""
+    try:
+        return kind(value)
+    except ValueError:
+        return value
+
+
+def ports(name: str, value: Any) -> tuple[int, int]:
+    """One port, the pair (first, last) with both included, or a range() without its end, as everywhere in Python."""
+    if isinstance(value, range):
+        if value.step != 1 or len(value) == 0:
+            raise invalid(f"{name}: {value!r} is empty or has steps")
+        value = (value.start, value.stop - 1)
+    if not isinstance(value, tuple):
+        value = (value, value)
+    if len(value) != 2:
+        raise invalid(f"{name}: {value!r} is not a pair (first, last)")
+    first, last = (number(name, port, 65535) for port in value)
+    if first > last:
+        raise invalid(f"{name}: range {first}-{last} is upside down")
+    return first, last
+
+
+def helper(value: Any) -> str:
+    """The name of a helper."""
+    if not isinstance(value, str) or not 1 <= len(value.encode()) <= 15 or "\0" in value:
+        raise invalid(f"helper: {value!r} is not a name of 1 to 15 bytes")
+    return value
+
+
+def labels(name: str, value: Any) -> int:
+    """128 labels as one number: bit n is label n."""
+    return number(name, value, (1 << 128) - 1)

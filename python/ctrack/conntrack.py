@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The operations."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Generator, Iterable
+from types import TracebackType
+from typing import Any
+
+from . import _values
+from ._native import ENTRY_SIZE, CResult, lib
+from ._pool import Handle, Pool
+from .constants import DELETE_UNCOUNTED, FLUSH_ALL, RESULT_UNCOUNTED
+from .entry import Entry, pack, unpack
+from .errors import Result, invalid
+from .filter import Filter
+from .filter import pack as pack_filters
+
+_BATCH = 256
+# Inside the class, list is its method.
+_Entries = list[Entry]
+_Stream = Generator[Entry, None, None]
+
+
+class Conntrack:
+    """The connection-tracking table of one network namespace.
+
+    netns: where to work: None for the namespace of the calling thread, else a descriptor (it stays yours) or a path
+        ("/run/netns/blue"). Whatever thread uses the object later, it stays there, and it keeps the namespace alive
+    timeout: the longest silence of the kernel, in seconds, before an operation fails with Timeout; 10 if not given
+    rcvbuf: receive buffer of each socket in bytes
+    compare_start: deletes also compare when an entry was made, where the kernel keeps it. Takes a look-up for each entry
+    max_handles: how many operations and streams can be under way at once. More wait for up to `timeout` seconds
+
+    Threads: an object may be used by any number of threads at once. Each operation works on a socket of its own, so the body
+    of a loop over a stream may list and delete. Sockets that are idle are closed, but for a few.
+
+    close() may be called at any time: operations under way end in peace, whatever comes afterwards is refused with Closed.
+
+    A child process (os.fork()) cannot use the object of its parent: every call fails with Forked, a ChildProcessError.
+
+    An operation that fails raises an Error; if it has a Result, `error.result` says what was done all the same.
+    """
+
+    def __init__(
+        self,
+        netns: None | int | str | os.PathLike[str] = None,
+        *,
+        timeout: float | None = None,
+        rcvbuf: int | None = None,
+        compare_start: bool = False,
+        max_handles: int = 64,
+    ) -> None:
+        self._pool = Pool(netns, timeout, rcvbuf, compare_start, max_handles)
+
+    def close(self) -> None:
+        """Closes the object. More than once is fine."""
+        self._pool.close()
+
+    def __enter__(self) -> Conntrack:  # noqa: PYI034
+        self._pool.check_usable()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        pool = getattr(self, "_pool", None)
+        if pool is not None:
+            pool.close()
+
+    def list(self, *filters: Filter) -> _Entries:
+        """The selected entries: those that match at least one including filter (or all, without any) and no excluding one.
+
+        Made again, up to four times in all, if the kernel resizes its table meanwhile.
+        """
+        packed = pack_filters(filters)
+        entries, count = ctypes.c_void_p(), ctypes.c_size_t()
+        with self._pool.handle() as handle:
+            handle.check(lib.ct_list(handle.address, packed, len(filters), ctypes.byref(entries), ctypes.byref(count)))
+        if not entries.value:
+            return []
+        try:
+            return [*unpack((ctypes.c_char * (count.value * ENTRY_SIZE)).from_address(entries.value))]
+        finally:
+            lib.ct_entries_free(entries)
+
+    def stream(self, *filters: Filter) -> _Stream:
+        """The selected entries in constant memory, batch by batch. The selection is that of list().
+
+        Holds a handle from the first entry to the end, to close() of the generator, or to its disappearance. TableChanged: the
+        kernel resized its table, entries may be missing or repeated: start again.
+        """
+        return self._stream(pack_filters(filters), len(filters))
+
+    def __iter__(self) -> _Stream:
+        """All entries, as stream() has them."""
+        return self.stream()
+
+    def _stream(self, packed: Any, count: int) -> _Stream:
+        handle = self._pool.take()
+        try:
+            handle.check(lib.ct_dump_start(handle.address, packed, count))
+            buffer = (ctypes.c_char * (_BATCH * ENTRY_SIZE))()
+            view = memoryview(buffer)
+            while True:
+                self._pool.check_usable()
+                filled = handle.check(lib.ct_dump_next(handle.address, buffer, _BATCH))
+                if filled == 0:
+                    return
+                yield from unpack(view[: filled * ENTRY_SIZE])
+        finally:
+            if lib.ct_dump_end(handle.address) < 0:
+                handle.usable = False
+            self._pool.give_back(handle)
+
+    def get(self, key: Entry) -> Entry | None:
+        """The entry that the key means, or None.
+
+        The key is a listed entry, its key(), or one that you write. Tuple, direction and zone must be exactly those of the
+        entry, and so must the reply tuple, the id and the start time if the key has them.
+        """
+        raw = _array(pack("key", [key]))
+        found = ctypes.create_string_buffer(ENTRY_SIZE)
+        with self._pool.handle() as handle:
+            returned = lib.ct_get(handle.address, raw, found)
+            if returned == -errno.ENOENT:
+                return None
+            handle.check(returned)
+        return Entry.from_raw(found.raw)
+
+    def count(self) -> int:
+        """How many entries there are, by the kernel's own count. Includes expired ones that are not reaped yet."""
+        count = ctypes.c_uint64()
+        with self._pool.handle() as handle:
+            handle.check(lib.ct_count(handle.address, ctypes.byref(count)))
+        return count.value
+
+    def free_zone(self, first: int = 1, last: int = 65535) -> int:
+        """The lowest zone from first to last that no entry is in, in either direction. ENOSPC: there is none."""
+        first = _values.number("first", first, 65535)
+        last = _values.number("last", last, 65535)
+        zone = ctypes.c_uint32()
+        with self._pool.handle() as handle:
+            handle.check(lib.ct_zone_find_free(handle.address, first, last, ctypes.byref(zone)))
+        return zone.value
+
+    def delete(self, *filters: Filter, uncounted: bool = False) -> Result:
+        """Deletes the selected entries, in one pass over the table for all filters.
+
+        There must be an including filter, and none may match every entry: that is flush_all(). An entry that was replaced
+        between the list and the delete stays. Entries made meanwhile may be missed.
+
+        uncounted: the kernel may delete by itself where that is exact for these filters, without saying how many
+        """
+        packed = pack_filters(filters)
+        if packed is None:
+            raise invalid("filter: none given, and nothing says what to delete; to delete everything use flush_all()")
+        flags = DELETE_UNCOUNTED if uncounted else 0
+        result = CResult(size=ctypes.sizeof(CResult))
+        with self._pool.handle() as handle:
+            returned = lib.ct_delete(handle.address, packed, len(filters), flags, ctypes.byref(result))
+            return _finish(handle, returned, result, ())
+
+    def delete_entries(self, entries: Iterable[Entry]) -> Result:
+        """Deletes the given entries, each only if it is still the one that is meant; `statuses` has a result for each.
+
+        An entry is a listed one, or a key as for get(). All are checked before anything is sent, and one that fails does
+        not stop the others.
+        """
+        return self._change(lib.ct_delete_entries, entries)
+
+    def create(self, entries: Iterable[Entry]) -> Result:
+        """Creates entries; `statuses` has a result for each (EEXIST: one of its tuples is taken).
+
+        Each needs a timeout. With SRC_NAT or DST_NAT in status the reply tuple says to what the kernel is to translate. A listed
+        entry can be created again as it stands. All are checked before anything is sent, and one that fails does not
+        stop the others. The kernel drops labels silently while no firewall rule of the namespace uses any.
+        """
+        return self._change(lib.ct_create_entries, entries)
+
+    def update(self, changes: Iterable[Entry]) -> Result:
+        """Changes entries; `statuses` has a result for each. Entry.change() makes a change.
+
+        What can be changed: timeout, status (bits can be added), mark (with mark_mask only these bits), labels, helper, and
+        the states of TCP and SCTP.
+        """
+        return self._change(lib.ct_update_entries, changes)
+
+    def _change(self, function: Any, entries: Iterable[Entry]) -> Result:
+        raw = pack("entry", entries)
+        count = len(raw) // ENTRY_SIZE
+        # Room for one at least: NULL is refused.
+        statuses = (ctypes.c_int32 * max(count, 1))()
+        result = CResult(size=ctypes.sizeof(CResult))
+        with self._pool.handle() as handle:
+            returned = function(handle.address, _array(raw), count, statuses, ctypes.byref(result))
+            return _finish(handle, returned, result, tuple(-status for status in statuses[:count]))
+
+    def flush(self, scope: Filter) -> None:
+        """Deletes all entries of a scope: a filter in which only family, zone, mark and status count, and one of them must.
+
+        Entries made meanwhile may survive.
+        """
+        packed = pack_filters([scope])
+        with self._pool.handle() as handle:
+            handle.check(lib.ct_flush(handle.address, packed, 0))
+
+    def flush_all(self) -> None:
+        """Deletes every entry of the network namespace, all zones and families."""
+        with self._pool.handle() as handle:
+            handle.check(lib.ct_flush(handle.address, None, FLUSH_ALL))
+
+
+def _array(raw: bytearray) -> Any:
+    return (ctypes.c_char * len(raw)).from_buffer(raw) if raw else ctypes.create_string_buffer(ENTRY_SIZE)
+
+
+def _finish(handle: Handle, returned: int, c: CResult, statuses: tuple[int, ...]) -> Result:
+    uncounted = bool(c.flags & RESULT_UNCOUNTED)
+    result = Result(c.matched, c.done, c.gone, c.failed, -c.first_error, uncounted, statuses)
+    if returned < 0:
+        raise handle.failed(returned, result)
+    return result

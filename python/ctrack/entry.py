@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""One entry of the connection-tracking table."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from ipaddress import IPv4Address, IPv6Address
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+
+from . import _build, _values, constants
+from ._native import ENTRY_SIZE, CCounters, CEntry, CTuple, lib
+from ._values import Address, AddressLike, FamilyLike, ProtoLike
+from .constants import (
+    FORMAT_EXTENDED,
+    FORMAT_ID,
+    FORMAT_JSON,
+    FORMAT_LINE,
+    FORMAT_TIMESTAMP,
+    Family,
+    Has,
+    Status,
+    TcpState,
+)
+from .errors import error, invalid
+
+T_co = TypeVar("T_co", covariant=True)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# How a whole batch becomes entries: the slices are made by one C loop, and fields are read when they are asked for.
+_batch = Struct(f"{ENTRY_SIZE}s").iter_unpack
+
+_u64 = Struct("=Q").unpack_from
+_u32 = Struct("=I").unpack_from
+_FAMILY: int = CEntry.family.offset
+_PROTO: int = CEntry.proto.offset
+_IPV4 = int(Family.IPV4)
+_ORIG: int = CEntry.orig.offset
+_REPLY: int = CEntry.reply.offset
+_ORIG_COUNTERS: int = CEntry.orig_counters.offset
+_REPLY_COUNTERS: int = CEntry.reply_counters.offset
+# Plain numbers: arithmetic with an IntFlag takes a microsecond.
+_HAS_REPLY, _HAS_STATUS, _HAS_ZONE, _HAS_TCP_STATE, _HAS_HELPER = (
+    int(bit) for bit in (Has.REPLY, Has.STATUS, Has.ZONE, Has.TCP_STATE, Has.HELPER)
+)
+
+
+if TYPE_CHECKING:
+
+    class _Field(Generic[T_co]):
+        """A property, as type checkers see it."""
+
+        @overload
+        def __get__(self, entry: None, owner: type[Entry]) -> property: ...
+        @overload
+        def __get__(self, entry: Entry, owner: type[Entry]) -> T_co: ...
+        def __get__(self, entry: Entry | None, owner: type[Entry]) -> Any: ...
+        def __set__(self, entry: Entry, value: NoReturn) -> None: ...
+
+
+def _address(at: int, doc: str) -> _Field[Address]:
+    """An address at an offset."""
+
+    def get(self: Entry) -> Address:
+        raw = self._raw
+        if raw[_FAMILY] == _IPV4:
+            return IPv4Address(raw[at : at + 4])
+        return IPv6Address(raw[at : at + 16])
+
+    return property(get, doc=doc)  # type: ignore[return-value]
+
+
+def _number(form: str, at: int, bits: int, doc: str) -> _Field[int | None]:
+    """A number at an offset; None unless all bits are announced."""
+    read = Struct("=" + form).unpack_from
+    bits = int(bits)
+
+    def get(self: Entry) -> int | None:
+        raw = self._raw
+        if _u64(raw)[0] & bits != bits:
+            return None
+        value: int = read(raw, at)[0]
+        return value
+
+    return property(get, doc=doc)  # type: ignore[return-value]
+
+
+class Entry:
+    """One entry, as the kernel sent it, or as a key or a wish that you write.
+
+    >>> import ctrack
+    >>> entry = Entry(proto="tcp", orig_src="10.0.0.1", orig_sport=40000, orig_dst="10.0.0.2", orig_dport=80, zone=7)
+    >>> entry.family, entry.orig_dst, entry.orig_dport, entry.mark
+    (<Family.IPV4: 2>, IPv4Address('10.0.0.2'), 80, None)
+
+    Immutable and cheap: 256 bytes, read when a property is asked for. Equal if all fields are equal (the timeout too: use
+    key() to recognise an entry again). A property is None where the kernel did not send the field.
+
+    Of the constructor: addresses are IPv4Address, IPv6Address or text. One with a scope is refused, and so is an IPv4-mapped
+    IPv6 address (unless family says IPv6): the table has such flows as IPv4. A wrong value, or one that belongs to
+    another protocol, is an InvalidArgument.
+
+    proto, orig_src, orig_dst: always; family follows from them
+    orig_sport, orig_dport: of TCP and UDP, and of the others where the kernel keeps ports
+    icmp_type, icmp_code, icmp_id: of ICMP and ICMPv6
+    reply_*: where the reply direction is not the mirror image of the original one; what is not given is mirrored
+    zone, or orig_zone or reply_zone: zone of both directions, or of only one of them
+    timeout: seconds; a new entry needs one
+    mark_mask: in an update, which bits of the mark to replace (new = (old & ~mark_mask) ^ mark)
+    id, status, mark, labels, helper, tcp_state, ...: as the properties of the same name
+    """
+
+    __slots__ = ("_raw",)
+    _raw: bytes
+
+    def __init__(
+        self,
+        *,
+        proto: ProtoLike,
+        orig_src: AddressLike,
+        orig_dst: AddressLike,
+        family: FamilyLike | None = None,
+        orig_sport: int | None = None,
+        orig_dport: int | None = None,
+        icmp_type: int | None = None,
+        icmp_code: int | None = None,
+        icmp_id: int | None = None,
+        reply_src: AddressLike | None = None,
+        reply_dst: AddressLike | None = None,
+        reply_sport: int | None = None,
+        reply_dport: int | None = None,
+        reply_icmp_type: int | None = None,
+        reply_icmp_code: int | None = None,
+        reply_icmp_id: int | None = None,
+        zone: int | None = None,
+        orig_zone: int | None = None,
+        reply_zone: int | None = None,
+        timeout: int | None = None,
+        status: int | None = None,
+        mark: int | None = None,
+        mark_mask: int | None = None,
+        id: int | None = None,
+        labels: int | None = None,
+        helper: str | None = None,
+        tcp_state: int | None = None,
+        tcp_wscale: tuple[int, int] | None = None,
+        tcp_flags: tuple[int, int] | None = None,
+        tcp_mask: tuple[int, int] | None = None,
+        sctp_state: int | None = None,
+        sctp_vtag: tuple[int, int] | None = None,
+    ) -> None:
+        given = dict(locals())
+        del given["self"]
+        self._raw = _build.new(given)
+
+    @classmethod
+    def from_raw(cls, raw: bytes | bytearray | memoryview) -> Entry:
+        """An entry from the 256 bytes of a struct ct_entry."""
+        raw = bytes(raw)
+        if len(raw) != ENTRY_SIZE:
+            raise invalid(f"raw: {len(raw)} bytes are no entry, which has {ENTRY_SIZE}")
+        if raw[_FAMILY] not in (Family.IPV4, Family.IPV6) or not _u64(raw)[0] & Has.ORIG:
+            raise invalid("raw: has no family, or no original tuple")
+        return _wrap(raw)
+
+    @property
+    def raw(self) -> bytes:
+        """The 256 bytes of the struct ct_entry."""
+        return self._raw
+
+    @property
+    def has(self) -> Has:
+        """Which fields count."""
+        return Has(_u64(self._raw)[0])
+
+    @property
+    def family(self) -> Family:
+        """IPv4 or IPv6."""
+        return Family(self._raw[_FAMILY])
+
+    @property
+    def proto(self) -> int:
+        """Protocol number: a Proto if it has a name there."""
+        return _values.named(constants.Proto, self._raw[_PROTO])
+
+    orig_src = _address(_ORIG + CTuple.src.offset, "Source address of the original direction: who began.")
+    orig_dst = _address(_ORIG + CTuple.dst.offset, "Destination address of the original direction: whom it called.")
+
+    @property
+    def reply_src(self) -> Address | None:
+        """Source address of the reply direction: who really answers."""
+        return self._reply_src if _u64(self._raw)[0] & _HAS_REPLY else None
+
+    _reply_src = _address(_REPLY + CTuple.src.offset, "The same, whether it was sent or not.")
+
+    @property
+    def reply_dst(self) -> Address | None:
+        """Destination address of the reply direction: where answers go."""
+        return self._reply_dst if _u64(self._raw)[0] & _HAS_REPLY else None
+
+    _reply_dst = _address(_REPLY + CTuple.dst.offset, "The same, whether it was sent or not.")
+
+    orig_sport = _number(
+        "H", _ORIG + CTuple.sport.offset, Has.ORIG | Has.PORTS, "Source port of the original direction; key of GRE."
+    )
+    orig_dport = _number(
+        "H", _ORIG + CTuple.dport.offset, Has.ORIG | Has.PORTS, "Destination port of the original direction; key of GRE."
+    )
+    reply_sport = _number(
+        "H", _REPLY + CTuple.sport.offset, Has.REPLY | Has.PORTS, "Source port of the reply direction; key of GRE."
+    )
+    reply_dport = _number(
+        "H", _REPLY + CTuple.dport.offset, Has.REPLY | Has.PORTS, "Destination port of the reply direction; key of GRE."
+    )
+    icmp_type = _number("B", _ORIG + CTuple.icmp_type.offset, Has.ORIG | Has.ICMP, "ICMP type of the original direction.")
+    icmp_code = _number("B", _ORIG + CTuple.icmp_code.offset, Has.ORIG | Has.ICMP, "ICMP code of the original direction.")
+    icmp_id = _number("H", _ORIG + CTuple.icmp_id.offset, Has.ORIG | Has.ICMP, "ICMP identifier of the original direction.")
+    reply_icmp_type = _number("B", _REPLY + CTuple.icmp_type.offset, Has.REPLY | Has.ICMP, "ICMP type of the reply direction.")
+    reply_icmp_code = _number("B", _REPLY + CTuple.icmp_code.offset, Has.REPLY | Has.ICMP, "ICMP code of the reply direction.")
+    reply_icmp_id = _number(
+        "H", _REPLY + CTuple.icmp_id.offset, Has.REPLY | Has.ICMP, "ICMP identifier of the reply direction."
+    )
+    id = _number("I", CEntry.id.offset, Has.ID, "The kernel's identifier: opaque, constant over the life of the entry.")
+    mark = _number("I", CEntry.mark.offset, Has.MARK, "The mark (connmark).")
+    mark_mask = _number("I", CEntry.mark_mask.offset, Has.MARK_MASK, "In an update: which bits of the mark to replace.")
+    timeout = _number(
+        "I", CEntry.timeout.offset, Has.TIMEOUT, "Seconds until the entry expires. None if it is offloaded to a flow table."
+    )
+    use_count = _number("I", CEntry.use_count.offset, Has.USE, "The kernel's reference count.")
+    orig_packets = _number(
+        "Q", _ORIG_COUNTERS + CCounters.packets.offset, Has.ORIG_COUNTERS, "Packets of the original direction."
+    )
+    orig_bytes = _number("Q", _ORIG_COUNTERS + CCounters.bytes.offset, Has.ORIG_COUNTERS, "Bytes of the original direction.")
+    reply_packets = _number(
+        "Q", _REPLY_COUNTERS + CCounters.packets.offset, Has.REPLY_COUNTERS, "Packets of the reply direction."
+    )
+    reply_bytes = _number("Q", _REPLY_COUNTERS + CCounters.bytes.offset, Has.REPLY_COUNTERS, "Bytes of the reply direction.")
+    start_ns = _number(
+        "Q", CEntry.start_ns.offset, Has.START, "When the entry was made: nanoseconds since 1970-01-01 00:00 UTC."
+    )
+    stop_ns = _number("Q", CEntry.stop_ns.offset, Has.STOP, "When it ended: nanoseconds since 1970-01-01 00:00 UTC.")
+    tcp_wscale_orig = _number("B", CEntry.tcp_wscale_orig.offset, Has.TCP_WSCALE, "TCP window scale of the original direction.")
+    tcp_wscale_reply = _number("B", CEntry.tcp_wscale_reply.offset, Has.TCP_WSCALE, "TCP window scale of the reply direction.")
+    tcp_flags_orig = _number(
+        "B",
+        CEntry.tcp_flags_orig.offset,
+        Has.TCP_FLAGS,
+        "TCP flags (linux/netfilter/nf_conntrack_tcp.h) of the original direction.",
+    )
+    tcp_flags_reply = _number(
+        "B",
+        CEntry.tcp_flags_reply.offset,
+        Has.TCP_FLAGS,
+        "TCP flags (linux/netfilter/nf_conntrack_tcp.h) of the reply direction.",
+    )
+    sctp_state = _number("B", CEntry.sctp_state.offset, Has.SCTP, "SCTP state (linux/netfilter/nf_conntrack_sctp.h).")
+    sctp_vtag_orig = _number("I", CEntry.sctp_vtag_orig.offset, Has.SCTP, "SCTP verification tag of the original direction.")
+    sctp_vtag_reply = _number("I", CEntry.sctp_vtag_reply.offset, Has.SCTP, "SCTP verification tag of the reply direction.")
+    dccp_state = _number("B", CEntry.dccp_state.offset, Has.DCCP, "DCCP state (the kernel's enum ct_dccp_states).")
+    dccp_role = _number("B", CEntry.dccp_role.offset, Has.DCCP, "DCCP role: 0 client, 1 server.")
+
+    @property
+    def status(self) -> Status | None:
+        """Status bits."""
+        raw = self._raw
+        return Status(_u32(raw, CEntry.status.offset)[0]) if _u64(raw)[0] & _HAS_STATUS else None
+
+    @property
+    def zone(self) -> int:
+        """The zone, of both directions or of one of them; 0 without any."""
+        number: int = _u32(self._raw, CEntry.zone.offset)[0] or self.orig_zone or self.reply_zone
+        return number
+
+    @property
+    def orig_zone(self) -> int:
+        """The zone of the original direction; 0 without any."""
+        number: int = _u32(self._raw, _ORIG + CTuple.zone.offset)[0]
+        return number or self._both_zone()
+
+    @property
+    def reply_zone(self) -> int:
+        """The zone of the reply direction; 0 without any."""
+        number: int = _u32(self._raw, _REPLY + CTuple.zone.offset)[0]
+        return number or self._both_zone()
+
+    def _both_zone(self) -> int:
+        raw = self._raw
+        number: int = _u32(raw, CEntry.zone.offset)[0] if _u64(raw)[0] & _HAS_ZONE else 0
+        return number
+
+    @property
+    def tcp_state(self) -> TcpState | None:
+        """The state of a TCP entry."""
+        raw = self._raw
+        return TcpState(raw[CEntry.tcp_state.offset]) if _u64(raw)[0] & _HAS_TCP_STATE else None
+
+    @property
+    def labels(self) -> int:
+        """128 labels as one number, bit n for label n. The kernel does not send them while all are clear: 0."""
+        at = CEntry.labels.offset
+        return int.from_bytes(self._raw[at : at + 16], sys.byteorder)
+
+    @property
+    def helper(self) -> str | None:
+        """Name of the helper, for example "ftp"."""
+        raw, at = self._raw, CEntry.helper.offset
+        if not _u64(raw)[0] & _HAS_HELPER:
+            return None
+        return raw[at : at + 16].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+    @property
+    def start(self) -> datetime | None:
+        """When the entry was made, where the kernel keeps it: in UTC, rounded down to microseconds."""
+        return _time(self.start_ns)
+
+    @property
+    def stop(self) -> datetime | None:
+        """When it ended."""
+        return _time(self.stop_ns)
+
+    def key(self) -> Entry:
+        """Only what identifies the entry: tuples, zone and id. Two keys are equal if they mean the same entry."""
+        return _wrap(_build.key_of(self._raw))
+
+    def change(
+        self,
+        *,
+        timeout: int | None = None,
+        status: int | None = None,
+        mark: int | None = None,
+        mark_mask: int | None = None,
+        labels: int | None = None,
+        helper: str | None = None,
+        tcp_state: int | None = None,
+    ) -> Entry:
+        """What to give to update(): the key of this entry, and what to change. An empty helper: none."""
+        given = dict(locals())
+        del given["self"]
+        return _wrap(_build.change_of(self._raw, given))
+
+    def format(self, *, extended: bool = False, id: bool = False, timestamp: bool = False) -> str:
+        """The line of `conntrack -L`, perhaps with what its options -o extended, id and ktimestamp add."""
+        options = (extended and FORMAT_EXTENDED) | (id and FORMAT_ID) | (timestamp and FORMAT_TIMESTAMP)
+        return self._text(FORMAT_LINE | options)
+
+    def json(self) -> str:
+        """One JSON object with every field that the kernel sent."""
+        return self._text(FORMAT_JSON)
+
+    def _text(self, format: int) -> str:
+        size = 1024
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = lib.ct_entry_format(self._raw, format, buffer, size)
+            if length < 0:
+                raise error(length)
+            if length < size:
+                return buffer.value.decode("utf-8", "backslashreplace")
+            size = length + 1
+
+    def __str__(self) -> str:
+        return self._text(FORMAT_LINE)
+
+    def __repr__(self) -> str:
+        return f"<ctrack.Entry {' '.join(self._text(FORMAT_LINE).split())}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self._raw == other._raw if isinstance(other, Entry) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._raw)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Entry.from_raw, (self._raw,)
+
+
+def _time(nanoseconds: int | None) -> datetime | None:
+    return None if nanoseconds is None else _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
+_new = object.__new__
+
+
+def _wrap(raw: bytes) -> Entry:
+    entry = _new(Entry)
+    entry._raw = raw
+    return entry
+
+
+def unpack(batch: Any) -> Iterator[Entry]:
+    """The entries in a buffer of them."""
+    new = _new
+    for (raw,) in _batch(batch):
+        entry = new(Entry)
+        entry._raw = raw
+        yield entry
+
+
+def pack(name: str, entries: Any) -> bytearray:
+    """The bytes of all entries, one after the other."""
+    raws = []
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Entry):
+            raise TypeError(f"{name}[{index}] is {type(entry).__name__}, not Entry")
+        raws.append(entry._raw)
+    return bytearray().join(raws)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""What is raised. Every error is a `ctrack.Error`, hence an OSError with an errno; most are a familiar built-in one too."""
+
+from __future__ import annotations
+
+import errno as codes
+from typing import NamedTuple
+
+from ._native import lib
+
+
+class Result(NamedTuple):
+    """What an operation did."""
+
+    matched: int
+    """Entries that were selected or given."""
+    done: int
+    """Entries that were deleted, created or updated."""
+    gone: int
+    """Entries that were no longer there, or no longer the same one, when their turn came. Not a failure."""
+    failed: int
+    """Entries for which the kernel refused, or whose fate is not known since it fell silent."""
+    first_error: int
+    """The errno of the first of the failed ones (positive), or 0."""
+    uncounted: bool
+    """The kernel deleted by itself: what it deleted is not in the sums."""
+    statuses: tuple[int, ...]
+    """One errno (positive) for each given entry: 0 done, ENOENT gone. Empty for deletes by filter."""
+
+
+class Error(OSError):
+    """Something went wrong. `errno` is positive, `strerror` says what, in the words of the library or the kernel.
+
+    `result` says what was done all the same, and the status of each entry, if the operation is one that has a result.
+    """
+
+    result: Result | None = None
+
+
+class InvalidArgument(Error, ValueError):
+    """An argument makes no sense (EINVAL, E2BIG). Found before anything was sent."""
+
+
+class PermissionDenied(Error, PermissionError):
+    """A capability is missing (EPERM, EACCES); the text names it."""
+
+
+class Timeout(Error, TimeoutError):
+    """The kernel fell silent (ETIMEDOUT)."""
+
+
+class TableChanged(Error):
+    """The table was resized meanwhile (EAGAIN): entries may be missing or repeated. Start again."""
+
+
+class Forked(Error, ChildProcessError):
+    """The object was opened by a parent process (ECHILD): open one here."""
+
+
+class Closed(Error, ValueError):
+    """The object was closed (EBADF)."""
+
+
+_CLASSES: dict[int, type[Error]] = {
+    codes.EINVAL: InvalidArgument,
+    codes.E2BIG: InvalidArgument,
+    codes.EPERM: PermissionDenied,
+    codes.EACCES: PermissionDenied,
+    codes.ETIMEDOUT: Timeout,
+    codes.EAGAIN: TableChanged,
+    codes.ECHILD: Forked,
+}
+
+
+def error(number: int, text: str = "", result: Result | None = None) -> Error:
+    """The error for an errno of either sign."""
+    number = abs(number)
+    kind = _CLASSES.get(number, Error)
+    if result is not None and result.failed and kind is InvalidArgument:
+        # The kernel said so, of an entry that was sent.
+        kind = Error
+    if not text:
+        words: bytes = lib.ct_strerror(number)
+        text = words.decode()
+    made = kind(number, text)
+    made.result = result
+    return made
+
+
+def invalid(text: str) -> InvalidArgument:
+    """The error for an argument that is wrong."""
+    return InvalidArgument(codes.EINVAL, text)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""What to select."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from . import _values
+from ._native import ADDRESS, LABELS, CFilter
+from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike
+from .constants import FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
+from .errors import invalid
+
+_ROLES = ("orig_src", "orig_dst", "reply_src", "reply_dst")
+_PORTS = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
+
+
+@dataclass(frozen=True, init=False)
+class Filter:
+    """One filter: all fields that are not None must hold. Zero is a value everywhere, never a wildcard.
+
+    >>> import ctrack
+    >>> dns = ctrack.Filter(proto="udp", orig_dst="10.96.0.10", orig_dport=53)
+    >>> dns.family, dns.orig_dst, dns.orig_dport
+    (<Family.IPV4: 2>, IPv4Network('10.96.0.10/32'), (53, 53))
+    >>> ctrack.Filter(orig_src="10.0.0.7", family="ipv6")
+    Traceback (most recent call last):
+        ...
+    ctrack.errors.InvalidArgument: [Errno 22] orig_src: 10.0.0.7/32 is of another family than the rest of the filter
+
+    A wrong value is an InvalidArgument (a ValueError) when the filter is made, so nothing was sent.
+
+    exclude:      entries that match are not selected, whatever other filters say
+    family:       Family, AF_INET, AF_INET6, "ipv4" or "ipv6"; follows from an address where there is one
+    proto:        protocol number or name ("tcp")
+    zone:         0 to 65535, of both directions or of one of them; 0: entries without any zone
+    mark:         with mark_mask only the bits in it are compared, and no other bit may be set in mark
+    status_set, status_clear: Status bits that must be set, and clear
+    orig_src, orig_dst: who began, and whom it called (a service's virtual address, before NAT)
+    reply_src, reply_dst: who really answers, and where answers go (a masquerading address)
+                  each an address or a network ("10.0.0.0/8"). A scope ("fe80::1%eth0") is refused, since the table knows
+                  none, and so are IPv4-mapped IPv6 addresses (unless family says IPv6): the table has such flows as IPv4
+    orig_sport, orig_dport, reply_sport, reply_dport: a port, a pair (first, last) with both included, or a range() (whose
+                  end is not included, as always). They want a proto that has ports
+    icmp_type, icmp_code, icmp_id: of the original direction. They want the proto ICMP or ICMPv6
+    tcp_states:   a TcpState or several. Wants the proto TCP
+    labels:       128 bits as one number, bit n for label n; with labels_mask only the bits in it are compared
+    helper:       exactly this name
+    """
+
+    exclude: bool
+    family: Family | None
+    proto: int | None
+    zone: int | None
+    mark: int | None
+    mark_mask: int | None
+    status_set: Status | None
+    status_clear: Status | None
+    orig_src: Network | None
+    orig_dst: Network | None
+    reply_src: Network | None
+    reply_dst: Network | None
+    orig_sport: tuple[int, int] | None
+    orig_dport: tuple[int, int] | None
+    reply_sport: tuple[int, int] | None
+    reply_dport: tuple[int, int] | None
+    icmp_type: int | None
+    icmp_code: int | None
+    icmp_id: int | None
+    tcp_states: frozenset[TcpState] | None
+    labels: int | None
+    labels_mask: int | None
+    helper: str | None
+
+    def __init__(
+        self,
+        *,
+        exclude: bool = False,
+        family: FamilyLike | None = None,
+        proto: ProtoLike | None = None,
+        zone: int | None = None,
+        mark: int | None = None,
+        mark_mask: int | None = None,
+        status_set: int | None = None,
+        status_clear: int | None = None,
+        orig_src: NetworkLike | None = None,
+        orig_dst: NetworkLike | None = None,
+        reply_src: NetworkLike | None = None,
+        reply_dst: NetworkLike | None = None,
+        orig_sport: PortsLike | None = None,
+        orig_dport: PortsLike | None = None,
+        reply_sport: PortsLike | None = None,
+        reply_dport: PortsLike | None = None,
+        icmp_type: int | None = None,
+        icmp_code: int | None = None,
+        icmp_id: int | None = None,
+        tcp_states: TcpState | Iterable[TcpState] | None = None,
+        labels: int | None = None,
+        labels_mask: int | None = None,
+        helper: str | None = None,
+    ) -> None:
+        if not isinstance(exclude, bool):
+            raise invalid(f"exclude: {exclude!r} is neither True nor False")
+        number = _values.optional_number
+        nets = dict(zip(_ROLES, (orig_src, orig_dst, reply_src, reply_dst)))
+        ranges = dict(zip(_PORTS, (orig_sport, orig_dport, reply_sport, reply_dport)))
+        values: dict[str, Any] = {
+            "exclude": exclude,
+            "family": None if family is None else _values.family(family),
+            "proto": None if proto is None else _values.proto(proto),
+            "zone": number("zone", zone, 65535),
+            "mark": number("mark", mark, 0xFFFFFFFF),
+            "mark_mask": number("mark_mask", mark_mask, 0xFFFFFFFF),
+            "status_set": _status("status_set", status_set),
+            "status_clear": _status("status_clear", status_clear),
+            **{name: None if net is None else _values.network(name, net) for name, net in nets.items()},
+            **{name: None if ports is None else _values.ports(name, ports) for name, ports in ranges.items()},
+            "icmp_type": number("icmp_type", icmp_type, 255),
+            "icmp_code": number("icmp_code", icmp_code, 255),
+            "icmp_id": number("icmp_id", icmp_id, 65535),
+            "tcp_states": None if tcp_states is None else _tcp_states(tcp_states),
+            "labels": None if labels is None else _values.labels("labels", labels),
+            "labels_mask": None if labels_mask is None else _values.labels("labels_mask", labels_mask),
+            "helper": None if helper is None else _values.helper(helper),
+        }
+        _check(values)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return f"Filter({', '.join(f'{name}={value!r}' for name, value in given if value is not None and value is not False)})"
+
+
+def _status(name: str, value: Any) -> Status | None:
+    if value is None:
+        return None
+    known = 0xFFFF
+    plain = _values.number(name, value, 0xFFFFFFFF)
+    if plain & ~known:
+        raise invalid(f"{name}: unknown status bits {plain & ~known:#x}")
+    return Status(plain)
+
+
+def _tcp_states(value: Any) -> frozenset[TcpState]:
+    if isinstance(value, int):
+        value = (value,)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise invalid(f"tcp_states: {value!r} is neither a TcpState nor several")
+    states = frozenset(TcpState(_values.number("tcp_states", state, max(TcpState))) for state in value)
+    if not states:
+        raise invalid("tcp_states: no state at all")
+    return states
+
+
+def _check(values: dict[str, Any]) -> None:
+    """What fields must have of each other; gives the filter the family of its addresses."""
+    given = values["family"]
+    for name in _ROLES:
+        if values[name] is None:
+            continue
+        if given is None:
+            _values.refuse_mapped(name, values[name])
+        own = _values.family_of(values[name])
+        if values["family"] not in (None, own):
+            raise invalid(f"{name}: {values[name]} is of another family than the rest of the filter")
+        values["family"] = own
+    wanted = (
+        (_PORTS, PROTOS_WITH_PORTS, "a proto that has ports"),
+        (("icmp_type", "icmp_code", "icmp_id"), PROTOS_ICMP, "the proto ICMP or ICMPv6"),
+        (("tcp_states",), {Proto.TCP}, "the proto TCP"),
+    )
+    for names, protos, what in wanted:
+        for name in names:
+            if values[name] is not None and values["proto"] not in protos:
+                raise invalid(f"{name}: needs {what}")
+    for name, mask in (("mark", "mark_mask"), ("labels", "labels_mask")):
+        if values[mask] is not None and values[name] is None:
+            raise invalid(f"{mask}: without {name}")
+        if values[mask] is not None and values[name] & ~values[mask]:
+            raise invalid(f"{name}: {values[name]:#x} has bits outside {mask} {values[mask]:#x}")
+    if (values["status_set"] or 0) & (values["status_clear"] or 0):
+        raise invalid("status_clear: wants bits clear that status_set wants set")
+
+
+def _fill(to: CFilter, filter: Filter) -> None:
+    match = 0
+    to.size = ctypes.sizeof(CFilter)
+    to.flags = FILTER_EXCLUDE if filter.exclude else 0
+    for name in ("family", "proto", "zone", "icmp_type", "icmp_code", "icmp_id"):
+        value = getattr(filter, name)
+        if value is not None:
+            setattr(to, name, value)
+            match |= Match[name.upper()]
+    for name in _ROLES:
+        net = getattr(filter, name)
+        if net is not None:
+            setattr(to, name, ADDRESS(*_values.packed(net.network_address)))
+            setattr(to, f"{name}_prefix", net.prefixlen)
+            match |= Match[name.upper()]
+    for name in _PORTS:
+        ports = getattr(filter, name)
+        if ports is not None:
+            setattr(to, f"{name}_first", ports[0])
+            setattr(to, f"{name}_last", ports[1])
+            match |= Match[name.upper()]
+    if filter.mark is not None:
+        to.mark = filter.mark
+        to.mark_mask = 0xFFFFFFFF if filter.mark_mask is None else filter.mark_mask
+        match |= Match.MARK
+    if filter.status_set is not None or filter.status_clear is not None:
+        to.status_set = int(filter.status_set or 0)
+        to.status_clear = int(filter.status_clear or 0)
+        match |= Match.STATUS
+    if filter.tcp_states is not None:
+        to.tcp_states = sum(1 << state for state in filter.tcp_states)
+        match |= Match.TCP_STATES
+    if filter.labels is not None:
+        mask = (1 << 128) - 1 if filter.labels_mask is None else filter.labels_mask
+        to.labels = LABELS(*filter.labels.to_bytes(16, sys.byteorder))
+        to.labels_mask = LABELS(*mask.to_bytes(16, sys.byteorder))
+        match |= Match.LABELS
+    if filter.helper is not None:
+        to.helper = filter.helper.encode()
+        match |= Match.HELPER
+    to.match = int(match)
+
+
+def pack(filters: Sequence[Filter]) -> ctypes.Array[CFilter] | None:
+    """The filters of one call as the library takes them; None if there are none."""
+    for index, filter in enumerate(filters):
+        if not isinstance(filter, Filter):
+            raise TypeError(f"filter[{index}] is {type(filter).__name__}, not Filter (several: *filters)")
+    if not filters:
+        return None
+    array = (CFilter * len(filters))()
+    for to, filter in zip(array, filters):
+        _fill(to, filter)
+    return array

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The module for Neutron, where it goes beyond the everyday job of test_scenario.py."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+from support import (
+    CAP_NET_ADMIN,
+    cli_ids,
+    cli_table,
+    drop_capability,
+    echo,
+    ids,
+    in_thread,
+    inside,
+    make,
+    new_netns,
+    plain,
+    tcp,
+    udp,
+)
+
+import ctrack
+from ctrack import Entry, neutron
+
+
+def everything(zone: int) -> list[Entry]:
+    """Entries of every kind of protocol, in a zone."""
+    pairs = [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")]
+    entries = []
+    for a, b in pairs:
+        entries += [tcp(a, 1, b, 2, zone=zone), udp(a, 3, b, 4, zone=zone), echo(a, b, 5, zone=zone)]
+        with_ports: dict[str, Any] = {"orig_src": a, "orig_dst": b, "zone": zone, "timeout": 3000}
+        entries += [
+            Entry(proto="sctp", orig_sport=6, orig_dport=7, **with_ports),
+            Entry(proto="udplite", orig_sport=8, orig_dport=9, **with_ports),
+            Entry(proto="gre", orig_sport=0, orig_dport=77, **with_ports),
+            Entry(proto="dccp", orig_sport=0, orig_dport=0, **with_ports),
+            plain(89, a, b, zone=zone),
+            plain(50, a, b, zone=zone),
+        ]
+    return entries
+
+
+EVERYTHING: list[tuple[Any, ...]] = [
+    (4, "50", "10.0.0.1", "10.0.0.2"),
+    (4, "89", "10.0.0.1", "10.0.0.2"),
+    (4, "dccp", 0, 0, "10.0.0.1", "10.0.0.2"),
+    (4, "gre", 0, 77, "10.0.0.1", "10.0.0.2"),
+    (4, "icmp", 8, 0, "10.0.0.1", "10.0.0.2", 5),
+    (4, "sctp", 6, 7, "10.0.0.1", "10.0.0.2"),
+    (4, "tcp", 1, 2, "10.0.0.1", "10.0.0.2"),
+    (4, "udp", 3, 4, "10.0.0.1", "10.0.0.2"),
+    (4, "udplite", 8, 9, "10.0.0.1", "10.0.0.2"),
+    (6, "50", "fd00::1", "fd00::2"),
+    (6, "89", "fd00::1", "fd00::2"),
+    (6, "dccp", 0, 0, "fd00::1", "fd00::2"),
+    (6, "gre", 0, 77, "fd00::1", "fd00::2"),
+    (6, "icmpv6", 128, 0, "fd00::1", "fd00::2", 5),
+    (6, "sctp", 6, 7, "fd00::1", "fd00::2"),
+    (6, "tcp", 1, 2, "fd00::1", "fd00::2"),
+    (6, "udp", 3, 4, "fd00::1", "fd00::2"),
+    (6, "udplite", 8, 9, "fd00::1", "fd00::2"),
+]
+
+
+@pytest.mark.parametrize("zone", [0, 7])
+def test_every_protocol_is_listed_and_what_is_listed_can_be_deleted(ct: ctrack.Conntrack, zone: int) -> None:
+    for number in (0, 7, 8):
+        make(ct, everything(number))
+    others = cli_ids() - ids(ct.list(ctrack.Filter(zone=zone)))
+    listed = neutron.list_entries(zone)
+    assert listed == [(*entry, zone) for entry in EVERYTHING]
+    assert sorted([*listed[9:], *listed[:9]]) == listed
+    for entry in listed:
+        result = neutron.delete_entries([entry])
+        assert (result.done, result.statuses) == (1, (0,)), entry
+    assert neutron.list_entries(zone) == []
+    assert cli_ids() == others
+    make(ct, everything(zone))
+    result = neutron.delete_entries(tuple(entry) for entry in reversed(listed))
+    assert (result.matched, result.done, result.gone, result.failed) == (18, 18, 0, 0)
+    assert cli_ids() == others
+
+
+def test_zones_of_one_direction_are_listed_deleted_and_flushed(ct: ctrack.Conntrack) -> None:
+    def fill() -> None:
+        # Two entries with one tuple: in zone 9 when it comes, and when it is answered.
+        make(ct, [tcp("1.1.1.1", 1, "2.2.2.2", 2, orig_zone=9), tcp("1.1.1.1", 1, "2.2.2.2", 2, reply_zone=9)])
+        make(ct, [udp("1.1.1.1", 1, "2.2.2.2", 2, orig_zone=9), udp("1.1.1.1", 3, "2.2.2.2", 2, reply_zone=9)])
+        make(ct, [udp("fd00::1", 1, "fd00::2", 2, orig_zone=9), udp("fd00::1", 2, "fd00::2", 2, zone=9)])
+
+    make(ct, [tcp("1.1.1.1", 1, "2.2.2.2", 2, zone=8), udp("1.1.1.1", 1, "2.2.2.2", 2, zone=10)])
+    make(ct, [udp("fd00::1", 1, "fd00::2", 2, reply_zone=8), udp("1.1.1.1", 9, "2.2.2.2", 2)])
+    others = cli_table()
+    fill()
+    listed = neutron.list_entries(9)
+    assert listed == [
+        (4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 9),
+        (4, "udp", 1, 2, "1.1.1.1", "2.2.2.2", 9),
+        (4, "udp", 3, 2, "1.1.1.1", "2.2.2.2", 9),
+        (6, "udp", 1, 2, "fd00::1", "fd00::2", 9),
+        (6, "udp", 2, 2, "fd00::1", "fd00::2", 9),
+    ]
+    result = neutron.delete_entries(listed[:1])
+    assert (result.matched, result.done, result.gone, result.statuses) == (1, 2, 0, (0,)), "both that have this tuple"
+    assert neutron.list_entries(9) == listed[1:]
+    result = neutron.delete_entries(listed)
+    assert (result.matched, result.done, result.gone) == (5, 4, 1)
+    assert result.statuses == (errno.ENOENT, 0, 0, 0, 0)
+    assert cli_table() == others
+    fill()
+    neutron.flush_entries(9)
+    assert cli_table() == others
+
+
+def test_a_flush_of_a_zone_keeps_the_others_and_none_means_everything(ct: ctrack.Conntrack) -> None:
+    for zone in (0, 7, 8):
+        make(ct, everything(zone))
+    neutron.flush_entries(7)
+    assert neutron.list_entries(7) == [] and ct.count() == 36
+    neutron.flush_entries(0)
+    assert neutron.list_entries(0) == [] and len(neutron.list_entries(8)) == ct.count() == 18
+    neutron.flush_entries(7)
+    assert ct.count() == 18
+    neutron.flush_entries(None)
+    assert ct.count() == 0
+
+
+GOOD = (4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 5)
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ((4, "tcp", 1, 2, "1.1.1.999", "2.2.2.2", 5), "orig_src"),
+        ((4, "tcp", 1, 2, "1.1.1.1", None, 5), "orig_dst"),
+        ((4, "tcp", 1, 2, "", "2.2.2.2", 5), "orig_src"),
+        ((4, "tcp", 1, 2, 16843009, "2.2.2.2", 5), "orig_src"),
+        ((4, "tcp", 1, 2, "1.1.1.0/24", "2.2.2.2", 5), "orig_src"),
+        ((4, "tcp", "x", 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", "1", 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", 1, 70000, "1.1.1.1", "2.2.2.2", 5), "orig_dport"),
+        ((4, "tcp", -1, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", None, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 65536), "zone"),
+        ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", None), "zone"),
+        ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2"), "members"),
+        ((4, "89", 1, 2, "1.1.1.1", "2.2.2.2", 5), "members"),
+        ((4, "icmp", 8, 0, "1.1.1.1", "2.2.2.2", 5), "members"),
+        ((4, "icmp", 256, 0, "1.1.1.1", "2.2.2.2", 1, 5), "icmp_type"),
+        ((4, "icmp", 8, 0, "1.1.1.1", "2.2.2.2", 65536, 5), "icmp_id"),
+        ((6, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 5), "version 6"),
+        ((4, "tcp", 1, 2, "fd00::1", "fd00::2", 5), "version 4"),
+        ((6, "tcp", 1, 2, "fe80::1%lo", "fe80::2", 5), "scope"),
+        ((5, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 5), "version"),
+        ((4, "nonsense", 1, 2, "1.1.1.1", "2.2.2.2", 5), "protocol"),
+        ((4, "256", "1.1.1.1", "2.2.2.2", 5), "protocol"),
+        ((4, None, "1.1.1.1", "2.2.2.2", 5), "protocol"),
+        ((), "tuple"),
+        (None, "tuple"),
+        ("tcp", "tuple"),
+    ],
+)
+def test_a_wrong_tuple_is_named_and_nothing_is_sent(ct: ctrack.Conntrack, bad: Any, named: str) -> None:
+    make(ct, [tcp("1.1.1.1", 1, "2.2.2.2", 2, zone=5), tcp("0.0.0.0", 1, "2.2.2.2", 2, zone=5)])
+    before = cli_table()
+    with pytest.raises(ValueError, match=named) as caught:
+        neutron.delete_entries([GOOD, bad])
+    assert "entries[1]" in str(caught.value)
+    assert isinstance(caught.value, ctrack.Error) and caught.value.errno == errno.EINVAL
+    assert cli_table() == before, "the right one of the list is still there"
+
+
+def port_table(ct: ctrack.Conntrack) -> None:
+    """Flows of the ports 10.0.0.5 and fd00::5 with 1,500 remotes, both ways, in zones 7 and 8 and in none."""
+    entries = []
+    for zone in (0, 7, 8):
+        for n in range(1500):
+            remote = f"172.16.{n >> 8}.{n & 255}"
+            entries.append(udp(remote, n, "10.0.0.5", 53, zone=zone))
+            entries.append(tcp("10.0.0.5", n, remote, 80, zone=zone, mark=n % 2))
+        entries.append(udp("fd00:1::1", 1, "fd00::5", 53, zone=zone))
+        entries.append(echo("fd00:1::1", "fd00::5", 1, zone=zone))
+        entries.append(udp("172.16.0.1", 1, "10.0.0.6", 53, zone=zone))
+    make(ct, entries)
+
+
+def test_rules_with_a_thousand_remotes_delete_exactly_their_flows(ct: ctrack.Conntrack) -> None:
+    port_table(ct)
+    before = ids(ct.list())
+    remotes = [f"172.16.{n >> 8}.{n & 255}" for n in range(1000)]
+    rules = [
+        neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=remotes),
+        neutron.Rule(7, "IPv4", "egress", ["10.0.0.5/32"], protocol="tcp", mark=1, remotes=remotes),
+    ]
+    expected = set()
+    for entry in ct.list(ctrack.Filter(zone=7, family="ipv4")):
+        if str(entry.orig_dst) == "10.0.0.5" and str(entry.orig_src) in remotes:
+            expected.add(entry.id)
+        if str(entry.orig_src) == "10.0.0.5" and str(entry.orig_dst) in remotes and entry.mark == 1:
+            expected.add(entry.id)
+    assert len(expected) == 1500
+    result = neutron.delete_rules(rules)
+    assert (result.matched, result.done) == (1500, 1500)
+    assert cli_ids() == before - expected
+    result = neutron.delete_rules(rules)
+    assert (result.matched, result.done) == (0, 0)
+    assert cli_ids() == before - expected
+
+
+def test_a_rule_without_remotes_means_any_and_icmp_means_icmpv6_for_ipv6(ct: ctrack.Conntrack) -> None:
+    port_table(ct)
+    before = ids(ct.list())
+    assert neutron.delete_rules([neutron.Rule(7, "IPv6", "ingress", "fd00::5", protocol="icmp")]).done == 1
+    assert neutron.delete_rules([neutron.Rule(7, "ipv6", "ingress", "fd00::/64")]).done == 1
+    assert neutron.delete_rules([neutron.Rule(0, "IPv4", "ingress", "10.0.0.4/30", protocol="udp")]).done == 1501
+    assert len(ct.list()) == len(before) - 1503
+    assert neutron.delete_rules([]).done == 0
+    assert len(ct.list()) == len(before) - 1503
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        (neutron.Rule(7, "IPv4", "ingress", []), "addresses"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=[]), "remotes"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=["172.16.0.1", "x"]), r"remotes\[1\]"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=["fd00::1"]), r"remotes\[0\]"),
+        (neutron.Rule(7, "IPv6", "ingress", "10.0.0.5"), "family"),
+        (neutron.Rule(7, "IPv5", "ingress", "10.0.0.5"), "ethertype"),
+        (neutron.Rule(7, "IPv4", "both", "10.0.0.5"), "direction"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", protocol="nonsense"), "protocol"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark=1 << 32), "mark"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5/24"), "host bits"),
+        (neutron.Rule(7, "IPv4", "ingress", None), "addresses"),  # type: ignore[arg-type]
+        ("rule", "Rule"),
+    ],
+)
+def test_a_wrong_rule_is_named_and_nothing_is_sent(ct: ctrack.Conntrack, rule: Any, named: str) -> None:
+    make(ct, [udp("172.16.0.1", 1, "10.0.0.5", 53, zone=7)])
+    good = neutron.Rule(7, "IPv4", "ingress", "10.0.0.5")
+    with pytest.raises(ValueError, match=named) as caught:
+        neutron.delete_rules([good, rule])
+    assert "rules[1]" in str(caught.value)
+    assert len(cli_ids()) == 1
+
+
+def test_without_the_capability_every_function_says_so(ct: ctrack.Conntrack) -> None:
+    make(ct, [tcp("1.1.1.1", 1, "2.2.2.2", 2, zone=5)])
+    before = cli_table()
+
+    def body() -> None:
+        drop_capability(CAP_NET_ADMIN)
+        for call in (
+            lambda: neutron.list_entries(5),
+            lambda: neutron.delete_entries([GOOD]),
+            lambda: neutron.delete_rules([neutron.Rule(5, "IPv4", "egress", "1.1.1.1")]),
+            lambda: neutron.flush_entries(5),
+            lambda: neutron.flush_entries(),
+        ):
+            with pytest.raises(PermissionError, match="CAP_NET_ADMIN") as caught:
+                call()
+            assert caught.value.errno == errno.EPERM
+
+    in_thread(body)
+    assert cli_table() == before
+
+
+def test_functions_work_where_the_calling_thread_is_or_where_the_conntrack_is(ct: ctrack.Conntrack, netns: int) -> None:
+    other = new_netns()
+    make(ct, [tcp("1.1.1.1", 1, "2.2.2.2", 2, zone=5)])
+    assert inside(other, lambda: neutron.list_entries(5)) == []
+    assert inside(other, lambda: neutron.list_entries(5, conntrack=ct)) == [GOOD]
+    inside(other, neutron.flush_entries)
+    assert neutron.list_entries(5) == [GOOD]
+    assert inside(other, lambda: neutron.delete_entries([GOOD], conntrack=ct).done) == 1
+    assert neutron.list_entries(5) == []

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""What holds the package and the library together: versions, layout, prototypes, constants, how the library is found."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ctrack
+from ctrack import _native, constants
+
+PYTHON = Path(__file__).resolve().parents[1]
+ROOT = PYTHON.parent
+HEADER = (ROOT / "include" / "ctrack.h").read_text()
+
+
+def test_the_version_is_that_of_the_library() -> None:
+    found = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+    assert found and found[1] == ctrack.__version__ == ctrack.version()
+
+
+def test_every_struct_has_the_layout_that_the_library_promises() -> None:
+    structs = {"ct_open_opts": _native.OpenOpts, "ct_filter": _native.CFilter, "ct_tuple": _native.CTuple}
+    structs |= {"ct_counters": _native.CCounters, "ct_entry": _native.CEntry, "ct_result": _native.CResult}
+    mine = []
+    for name, struct in structs.items():
+        mine.append(f"{name} {ctypes.sizeof(struct)}")
+        for field, *_ in struct._fields_:
+            at = getattr(struct, field)
+            mine.append(f"{name}.{field} {at.offset} {at.size}")
+    assert mine == (ROOT / "abi" / "layout.txt").read_text().split("\n")[:-1]
+
+
+def test_every_function_of_the_library_has_a_prototype() -> None:
+    assert sorted(_native._PROTOTYPES) == (ROOT / "abi" / "symbols.txt").read_text().split()
+    for name, (_, arguments) in _native._PROTOTYPES.items():
+        function = getattr(_native.lib, name)
+        assert function.argtypes == arguments, name
+        declared = re.search(rf"^[a-z][^(]*\b{name}\(([^)]*)\);", HEADER, re.MULTILINE)
+        assert declared, name
+        count = 0 if declared[1] == "void" else declared[1].count(",") + 1
+        assert len(arguments) == count, name
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kind"),
+    [
+        ("CT_FAMILY_", ctrack.Family),
+        ("CT_PROTO_", ctrack.Proto),
+        ("CT_STATUS_", ctrack.Status),
+        ("CT_TCP_STATE_", ctrack.TcpState),
+        ("CT_HAS_", ctrack.Has),
+        ("CT_MATCH_", ctrack.Match),
+    ],
+)
+def test_constants_are_those_of_the_header(prefix: str, kind: type[enum.IntEnum]) -> None:
+    declared = {}
+    for name, one, number in re.findall(rf"^#define {prefix}(\w+) (?:\((1)(?:ull)? << )?(\d+)\)?$", HEADER, re.MULTILINE):
+        declared[name] = 1 << int(number) if one else int(number)
+    assert declared == {name: int(member) for name, member in kind.__members__.items()} and declared
+
+
+def test_flags_are_those_of_the_header() -> None:
+    for name in ("OPEN_NETNS", "OPEN_COMPARE_START", "FILTER_EXCLUDE", "DELETE_UNCOUNTED", "RESULT_UNCOUNTED", "FLUSH_ALL"):
+        found = re.search(rf"^#define CT_{name} \(1 << (\d+)\)$", HEADER, re.MULTILINE)
+        assert found and getattr(constants, name) == 1 << int(found[1]), name
+    for name in ("LINE", "JSON", "EXTENDED", "ID", "TIMESTAMP"):
+        found = re.search(rf"^#define CT_FORMAT_{name} \(1 << (\d+)\)$", HEADER, re.MULTILINE)
+        assert found and getattr(constants, f"FORMAT_{name}") == 1 << int(found[1]), name
+
+
+def test_errors_are_familiar_ones_too() -> None:
+    classes = [
+        (ctrack.InvalidArgument, ValueError),
+        (ctrack.PermissionDenied, PermissionError),
+        (ctrack.Timeout, TimeoutError),
+        (ctrack.Forked, ChildProcessError),
+        (ctrack.Closed, ValueError),
+        (ctrack.TableChanged, OSError),
+    ]
+    for own, familiar in classes:
+        assert issubclass(own, familiar) and issubclass(own, ctrack.Error) and issubclass(own, OSError)
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if name not in ("LD_LIBRARY_PATH", "PYTHONPATH")}
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**env, **environment}, capture_output=True, text=True, check=False, cwd="/"
+    )
+
+
+def stray_copy(tmp_path: Path) -> Path:
+    """The package without any library in it, wherever it came from."""
+    copy = tmp_path / "ctrack"
+    copy.mkdir()
+    for file in Path(ctrack.__file__).parent.glob("*.py"):
+        (copy / file.name).write_text(file.read_text())
+    return copy
+
+
+def test_a_missing_or_wrong_library_is_an_import_error_that_says_what_to_do(tmp_path: Path) -> None:
+    copy = stray_copy(tmp_path)
+    # No library is in the copy, and this is no library either, wherever one may be installed.
+    (copy / "libctrack.so.0").write_text("not a library")
+    done = python("import ctrack", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1 and "ImportError: ctrack needs libctrack.so.0" in done.stderr
+    assert "Install libctrack" in done.stderr
+    (copy / "libctrack.so.0").unlink()
+    (copy / "libctrack.so.0").symlink_to(next(Path("/").glob("lib*/**/libc.so.6")))
+    done = python("import ctrack", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1 and "not libctrack" in done.stderr
+
+
+def test_a_library_that_is_too_old_is_refused(tmp_path: Path) -> None:
+    stray_copy(tmp_path)
+    native = tmp_path / "ctrack" / "_native.py"
+    text = native.read_text()
+    assert text.count("OLDEST = 0 * 65536 + 1 * 256 + 0") == 1
+    native.write_text(text.replace("OLDEST = 0 * 65536 + 1 * 256 + 0", "OLDEST = 1 * 65536"))
+    path = os.environ.get("LD_LIBRARY_PATH", "")
+    carried = Path(ctrack.__file__).with_name("libctrack.so.0")
+    if carried.exists():
+        (tmp_path / "ctrack" / "libctrack.so.0").symlink_to(carried)
+    done = python("import ctrack", PYTHONPATH=str(tmp_path), LD_LIBRARY_PATH=path)
+    assert done.returncode == 1 and "or later, but" in done.stderr and "0.1.0" in done.stderr
+
+
+def test_the_layout_is_checked_when_the_package_is_imported(tmp_path: Path) -> None:
+    stray_copy(tmp_path)
+    native = tmp_path / "ctrack" / "_native.py"
+    native.write_text(native.read_text().replace('("mark_mask", c_uint32)', '("mark_mask", c_uint64)'))
+    done = python("import ctrack", PYTHONPATH=str(tmp_path), LD_LIBRARY_PATH=os.environ.get("LD_LIBRARY_PATH", ""))
+    assert done.returncode == 1 and "struct ct_filter has 184 bytes here instead of 176" in done.stderr
