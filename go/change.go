@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package ctrack
+
+/*
+#include <ctrack.h>
+
+#cgo noescape ct_create_entries
+#cgo nocallback ct_create_entries
+#cgo noescape ct_update_entries
+#cgo nocallback ct_update_entries
+*/
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+	"unsafe"
+)
+
+func entryName(i int) string {
+	return "entry[" + strconv.Itoa(i) + "]"
+}
+
+// Create creates entries. Each needs Orig and a Timeout above zero. The reply tuple is the mirror image of Orig unless there is
+// one. With StatusSrcNAT or StatusDstNAT in Status, the reply tuple says to what the kernel is to translate. Status
+// (StatusConfirmed is added), Mark, Zone, Labels, Helper and the states of TCP and SCTP are set where the entry has them; what
+// only the kernel can know (ID, Use, counters, times) is ignored, so that an entry of List can be made again as it stands. The
+// kernel drops labels silently while no firewall rule of the network namespace uses any.
+//
+// Status of each: 0 created, EEXIST one of its tuples is taken, ENOMEM the table is full, another errno for another failure. One
+// that fails does not stop the others; the error is nil if none failed. EINVAL: an entry is wrong, nothing was sent.
+func (c *Conn) Create(ctx context.Context, entries []Entry) (Batch, error) {
+	raw, err := encodeEntries("create_entries", entries)
+	if err != nil {
+		return Batch{}, err
+	}
+	return c.batch(ctx, "create_entries", raw, func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int {
+		return C.ct_create_entries(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), unsafe.SliceData(status), result)
+	})
+}
+
+// Change is what to change of an entry. What is left out stays as it is.
+type Change struct {
+	// Key is the entry: one of List, or a key by hand. It must be as Get would find it.
+	Key Entry
+	// Timeout is above zero; rounded up to seconds.
+	Timeout Optional[time.Duration]
+	// Status: bits can be added, none of the kernel's own removed.
+	Status Optional[Status]
+	// Mark: see MarkIs and MarkMasked.
+	Mark Optional[Mark]
+	// Labels are all labels of the entry.
+	Labels Optional[Labels]
+	// Helper is the name of the helper; "" for none.
+	Helper Optional[string]
+	// TCPState is the state of a TCP connection.
+	TCPState Optional[TCPState]
+	// TCPWindow are the window scales of a TCP connection.
+	TCPWindow Optional[TCPWindow]
+	// TCPFlags are the flags of a TCP connection.
+	TCPFlags Optional[TCPFlagChange]
+	// SCTP is what is known of an SCTP association.
+	SCTP Optional[SCTPInfo]
+}
+
+// TCPWindow are the window scales of both directions of a TCP connection, 0 to 14.
+type TCPWindow struct {
+	Orig, Reply uint8
+}
+
+// TCPFlagChange are the flags of both directions of a TCP connection, and which of them to set; a mask of 0 means all.
+type TCPFlagChange struct {
+	Orig, OrigMask, Reply, ReplyMask TCPFlags
+}
+
+// Update changes entries. Each is looked up first, and left alone if it is not the one that is meant.
+//
+// Status of each: 0 changed, ENOENT it was gone, EBUSY the kernel does not let this change, another errno for another failure. One
+// that fails does not stop the others; the error is nil if none failed. EINVAL: a change is wrong, nothing was sent.
+func (c *Conn) Update(ctx context.Context, changes []Change) (Batch, error) {
+	raw := make([]C.struct_ct_entry, len(changes))
+	for i := range changes {
+		if wrong := changes[i].encode(&raw[i]); wrong != nil {
+			return Batch{}, wrong.in("update_entries", entryName(i))
+		}
+	}
+	return c.batch(ctx, "update_entries", raw, func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int {
+		return C.ct_update_entries(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), unsafe.SliceData(status), result)
+	})
+}
+
+// identifies are the bits of an entry that say which one it is.
+const identifies = HasOrig | HasReply | HasPorts | HasICMP | hasAnyZone | HasID | HasStart
+
+// key is the entry reduced to what says which one it is.
+func (e *Entry) key() (Entry, *fault) {
+	derived, wrong := e.withBits()
+	if wrong != nil {
+		return Entry{}, wrong
+	}
+	key := Entry{
+		Has: derived.Has & identifies, Family: derived.Family, Proto: derived.Proto, Orig: derived.Orig, Reply: derived.Reply,
+		Zone: derived.Zone, ZoneDir: derived.ZoneDir, ID: derived.ID, Start: derived.Start,
+	}
+	if key.Has == 0 {
+		return Entry{}, &fault{"orig", "has no address: no tuple says which entry"}
+	}
+	return key, nil
+}
+
+func (change *Change) encode(raw *C.struct_ct_entry) *fault {
+	key, wrong := change.Key.key()
+	if wrong != nil {
+		return wrong
+	}
+	var mask uint32
+	key.Timeout = take(&key, change.Timeout, HasTimeout)
+	key.Status = take(&key, change.Status, HasStatus)
+	key.Labels = take(&key, change.Labels, HasLabels)
+	key.Helper = take(&key, change.Helper, HasHelper)
+	key.TCP.State = take(&key, change.TCPState, HasTCPState)
+	key.SCTP = take(&key, change.SCTP, HasSCTP)
+	window := take(&key, change.TCPWindow, HasTCPWindow)
+	key.TCP.OrigWindowScale, key.TCP.ReplyWindowScale = window.Orig, window.Reply
+	flags := take(&key, change.TCPFlags, HasTCPFlags)
+	key.TCP.OrigFlags, key.TCP.ReplyFlags = flags.Orig, flags.Reply
+	key.TCP.OrigFlagsMask, key.TCP.ReplyFlagsMask = flags.OrigMask, flags.ReplyMask
+	if mark := take(&key, change.Mark, HasMark); key.Has.All(HasMark) {
+		if mark.Value&^mark.Mask != 0 {
+			return &fault{"mark", fmt.Sprintf("%#x has bits outside the mask %#x", mark.Value, mark.Mask)}
+		}
+		key.Mark, mask = mark.Value, mark.Mask
+	}
+	if wrong := encode(raw, &key); wrong != nil {
+		return wrong
+	}
+	if key.Has.All(HasMark) {
+		raw.has |= C.CT_HAS_MARK_MASK
+		raw.mark_mask = C.uint32_t(mask)
+	}
+	return nil
+}
+
+// take gives the value of an Optional, and announces it in the entry.
+func take[T any](e *Entry, optional Optional[T], bit Has) T {
+	value, set := optional.Get()
+	if set {
+		e.Has |= bit
+	}
+	return value
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package ctrack
+
+/*
+#include <ctrack.h>
+
+#cgo noescape ct_delete
+#cgo nocallback ct_delete
+#cgo noescape ct_delete_entries
+#cgo nocallback ct_delete_entries
+#cgo noescape ct_flush
+#cgo nocallback ct_flush
+*/
+import "C"
+
+import (
+	"context"
+	"syscall"
+	"unsafe"
+)
+
+// Result is what a call did.
+type Result struct {
+	// Matched entries were selected, or given.
+	Matched int
+	// Done entries were deleted, created or updated.
+	Done int
+	// Gone entries were no longer there, or no longer the same one, when their turn came. Not a failure.
+	Gone int
+	// Failed are those for which the kernel refused, or whose fate is not known since the kernel fell silent.
+	Failed int
+	// FirstError is why the first of them failed; 0 if none did.
+	FirstError syscall.Errno
+	// Uncounted: the kernel deleted by itself; what it deleted is not in the sums.
+	Uncounted bool
+}
+
+func newResult() C.struct_ct_result {
+	return C.struct_ct_result{size: C.sizeof_struct_ct_result}
+}
+
+func resultOf(raw *C.struct_ct_result) Result {
+	return Result{
+		Matched:    int(raw.matched),
+		Done:       int(raw.done),
+		Gone:       int(raw.gone),
+		Failed:     int(raw.failed),
+		FirstError: syscall.Errno(-raw.first_error),
+		Uncounted:  raw.flags&C.CT_RESULT_UNCOUNTED != 0,
+	}
+}
+
+// Delete deletes the selected entries, in one pass over the table for all filters. There must be an including filter, and none
+// may match every entry: the whole table goes only with FlushAll. Each entry is deleted by tuple, zone and ID, so one that was
+// replaced between the list and the delete stays. Entries made meanwhile may be missed.
+//
+// The Result says what was done even if there is an error. EINVAL: a filter is wrong, nothing was sent.
+func (c *Conn) Delete(ctx context.Context, filters ...Filter) (Result, error) {
+	return c.delete(ctx, 0, filters)
+}
+
+// DeleteUncounted is Delete, but the kernel may delete by itself, without saying how many entries, where that is exact for these
+// filters on the running kernel: addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family. Takes about half as
+// long. After an error it is not known what it deleted.
+func (c *Conn) DeleteUncounted(ctx context.Context, filters ...Filter) (Result, error) {
+	return c.delete(ctx, C.CT_DELETE_UNCOUNTED, filters)
+}
+
+func (c *Conn) delete(ctx context.Context, flags C.uint32_t, filters []Filter) (Result, error) {
+	raw, err := encodeFilters("delete", filters)
+	if err != nil {
+		return Result{}, err
+	}
+	result := newResult()
+	err = c.pool.with(ctx, "delete", func(h *handle) C.int {
+		return C.ct_delete(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), flags, &result)
+	})
+	return resultOf(&result), err
+}
+
+// Flush deletes all entries of a scope. An empty scope is refused. Entries made meanwhile may survive.
+func (c *Conn) Flush(ctx context.Context, scope Scope) error {
+	filter := Filter{
+		Family: scope.Family, Zone: scope.Zone, Mark: scope.Mark, StatusSet: scope.StatusSet, StatusClear: scope.StatusClear,
+	}
+	var raw C.struct_ct_filter
+	if wrong := encodeFilter(&raw, &filter); wrong != nil {
+		return wrong.in("flush", "scope")
+	}
+	return c.pool.with(ctx, "flush", func(h *handle) C.int {
+		return C.ct_flush(h.c, &raw, 0)
+	})
+}
+
+// FlushAll deletes every entry of the network namespace: all zones and families.
+func (c *Conn) FlushAll(ctx context.Context) error {
+	return c.pool.with(ctx, "flush", func(h *handle) C.int {
+		return C.ct_flush(h.c, nil, C.CT_FLUSH_ALL)
+	})
+}
+
+// Batch is what came of a number of entries.
+type Batch struct {
+	Result
+	// Status of each entry: 0 done; ENOENT it was gone; another errno it failed. ETIMEDOUT, ENOBUFS and the like: not known
+	// whether it was done. ECANCELED: not attempted, after an earlier failure. Nil if nothing was attempted at all.
+	Status []syscall.Errno
+}
+
+// DeleteEntries deletes the given entries, each only if it is still the one that is meant: entries of List, or keys by hand. With
+// an ID, that says which entry is meant, and tuple and zone must lead to it; without, tuple, direction and zone must be exactly
+// those of the entry. One that fails does not stop the others; the error is nil if none failed.
+//
+// EINVAL: an entry is wrong, nothing was sent.
+func (c *Conn) DeleteEntries(ctx context.Context, entries []Entry) (Batch, error) {
+	raw, err := encodeEntries("delete_entries", entries)
+	if err != nil {
+		return Batch{}, err
+	}
+	return c.batch(ctx, "delete_entries", raw, func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int {
+		return C.ct_delete_entries(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), unsafe.SliceData(status), result)
+	})
+}
+
+func encodeEntries(op string, entries []Entry) ([]C.struct_ct_entry, error) {
+	raw := make([]C.struct_ct_entry, len(entries))
+	for i := range entries {
+		if wrong := encode(&raw[i], &entries[i]); wrong != nil {
+			return nil, wrong.in(op, entryName(i))
+		}
+	}
+	return raw, nil
+}
+
+// batch runs one call on all entries at once, so that the library checks each of them before it sends anything.
+func (c *Conn) batch(ctx context.Context, op string, raw []C.struct_ct_entry,
+	call func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int) (Batch, error) {
+	// Never empty: the library wants a pointer.
+	status := make([]C.int32_t, len(raw), len(raw)+1)
+	result := newResult()
+	err := c.pool.with(ctx, op, func(h *handle) C.int {
+		return call(h, status, &result)
+	})
+	batch := Batch{Result: resultOf(&result)}
+	if batch.Matched == 0 {
+		return batch, err
+	}
+	batch.Status = make([]syscall.Errno, len(status))
+	for i, code := range status {
+		batch.Status[i] = syscall.Errno(-code)
+	}
+	return batch, err
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package ctrack
+
+/*
+#include <ctrack.h>
+*/
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Error is what a failing call returns.
+type Error struct {
+	// Op is the operation, for example "delete".
+	Op string
+	// Errno is what went wrong. errors.Is finds it, and os.ErrPermission, os.ErrNotExist and os.ErrExist by it.
+	Errno syscall.Errno
+	// Text is the explanation: the argument at fault, or the kernel's own words.
+	Text string
+}
+
+func (e *Error) Error() string {
+	return "ctrack: " + e.Op + ": " + e.Text
+}
+
+// Unwrap is the errno.
+func (e *Error) Unwrap() error {
+	return e.Errno
+}
+
+// ErrClosed is the error of all calls after Conn.Close. It is an os.ErrClosed.
+var ErrClosed = fmt.Errorf("ctrack: use of closed Conn: %w", os.ErrClosed)
+
+// cancelled is the error of a context that has ended.
+func cancelled(ctx context.Context, op string) error {
+	return fmt.Errorf("ctrack: %s: %w", op, ctx.Err())
+}
+
+// failure is the error for a negative result of the library. An empty text is replaced by what the errno means.
+func failure(op string, result int, text string) *Error {
+	if text == "" {
+		text = C.GoString(C.ct_strerror(C.int(result)))
+	}
+	// The library names the operation where the kernel is at fault.
+	return &Error{Op: op, Errno: syscall.Errno(-result), Text: strings.TrimPrefix(text, op+": ")}
+}
+
+// fault is a wrong argument that is found here, before the library sees it.
+type fault struct {
+	field, reason string
+}
+
+// in is the fault as an error; place is the argument that has the field, for example "filter[2]".
+func (f *fault) in(op, place string) *Error {
+	if f.field != "" {
+		place += "." + f.field
+	}
+	return &Error{Op: op, Errno: syscall.EINVAL, Text: place + ": " + f.reason}
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"ctrack"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+type cleaner struct {
+	conn           *ctrack.Conn
+	stdout, stderr io.Writer
+	allowEmpty     bool
+
+	// The endpoints that live, once there was a list.
+	live  map[netip.Addr]bool
+	known bool
+	// Endpoints that left, whose entries could not be deleted yet.
+	dead map[netip.Addr]bool
+}
+
+var errEmpty = errors.New("the list is empty; -allow-empty if that is meant")
+
+// parse reads a list. Addresses are taken as the table has them: IPv4 ones that are mapped into IPv6 as IPv4.
+func parse(text io.Reader) (map[netip.Addr]bool, error) {
+	list := map[netip.Addr]bool{}
+	lines := bufio.NewScanner(text)
+	for number := 1; lines.Scan(); number++ {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		address, err := netip.ParseAddr(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		if address.Zone() != "" {
+			return nil, fmt.Errorf("line %d: %v: an address with an interface, which the table does not know", number, address)
+		}
+		list[address.Unmap()] = true
+	}
+	return list, lines.Err()
+}
+
+// clean deletes the entries of these addresses in one call.
+func (c *cleaner) clean(ctx context.Context, dead map[netip.Addr]bool) error {
+	addresses := make([]netip.Addr, 0, len(dead))
+	for address := range dead {
+		addresses = append(addresses, address)
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	result, err := c.conn.Delete(ctx, ctrack.DeadEndpoint(addresses...)...)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%d entries deleted of %s\n", result.Done, join(addresses))
+	return nil
+}
+
+// join names a few addresses, and says how many more there are.
+func join(addresses []netip.Addr) string {
+	const most = 8
+	var names []string
+	for _, address := range addresses[:min(len(addresses), most)] {
+		names = append(names, address.String())
+	}
+	if more := len(addresses) - most; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// take takes a new list: what left it is dead. What could not be deleted is tried again with the next list.
+func (c *cleaner) take(ctx context.Context, list map[netip.Addr]bool) error {
+	if len(list) == 0 && !c.allowEmpty {
+		return errEmpty
+	}
+	if c.dead == nil {
+		c.dead = map[netip.Addr]bool{}
+	}
+	for address := range c.live {
+		if !list[address] {
+			c.dead[address] = true
+		}
+	}
+	for address := range list {
+		// It came back before its entries were deleted.
+		delete(c.dead, address)
+	}
+	if !c.known {
+		fmt.Fprintf(c.stdout, "watching %d endpoints\n", len(list))
+	}
+	c.live, c.known = list, true
+	if len(c.dead) == 0 {
+		return nil
+	}
+	if err := c.clean(ctx, c.dead); err != nil {
+		return err
+	}
+	clear(c.dead)
+	return nil
+}
+
+// once takes a list of dead endpoints.
+func (c *cleaner) once(ctx context.Context, text io.Reader) error {
+	list, err := parse(text)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		if !c.allowEmpty {
+			return errEmpty
+		}
+		fmt.Fprintln(c.stdout, "0 entries deleted: no endpoint is dead")
+		return nil
+	}
+	return c.clean(ctx, list)
+}
+
+func (c *cleaner) onceFile(ctx context.Context, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return c.once(ctx, bytes.NewReader(text))
+}
+
+// watchStream takes lists that are ended by empty lines.
+func (c *cleaner) watchStream(ctx context.Context, input io.Reader) error {
+	lists := make(chan string)
+	failed := make(chan error, 1)
+	// A read cannot be interrupted: this goroutine is left behind when the program ends by a signal.
+	go func() {
+		defer close(lists)
+		var list strings.Builder
+		lines := bufio.NewScanner(input)
+		for lines.Scan() {
+			if strings.TrimSpace(lines.Text()) != "" {
+				list.WriteString(lines.Text() + "\n")
+				continue
+			}
+			select {
+			case lists <- list.String():
+			case <-ctx.Done():
+				return
+			}
+			list.Reset()
+		}
+		// A list without its end may be half a list.
+		if list.Len() != 0 {
+			fmt.Fprintln(c.stderr, "endpoint-cleaner: the last list has no empty line at its end, and is not taken")
+		}
+		failed <- lines.Err()
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case list, more := <-lists:
+			if !more {
+				select {
+				case err := <-failed:
+					return err
+				default:
+					return nil
+				}
+			}
+			c.takeText(ctx, list)
+		}
+	}
+}
+
+// watchFile reads the file in intervals, until the context ends.
+func (c *cleaner) watchFile(ctx context.Context, path string, interval time.Duration) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	last, read, taken, complained := "", false, false, ""
+	for {
+		bytes, err := os.ReadFile(path)
+		text := string(bytes)
+		switch {
+		case err != nil:
+			// Being replaced, perhaps.
+			if complained != err.Error() {
+				complained = err.Error()
+				fmt.Fprintln(c.stderr, "endpoint-cleaner:", err)
+			}
+			read = false
+		case !read || text != last:
+			last, read, taken = text, true, false
+		case !taken:
+			// An error of the kernel is to be tried again; a list that is wrong stays so until it changes.
+			complained = ""
+			taken = c.takeText(ctx, text)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// takeText takes a list, or says on stderr what is wrong. False: it should be tried again as it is.
+func (c *cleaner) takeText(ctx context.Context, text string) bool {
+	list, err := parse(strings.NewReader(text))
+	if err != nil {
+		fmt.Fprintln(c.stderr, "endpoint-cleaner: the list is not taken:", err)
+		return true
+	}
+	err = c.take(ctx, list)
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintln(c.stderr, "endpoint-cleaner:", err)
+	}
+	return err == nil || errors.Is(err, errEmpty)
+}

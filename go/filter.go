@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package ctrack
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Filter says which entries are meant: all fields that are set must hold. A field that is left out is no condition; zero that is
+// set is a value, never a wildcard:
+//
+//	ctrack.Filter{
+//		Proto:      ctrack.Is(ctrack.UDP),
+//		OrigDst:    netip.MustParsePrefix("10.96.0.10/32"),
+//		OrigDstPort: ctrack.Port(53),
+//	}
+//
+// Addresses are prefixes; netip.Prefix{} is no condition and 0.0.0.0/0 is every IPv4 address. [Host] makes the prefix of one
+// address, and one that is refused of an address that is none: never use netip.PrefixFrom for that, which makes netip.Prefix{}
+// of netip.Addr{}. Bits behind the prefix must be zero.
+//
+// IPv4-mapped IPv6 addresses (::ffff:10.0.0.7) are refused, since they mostly stand for the IPv4 address: unmap them, or say
+// that IPv6 is meant by setting Family.
+type Filter struct {
+	// Exclude: entries that match are not selected, whatever the other filters say.
+	Exclude bool
+	// Family follows from an address where there is one.
+	Family Optional[Family]
+	// Proto is the protocol.
+	Proto Optional[Proto]
+	// Zone: entries that have this zone in both directions or in one of them; 0: entries without any zone.
+	Zone Optional[uint16]
+	// Mark: see MarkIs and MarkMasked.
+	Mark Optional[Mark]
+	// StatusSet are bits that must be set.
+	StatusSet Status
+	// StatusClear are bits that must be clear.
+	StatusClear Status
+	// OrigSrc is the source of the original direction: who began.
+	OrigSrc netip.Prefix
+	// OrigDst is its destination: whom it called (a service's virtual address, before NAT).
+	OrigDst netip.Prefix
+	// ReplySrc is the source of the reply direction: who really answers (an endpoint behind destination NAT).
+	ReplySrc netip.Prefix
+	// ReplyDst is its destination: where answers go (the masquerading address behind source NAT).
+	ReplyDst netip.Prefix
+	// OrigSrcPort to ReplyDstPort: see Port and Ports. They need a Proto that has ports.
+	OrigSrcPort  Optional[PortRange]
+	OrigDstPort  Optional[PortRange]
+	ReplySrcPort Optional[PortRange]
+	ReplyDstPort Optional[PortRange]
+	// ICMPType of the original direction. The ICMP fields need Proto ICMP or ICMPv6.
+	ICMPType Optional[uint8]
+	// ICMPCode of the original direction.
+	ICMPCode Optional[uint8]
+	// ICMPID of the original direction.
+	ICMPID Optional[uint16]
+	// TCPStates: see TCPStateIn. Needs Proto TCP.
+	TCPStates Optional[TCPStates]
+	// Labels: see LabelsAll and LabelsMasked.
+	Labels Optional[LabelMatch]
+	// Helper is exactly this name, of 1 to 15 bytes.
+	Helper Optional[string]
+
+	// Why the filter is refused wherever it is used. Set by the functions of this package that make filters, so that a wrong
+	// or empty argument never becomes a filter that is wider than meant.
+	refused string
+}
+
+// Mark is a mark of which only the bits of the mask count: (entry's mark & Mask) == Value in a Filter, and in a [Change] the bits
+// to replace. A bit of Value outside Mask is refused.
+type Mark struct {
+	Value, Mask uint32
+}
+
+// MarkIs is exactly this mark.
+func MarkIs(mark uint32) Optional[Mark] {
+	return Is(Mark{mark, ^uint32(0)})
+}
+
+// MarkMasked is these bits of the mark.
+func MarkMasked(mark, mask uint32) Optional[Mark] {
+	return Is(Mark{mark, mask})
+}
+
+// PortRange is all ports from First to Last, both included.
+type PortRange struct {
+	First, Last uint16
+}
+
+// Port is one port.
+func Port(port uint16) Optional[PortRange] {
+	return Is(PortRange{port, port})
+}
+
+// Ports is all ports from first to last, both included.
+func Ports(first, last uint16) Optional[PortRange] {
+	return Is(PortRange{first, last})
+}
+
+// TCPStates is a set of TCP states: bit n for state n.
+type TCPStates uint16
+
+// TCPStateIn is any of these states.
+func TCPStateIn(state TCPState, more ...TCPState) Optional[TCPStates] {
+	bit := func(state TCPState) TCPStates {
+		// No state has bit 15: what is no state stays wrong, and is refused.
+		return 1 << min(state, 15)
+	}
+	set := bit(state)
+	for _, other := range more {
+		set |= bit(other)
+	}
+	return Is(set)
+}
+
+// LabelMatch is labels of which only those of the mask count: (entry's labels & Mask) == Value. A label of Value outside Mask is
+// refused.
+type LabelMatch struct {
+	Value, Mask Labels
+}
+
+// LabelsAll is all of these labels set, each 0 to 127, whatever the others are. A number beyond makes it panic.
+func LabelsAll(label int, more ...int) Optional[LabelMatch] {
+	set := LabelSet(append([]int{label}, more...)...)
+	return Is(LabelMatch{set, set})
+}
+
+// LabelsMasked is exactly value in the labels of the mask.
+func LabelsMasked(value, mask Labels) Optional[LabelMatch] {
+	return Is(LabelMatch{value, mask})
+}
+
+// Host is the prefix of one address. Of netip.Addr{}, and of an address with a zone (fe80::1%eth0: the table does not know
+// interfaces), it is an invalid prefix, which every call refuses.
+func Host(address netip.Addr) netip.Prefix {
+	if !address.IsValid() || address.Zone() != "" {
+		// Not netip.Prefix{}, which is no condition at all.
+		return netip.PrefixFrom(netip.IPv6Unspecified(), -1)
+	}
+	return netip.PrefixFrom(address, address.BitLen())
+}
+
+// Hosts are the prefixes of single addresses, as by Host.
+func Hosts(addresses ...netip.Addr) []netip.Prefix {
+	prefixes := make([]netip.Prefix, 0, len(addresses))
+	for _, address := range addresses {
+		prefixes = append(prefixes, Host(address))
+	}
+	return prefixes
+}
+
+// Scope says what a flush is limited to. All fields that are set must hold, and one of them must be set.
+type Scope struct {
+	// Family of the entries.
+	Family Optional[Family]
+	// Zone: entries that have this zone in both directions or in one of them; 0: entries without any zone.
+	Zone Optional[uint16]
+	// Mark: see MarkIs and MarkMasked.
+	Mark Optional[Mark]
+	// StatusSet are bits that must be set.
+	StatusSet Status
+	// StatusClear are bits that must be clear.
+	StatusClear Status
+}
+
+// family is that of the addresses, or the one that is set. All must agree.
+func (f *Filter) family() (Optional[Family], *fault) {
+	family := f.Family
+	for _, at := range f.addresses() {
+		if *at.prefix == (netip.Prefix{}) {
+			continue
+		}
+		if !at.prefix.IsValid() {
+			return family, &fault{at.field, "is not a valid prefix"}
+		}
+		address := at.prefix.Addr()
+		if want, set := family.Get(); set {
+			// An IPv4-mapped address is one of IPv6, if that is what was asked for.
+			if address.Is4() != (want == IPv4) {
+				return family, &fault{at.field, fmt.Sprintf("%v is of another family than the rest of the filter", at.prefix)}
+			}
+			continue
+		}
+		own, wrong := familyOf(at.field, address)
+		if wrong != nil {
+			return family, wrong
+		}
+		family = Is(own)
+	}
+	return family, nil
+}
+
+type filterAddress struct {
+	field  string
+	prefix *netip.Prefix
+}
+
+func (f *Filter) addresses() [4]filterAddress {
+	return [...]filterAddress{
+		{"orig_src", &f.OrigSrc}, {"orig_dst", &f.OrigDst}, {"reply_src", &f.ReplySrc}, {"reply_dst", &f.ReplyDst},
+	}
+}

@@ -1,0 +1,3 @@
+module ctrack
+
+go 1.24

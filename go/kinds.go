@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package ctrack
+
+/*
+#include <ctrack.h>
+*/
+import "C"
+
+import (
+	"encoding/binary"
+	"strconv"
+	"strings"
+)
+
+// Family is an address family, with the value of AF_INET and AF_INET6.
+type Family uint8
+
+const (
+	IPv4 Family = C.CT_FAMILY_IPV4
+	IPv6 Family = C.CT_FAMILY_IPV6
+)
+
+// String is "ipv4", "ipv6" or the number.
+func (f Family) String() string {
+	switch f {
+	case IPv4:
+		return "ipv4"
+	case IPv6:
+		return "ipv6"
+	}
+	return strconv.Itoa(int(f))
+}
+
+// Proto is the number of a protocol above IP. Those that the kernel knows more of than the number have a name here.
+type Proto uint8
+
+const (
+	ICMP    Proto = C.CT_PROTO_ICMP    // for IPv4
+	TCP     Proto = C.CT_PROTO_TCP     //
+	UDP     Proto = C.CT_PROTO_UDP     //
+	DCCP    Proto = C.CT_PROTO_DCCP    // kernels from 6.16 on no longer track it: its entries then have no ports
+	GRE     Proto = C.CT_PROTO_GRE     // its keys are kept as ports
+	ICMPv6  Proto = C.CT_PROTO_ICMPV6  //
+	SCTP    Proto = C.CT_PROTO_SCTP    //
+	UDPLite Proto = C.CT_PROTO_UDPLITE //
+)
+
+// String is for example "tcp"; the number of those without a name.
+func (p Proto) String() string {
+	switch p {
+	case ICMP:
+		return "icmp"
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	case DCCP:
+		return "dccp"
+	case GRE:
+		return "gre"
+	case ICMPv6:
+		return "icmpv6"
+	case SCTP:
+		return "sctp"
+	case UDPLite:
+		return "udplite"
+	}
+	return strconv.Itoa(int(p))
+}
+
+func (p Proto) hasPorts() bool {
+	switch p {
+	case TCP, UDP, DCCP, GRE, SCTP, UDPLite:
+		return true
+	}
+	return false
+}
+
+func (p Proto) isICMP() bool {
+	return p == ICMP || p == ICMPv6
+}
+
+// ZoneDir says which direction of an entry its zone is for.
+type ZoneDir uint8
+
+const (
+	ZoneBoth  ZoneDir = iota // both directions are in the zone
+	ZoneOrig                 // only the original direction is; the other is in zone 0
+	ZoneReply                // only the reply direction is
+)
+
+// String is "both", "orig" or "reply".
+func (d ZoneDir) String() string {
+	return nameOf(int(d), []string{"both", "orig", "reply"})
+}
+
+// TCPState is the kernel's idea of the state of a TCP connection.
+type TCPState uint8
+
+const (
+	TCPNone        TCPState = C.CT_TCP_STATE_NONE        // no state yet
+	TCPSynSent     TCPState = C.CT_TCP_STATE_SYN_SENT    // SYN seen
+	TCPSynRecv     TCPState = C.CT_TCP_STATE_SYN_RECV    // SYN and SYN+ACK seen
+	TCPEstablished TCPState = C.CT_TCP_STATE_ESTABLISHED // established
+	TCPFinWait     TCPState = C.CT_TCP_STATE_FIN_WAIT    // one side sent FIN
+	TCPCloseWait   TCPState = C.CT_TCP_STATE_CLOSE_WAIT  // that FIN was acknowledged
+	TCPLastAck     TCPState = C.CT_TCP_STATE_LAST_ACK    // both sides sent FIN
+	TCPTimeWait    TCPState = C.CT_TCP_STATE_TIME_WAIT   // closed, waiting for stray packets
+	TCPClose       TCPState = C.CT_TCP_STATE_CLOSE       // reset
+	TCPSynSent2    TCPState = C.CT_TCP_STATE_SYN_SENT2   // SYN seen from both sides
+)
+
+// String is for example "ESTABLISHED".
+func (s TCPState) String() string {
+	return nameOf(int(s), []string{"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
+		"TIME_WAIT", "CLOSE", "SYN_SENT2"})
+}
+
+// SCTPState is the kernel's idea of the state of an SCTP association (linux/netfilter/nf_conntrack_sctp.h).
+type SCTPState uint8
+
+const (
+	SCTPNone SCTPState = iota
+	SCTPClosed
+	SCTPCookieWait
+	SCTPCookieEchoed
+	SCTPEstablished
+	SCTPShutdownSent
+	SCTPShutdownReceived
+	SCTPShutdownAckSent
+	SCTPHeartbeatSent
+	SCTPHeartbeatAcked // not in newer kernels
+)
+
+// String is for example "ESTABLISHED".
+func (s SCTPState) String() string {
+	return nameOf(int(s), []string{"NONE", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT",
+		"SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT", "HEARTBEAT_ACKED"})
+}
+
+func nameOf(number int, names []string) string {
+	if number < len(names) {
+		return names[number]
+	}
+	return strconv.Itoa(number)
+}
+
+// Labels are the connection labels of an entry, in the kernel's own memory order: on a little-endian machine label n is bit n % 8
+// of byte n / 8.
+type Labels [16]byte
+
+// LabelSet is these labels, each 0 to 127. Others make it panic.
+func LabelSet(labels ...int) Labels {
+	var set Labels
+	for _, label := range labels {
+		word := set[label/64*8:][:8]
+		binary.NativeEndian.PutUint64(word, binary.NativeEndian.Uint64(word)|1<<(label%64))
+	}
+	return set
+}
+
+// Has says whether a label, 0 to 127, is set.
+func (l Labels) Has(label int) bool {
+	return binary.NativeEndian.Uint64(l[label/64*8:][:8])>>(label%64)&1 != 0
+}
+
+// String is the numbers of the labels that are set, for example "1,64"; "-" for none.
+func (l Labels) String() string {
+	var set []string
+	for label := range 128 {
+		if l.Has(label) {
+			set = append(set, strconv.Itoa(label))
+		}
+	}
+	if set == nil {
+		return "-"
+	}
+	return strings.Join(set, ",")
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//go:build ctrack_static
+
+package ctrack
+
+// #cgo pkg-config: --static libctrack
+import "C"

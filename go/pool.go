@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package ctrack
+
+/*
+#include <ctrack.h>
+
+#cgo noescape ct_handle_close
+#cgo nocallback ct_handle_close
+#cgo nocallback ct_handle_error
+#cgo noescape ct_handle_error
+*/
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// pool holds the handles of a Conn. One lock around one handle would not do: a loop over All holds its handle while its body may
+// delete on the same Conn. And handles are independent, so calls run in parallel.
+//
+// All handles are in the network namespace of the first, whatever thread opens them.
+type pool struct {
+	opts      C.struct_ct_open_opts
+	fd        int
+	namespace identity
+	patience  time.Duration
+
+	// One element for each handle in use.
+	slots chan struct{}
+	// Closed by Conn.Close.
+	closing chan struct{}
+	// Calls into the library that are under way, and how many have ended: whether a waiter may hope.
+	calling  atomic.Int64
+	progress atomic.Uint64
+
+	mu     sync.Mutex
+	closed bool
+	// Calls and loops under way. The last one closes fd, if Close came before.
+	users int
+	idle  []*handle
+}
+
+// handle is one handle of the library. Whoever acquired it has it alone.
+type handle struct {
+	c *C.struct_ct_handle
+	// Room for a batch of All; made when it is first needed.
+	batch []C.struct_ct_entry
+	names helperNames
+	// The library said that it is unusable.
+	broken bool
+}
+
+// open makes a handle in the namespace of the pool.
+func (p *pool) open() (*handle, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	own, err := ownIdentity()
+	if err != nil {
+		return nil, err
+	}
+	opts := p.opts
+	if own != p.namespace {
+		opts.flags |= C.CT_OPEN_NETNS
+		opts.netns_fd = C.int32_t(p.fd)
+	}
+	h := new(handle)
+	if result := C.ct_handle_open(&h.c, &opts); result < 0 {
+		text := ""
+		if own != p.namespace && syscall.Errno(-result) == syscall.EPERM {
+			text = fmt.Sprintf("not permitted: net:[%d] is not the network namespace of this thread; "+
+				"needs CAP_SYS_ADMIN over it and in the own user namespace", p.namespace.inode)
+		}
+		return nil, failure("open", int(result), text)
+	}
+	return h, nil
+}
+
+// acquire gives a handle to be used alone, and to be given back by release.
+func (p *pool) acquire(ctx context.Context, op string) (*handle, error) {
+	if ctx.Err() != nil {
+		return nil, cancelled(ctx, op)
+	}
+	if err := p.wait(ctx, op); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		<-p.slots
+		return nil, ErrClosed
+	}
+	p.users++
+	var h *handle
+	if last := len(p.idle) - 1; last >= 0 {
+		h = p.idle[last]
+		p.idle[last] = nil
+		p.idle = p.idle[:last]
+	}
+	p.mu.Unlock()
+	if h == nil {
+		var err error
+		if h, err = p.open(); err != nil {
+			p.leave()
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// wait takes a slot.
+func (p *pool) wait(ctx context.Context, op string) error {
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(p.patience)
+	defer timer.Stop()
+	for {
+		before := p.progress.Load()
+		select {
+		case p.slots <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return cancelled(ctx, op)
+		case <-p.closing:
+			return ErrClosed
+		case <-timer.C:
+		}
+		if p.calling.Load() == 0 && p.progress.Load() == before {
+			return &Error{Op: op, Errno: syscall.EBUSY, Text: fmt.Sprintf("all %d handles belong to loops over All, "+
+				"none of which moved on for %v; see Options.MaxHandles", cap(p.slots), p.patience)}
+		}
+		timer.Reset(p.patience)
+	}
+}
+
+// release gives a handle back.
+func (p *pool) release(h *handle) {
+	p.mu.Lock()
+	keep := !p.closed && !h.broken && len(p.idle) < maxIdleHandles
+	if keep {
+		p.idle = append(p.idle, h)
+	}
+	p.mu.Unlock()
+	if !keep {
+		h.close()
+	}
+	p.leave()
+}
+
+// leave gives the slot back.
+func (p *pool) leave() {
+	p.mu.Lock()
+	p.users--
+	last := p.closed && p.users == 0
+	p.mu.Unlock()
+	if last {
+		syscall.Close(p.fd)
+	}
+	<-p.slots
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	close(p.closing)
+	for _, h := range p.idle {
+		h.close()
+	}
+	p.idle = nil
+	if p.users == 0 {
+		syscall.Close(p.fd)
+	}
+}
+
+// isClosed says whether Close was called.
+func (p *pool) isClosed() bool {
+	select {
+	case <-p.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// begin and end stand around each call into the library.
+func (p *pool) begin() {
+	p.calling.Add(1)
+}
+
+func (p *pool) end() {
+	p.progress.Add(1)
+	p.calling.Add(-1)
+}
+
+// with runs one call of the library on a handle of its own.
+func (p *pool) with(ctx context.Context, op string, call func(h *handle) C.int) error {
+	h, err := p.acquire(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer p.release(h)
+	p.begin()
+	result := call(h)
+	p.end()
+	if result < 0 {
+		return h.failed(op, int(result))
+	}
+	return nil
+}
+
+// failed is the error of the last call on the handle. Its text is copied: the next call overwrites it.
+func (h *handle) failed(op string, result int) error {
+	err := failure(op, result, C.GoString(C.ct_handle_error(h.c)))
+	h.broken = h.broken || err.Errno == syscall.ENOTRECOVERABLE
+	return err
+}
+
+func (h *handle) close() {
+	C.ct_handle_close(h.c)
+	h.c = nil
+}

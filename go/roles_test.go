@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+package ctrack_test
+
+import (
+	"ctrack"
+	"ctrack/internal/nstest"
+	"net/netip"
+	"testing"
+)
+
+// translated is the entry with answers from another endpoint (to), or to another address (from).
+func translated(e ctrack.Entry, from, to string) ctrack.Entry {
+	e.Reply = ctrack.Tuple{Src: e.Orig.Dst, Dst: e.Orig.Src, SrcPort: e.Orig.DstPort, DstPort: e.Orig.SrcPort}
+	if from != "" {
+		e.Reply.Dst, e.Reply.DstPort = addrPort(from).Addr(), addrPort(from).Port()
+		e.Status |= ctrack.StatusSrcNAT
+	}
+	if to != "" {
+		e.Reply.Src, e.Reply.SrcPort = addrPort(to).Addr(), addrPort(to).Port()
+		e.Status |= ctrack.StatusDstNAT
+	}
+	return e
+}
+
+// deletesExactly fails unless the filters delete the doomed and nothing else.
+func deletesExactly(t *testing.T, filters []ctrack.Filter, doomed, safe []ctrack.Entry) {
+	t.Helper()
+	for _, uncounted := range []bool{false, true} {
+		ns := newNetns(t)
+		c := ns.open(ctrack.Options{})
+		create(t, c, doomed...)
+		create(t, c, safe...)
+		wantEntries(t, "list", list(t, c, filters...), doomed)
+		if uncounted {
+			if result, err := c.DeleteUncounted(ctx, filters...); err != nil || !result.Uncounted && result.Done != len(doomed) {
+				t.Fatalf("%+v, %v", result, err)
+			}
+		} else {
+			result, err := c.Delete(ctx, filters...)
+			wantResult(t, "delete", result, err, ctrack.Result{Matched: len(doomed), Done: len(doomed)})
+		}
+		wantEntries(t, "what is left", list(t, c), safe)
+		if n := ns.ConntrackCount(); n != len(safe) {
+			t.Fatalf("conntrack -C says %d, want %d", n, len(safe))
+		}
+	}
+}
+
+func TestADeadEndpointLosesWhatItBeganAndWhatItAnsweredAndNothingElse(t *testing.T) {
+	deletesExactly(t, ctrack.DeadEndpoint(addr("10.0.0.7"), addr("fd00::7")), []ctrack.Entry{
+		udp("10.0.0.7:1", "10.0.0.8:53"),
+		tcp("10.0.0.9:1", "10.0.0.7:80"),
+		icmp("10.0.0.7", "10.0.0.8", 1),
+		translated(udp("10.0.0.9:2", "10.96.0.10:53"), "", "10.0.0.7:5353"),
+		udp("10.0.0.7:2", "10.0.0.8:53").InZone(7, ctrack.ZoneOrig),
+		tcp("[fd00::7]:1", "[fd00::8]:80"),
+		translated(udp("[fd00::9]:2", "[fd00::10]:53"), "", "[fd00::7]:53"),
+	}, []ctrack.Entry{
+		udp("10.0.0.70:1", "10.0.0.8:53"),
+		// Called at its address, but somebody else answers.
+		translated(udp("10.0.0.9:3", "10.0.0.7:53"), "", "10.0.0.8:53"),
+		// Answers go to its address, since somebody else borrowed it.
+		translated(udp("10.0.0.9:4", "10.0.0.8:53"), "10.0.0.7:4", ""),
+		udp("10.0.0.9:1", "10.0.0.8:53").InZone(7, ctrack.ZoneBoth),
+		tcp("[fd00::8]:1", "[fd00::9]:80"),
+	})
+}
+
+func TestAChangedServiceLosesTheFlowsOfDeadEndpointsAndNothingElse(t *testing.T) {
+	for _, v := range []struct{ vip, live, dead, client, other string }{
+		{"10.96.0.10:53", "10.0.0.1:5353", "10.0.0.2:5353", "10.0.1.1", "10.96.0.11:53"},
+		{"[fd00:96::10]:53", "[fd00::1]:5353", "[fd00::2]:5353", "fd00:1::1", "[fd00:96::11]:53"},
+	} {
+		flow := func(port uint16, vip, endpoint string) ctrack.Entry {
+			return translated(udp(netip.AddrPortFrom(addr(v.client), port).String(), vip), "", endpoint)
+		}
+		sibling := netip.AddrPortFrom(addrPort(v.live).Addr(), 5354).String()
+		otherPort := netip.AddrPortFrom(addrPort(v.vip).Addr(), 54).String()
+		overTCP := translated(tcp(netip.AddrPortFrom(addr(v.client), 9).String(), v.vip), "", v.dead)
+		unanswered := udp(netip.AddrPortFrom(addr(v.client), 3).String(), v.vip)
+		gone := []ctrack.Entry{flow(1, v.vip, v.dead), flow(2, v.vip, sibling), unanswered}
+		live := []ctrack.Entry{flow(4, v.vip, v.live), flow(5, v.vip, v.live).InZone(3, ctrack.ZoneBoth)}
+		others := []ctrack.Entry{flow(6, v.other, v.dead), flow(7, otherPort, v.dead), overTCP}
+		deletesExactly(t, ctrack.ChangedService(ctrack.UDP, addrPort(v.vip), addrPort(v.live)), gone, append(live, others...))
+		deletesExactly(t, ctrack.ChangedService(ctrack.UDP, addrPort(v.vip)), append(gone, live...), others)
+	}
+}
+
+func TestAWithdrawnRuleLosesItsFlowsAndNothingElse(t *testing.T) {
+	own, peer := "10.1.0.5:80", "10.2.0.6:4000"
+	mark := func(e ctrack.Entry, mark uint32) ctrack.Entry {
+		e.Mark = mark
+		return e
+	}
+	in := func(zone uint16, e ctrack.Entry) ctrack.Entry { return e.InZone(zone, ctrack.ZoneBoth) }
+	ingress := ctrack.Rule{Zone: 7, Family: ctrack.Is(ctrack.IPv4), Proto: ctrack.Is(ctrack.TCP), Direction: ctrack.Ingress,
+		CIDR: prefix("10.1.0.5/32"), Remotes: ctrack.Hosts(addr("10.2.0.6"), addr("10.2.0.8"))}
+	deletesExactly(t, ingress.Filters(), []ctrack.Entry{
+		in(7, tcp(peer, own)), in(7, tcp("10.2.0.8:1", own)), in(7, mark(tcp("10.2.0.6:2", own), 5)),
+	}, []ctrack.Entry{
+		tcp(peer, own), in(8, tcp(peer, own)), in(7, udp(peer, own)), in(7, tcp("10.1.0.5:81", peer)), in(7, tcp("10.2.0.7:1", own)),
+		in(7, tcp(peer, "10.1.0.6:80")),
+		in(7, tcp("[1::1]:1", "[2::2]:2")),
+	})
+	egress := ingress
+	egress.Direction, egress.Proto, egress.Mark = ctrack.Egress, ctrack.Optional[ctrack.Proto]{}, ctrack.MarkIs(5)
+	egress.CIDR, egress.Remotes = prefix("10.1.0.0/24"), []netip.Prefix{prefix("10.2.0.0/30"), prefix("10.2.0.6/32")}
+	deletesExactly(t, egress.Filters(), []ctrack.Entry{
+		in(7, mark(tcp(own, peer), 5)), in(7, mark(udp("10.1.0.255:1", "10.2.0.3:1"), 5)), in(7, mark(icmp("10.1.0.5", "10.2.0.6", 1), 5)),
+	}, []ctrack.Entry{
+		in(7, mark(tcp("10.1.0.5:81", peer), 4)), in(7, tcp("10.1.0.5:82", peer)), in(7, mark(tcp(peer, "10.1.0.5:83"), 5)),
+		in(7, mark(tcp(own, "10.2.0.4:1"), 5)), in(7, mark(tcp("10.1.1.5:80", peer), 5)), mark(tcp(own, peer), 5),
+	})
+	// Without a zone it is zone 0, and not every zone; anybody is said by AnyRemote only.
+	any := ctrack.Rule{Direction: ctrack.Ingress, CIDR: prefix("fd00::5/128"), AnyRemote: true}
+	deletesExactly(t, any.Filters(), []ctrack.Entry{tcp("[1::1]:1", "[fd00::5]:2"), udp("[2::1]:1", "[fd00::5]:2")},
+		[]ctrack.Entry{in(7, tcp("[1::1]:1", "[fd00::5]:2")), tcp("[fd00::5]:3", "[1::1]:1"), tcp("10.0.0.1:1", "10.0.0.2:2")})
+}
+
+func TestEveryFieldOfAFilterSelectsByThatField(t *testing.T) {
+	ns := newNetns(t)
+	nstest.Need(t, "nft")
+	ns.Feed("table inet l {\nchain c {\ntype filter hook output priority 0;\nct label set 1\n}\n}\n", "nft", "-f", "-")
+	c := ns.open(ctrack.Options{})
+	e := translated(tcp("10.0.0.1:1000", "10.0.0.2:2000"), "10.0.0.3:3000", "10.0.0.4:4000").InZone(5, ctrack.ZoneBoth)
+	e.Status |= ctrack.StatusSeenReply
+	e.Mark, e.Labels, e.Helper = 0x0105, ctrack.LabelSet(1, 100), "ftp"
+	ping := icmp("10.0.0.1", "10.0.0.2", 77)
+	other := udp("[fd00::1]:1", "[fd00::2]:2")
+	create(t, c, e, ping, other)
+	is := ctrack.Is[ctrack.Proto]
+	for what, filter := range map[string]ctrack.Filter{
+		"proto": {Proto: is(ctrack.TCP)}, "zone": zone(5), "mark": {Mark: ctrack.MarkIs(0x0105)},
+		"mask":       {Mark: ctrack.MarkMasked(0x0100, 0xff00)},
+		"status set": {StatusSet: ctrack.StatusSeenReply}, "orig src": {Proto: is(ctrack.TCP), OrigSrc: prefix("10.0.0.1/32")},
+		"orig dst":  {OrigDst: prefix("10.0.0.2/32"), Zone: ctrack.Is[uint16](5)},
+		"reply src": {ReplySrc: prefix("10.0.0.4/30"), Zone: ctrack.Is[uint16](5)},
+		"reply dst": {ReplyDst: prefix("10.0.0.3/32")}, "source port": {Proto: is(ctrack.TCP), OrigSrcPort: ctrack.Port(1000)},
+		"destination port":       {Proto: is(ctrack.TCP), OrigDstPort: ctrack.Ports(1999, 2001)},
+		"reply source port":      {Proto: is(ctrack.TCP), ReplySrcPort: ctrack.Port(4000)},
+		"reply destination port": {Proto: is(ctrack.TCP), ReplyDstPort: ctrack.Ports(0, 3000)},
+		"state":                  {Proto: is(ctrack.TCP), TCPStates: ctrack.TCPStateIn(ctrack.TCPClose, ctrack.TCPEstablished)},
+		"labels":                 {Labels: ctrack.LabelsAll(100)},
+		"labels and mask":        {Labels: ctrack.LabelsMasked(ctrack.LabelSet(1), ctrack.LabelSet(1, 2))},
+		"helper":                 {Helper: ctrack.Is("ftp")},
+	} {
+		wantEntries(t, what, list(t, c, filter), []ctrack.Entry{e})
+	}
+	for what, filter := range map[string]ctrack.Filter{
+		"type": {Proto: is(ctrack.ICMP), ICMPType: ctrack.Is[uint8](8)}, "code": {Proto: is(ctrack.ICMP), ICMPCode: ctrack.Is[uint8](0)},
+		"id": {Proto: is(ctrack.ICMP), ICMPID: ctrack.Is[uint16](77)}, "proto": {Proto: is(ctrack.ICMP)},
+	} {
+		wantEntries(t, what, list(t, c, filter), []ctrack.Entry{ping})
+	}
+	wantEntries(t, "family", list(t, c, ctrack.Filter{Family: ctrack.Is(ctrack.IPv6)}), []ctrack.Entry{other})
+	wantEntries(t, "::/0", list(t, c, ctrack.Filter{OrigSrc: prefix("::/0")}), []ctrack.Entry{other})
+	wantEntries(t, "0.0.0.0/0", list(t, c, ctrack.Filter{OrigSrc: prefix("0.0.0.0/0")}), []ctrack.Entry{e, ping})
+	wantEntries(t, "status clear", list(t, c, ctrack.Filter{StatusClear: ctrack.StatusSeenReply}), []ctrack.Entry{ping, other})
+	wantEntries(t, "but", list(t, c, ctrack.Filter{Exclude: true, Proto: is(ctrack.TCP)}), []ctrack.Entry{ping, other})
+	for what, filter := range map[string]ctrack.Filter{
+		"port 0": {Proto: is(ctrack.TCP), OrigSrcPort: ctrack.Port(0)}, "mark 0": {Proto: is(ctrack.TCP), Mark: ctrack.MarkIs(0)},
+		"zone 0": {Proto: is(ctrack.TCP), Zone: ctrack.Is[uint16](0)}, "0.0.0.0": {OrigSrc: prefix("0.0.0.0/32")}, "proto 0": {Proto: is(0)},
+		"ICMP type 0": {Proto: is(ctrack.ICMP), ICMPType: ctrack.Is[uint8](0)}, "ICMP id 0": {Proto: is(ctrack.ICMP), ICMPID: ctrack.Is[uint16](0)},
+	} {
+		wantEntries(t, what+" is a value", list(t, c, filter), nil)
+	}
+}
+
+func TestAFlushTakesItsScopeAndFlushAllTakesEverything(t *testing.T) {
+	ns := newNetns(t)
+	c := ns.open(ctrack.Options{})
+	v4, v6 := threeEntries()["IPv4"], threeEntries()["IPv6"]
+	marked := udp("5.5.5.5:5", "6.6.6.6:6")
+	marked.Mark, marked.Status = 0x10, ctrack.StatusSeenReply|ctrack.StatusAssured
+	for what, scope := range map[string]ctrack.Scope{
+		"mark": {Mark: ctrack.MarkIs(0x10)}, "mask": {Mark: ctrack.MarkMasked(0x10, 0xf0)}, "status": {StatusSet: ctrack.StatusAssured},
+	} {
+		create(t, c, append(inZone(2, v4...), marked)...)
+		if err := c.Flush(ctx, scope); err != nil {
+			t.Fatal(err)
+		}
+		wantEntries(t, what, list(t, c), inZone(2, v4...))
+		if err := c.Flush(ctx, ctrack.Scope{Zone: ctrack.Is[uint16](2)}); err != nil {
+			t.Fatal(err)
+		}
+		wantEntries(t, "zone", list(t, c), nil)
+	}
+	create(t, c, v4...)
+	create(t, c, v6...)
+	create(t, c, inZone(2, v6...)...)
+	if err := c.Flush(ctx, ctrack.Scope{Zone: ctrack.Is[uint16](0), Family: ctrack.Is(ctrack.IPv6)}); err != nil {
+		t.Fatal(err)
+	}
+	wantEntries(t, "zone and family", list(t, c), append(inZone(2, v6...), v4...))
+	if err := c.FlushAll(ctx); err != nil || ns.ConntrackCount() != 0 {
+		t.Fatalf("%v, %d entries are left", err, ns.ConntrackCount())
+	}
+}
