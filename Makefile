@@ -28,7 +28,7 @@ CARGO_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
 REMAP = --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(CARGO_DIR)=cargo \
 	$$(for dir in '$(CARGO_DIR)'/registry/src/*/; do printf -- '--remap-path-prefix=%s=crates/ ' "$$dir"; done)
 
-.PHONY: all install uninstall header demo test test-kernels bench fuzz clean
+.PHONY: all install install-musl uninstall header demo test test-kernels bench fuzz clean
 
 all: build/$(SHARED) build/libctrack.a build/libctrack.pc
 
@@ -68,6 +68,26 @@ install: all
 	$(INSTALL) -m 644 build/libctrack.a '$(DESTDIR)$(LIBDIR)/libctrack.a'
 	$(INSTALL) -m 644 include/ctrack.h '$(DESTDIR)$(INCLUDEDIR)/ctrack.h'
 	$(INSTALL) -m 644 build/libctrack.pc '$(DESTDIR)$(LIBDIR)/pkgconfig/libctrack.pc'
+
+# For fully static programs with musl: header, static library and libctrack.pc, and the unwinder that comes with Rust's musl
+# target, whose name is taken elsewhere; so all of it goes into a directory of its own.
+MUSL_TARGET ?= $(shell uname -m)-unknown-linux-musl
+MUSL_PREFIX ?= /usr/local/lib/libctrack-musl
+MUSL_STATIC := $(TARGET_DIR)/$(MUSL_TARGET)/release/libctrack.a
+MUSL_SELF_CONTAINED = $$(rustc --print sysroot)/lib/rustlib/$(MUSL_TARGET)/lib/self-contained
+
+$(MUSL_STATIC): $(SOURCES)
+	$(CARGO) fetch $(CARGOFLAGS)
+	RUSTFLAGS="$(RUSTFLAGS) $(REMAP)" $(CARGO) rustc --release --lib --crate-type staticlib --target $(MUSL_TARGET) $(CARGOFLAGS)
+	@touch $@
+
+install-musl: $(MUSL_STATIC)
+	$(INSTALL) -d '$(DESTDIR)$(MUSL_PREFIX)/lib/pkgconfig' '$(DESTDIR)$(MUSL_PREFIX)/include'
+	$(INSTALL) -m 644 $(MUSL_STATIC) "$(MUSL_SELF_CONTAINED)/libunwind.a" '$(DESTDIR)$(MUSL_PREFIX)/lib/'
+	$(INSTALL) -m 644 include/ctrack.h '$(DESTDIR)$(MUSL_PREFIX)/include/ctrack.h'
+	sed -e 's|@prefix@|$(MUSL_PREFIX)|' -e 's|@libdir@|$${prefix}/lib|' -e 's|@includedir@|$${prefix}/include|' \
+		-e 's|@version@|$(VERSION)|' -e 's|@libs_private@|-lunwind|' pkgconfig/libctrack.pc.in \
+		> '$(DESTDIR)$(MUSL_PREFIX)/lib/pkgconfig/libctrack.pc'
 
 uninstall:
 	rm -f '$(DESTDIR)$(LIBDIR)/$(SHARED)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libctrack.so' \

@@ -3,7 +3,7 @@
 /*
  * The conntrack program, as scripts and agents use it: whole processes, with the text that they write thrown away.
  *
- * Usage: conntrack OPERATION SIZE [KNOWN]
+ * Usage: conntrack OPERATION SIZE [PODS]
  */
 
 #include "bench.h"
@@ -128,9 +128,10 @@ int main(int argc, char **argv)
     measure_start();
     done = run_with(command, "-m", number(pod_mark(BENCH_POD)));
   } else if (!strcmp(op, "delete-pods")) {
-    n = PODS * POD_FLOWS;
+    const uint32_t all = argc > 3 ? must_number(argv[3]) : pod_count(size), pods = all < PODS ? all : PODS;
+    n = pods * POD_FLOWS;
     measure_start();
-    for (uint32_t pod = 0; pod < PODS; pod++)
+    for (uint32_t pod = 0; pod < pods; pod++)
       done += run_with(command, "-s", pod_source(pod));
   } else if (!strcmp(op, "delete-one")) {
     const struct flow *flows = flow_of_each_pod(size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 
 /*
- * libctrack, as a program would use it. Usage: ctrack OPERATION SIZE [KNOWN]
+ * libctrack, as a program would use it. Usage: ctrack OPERATION SIZE [KNOWN or PODS]
  */
 
 #include "bench.h"
@@ -125,6 +125,26 @@ static void list(const char *op, uint32_t size, const struct ct_filter *f, size_
   measure_report("ctrack", op, size, count, sum);
 }
 
+/* Every entry as the line of `conntrack -L`. The sum is the length of all lines. */
+static void format(uint32_t size)
+{
+  struct ct_entry *entries;
+  uint64_t length = 0;
+  size_t count, written = 0;
+  char text[1024];
+
+  must(ct_list(h, NULL, 0, &entries, &count), "ct_list");
+  measure_start();
+  for (size_t i = 0; i < count; i++) {
+    const int here = ct_entry_format(&entries[i], CT_FORMAT_LINE, text, sizeof text);
+    must(here, "ct_entry_format");
+    length += (uint64_t)here;
+    written += (size_t)here < sizeof text;
+  }
+  measure_stop();
+  measure_report("ctrack", "format", size, written, length);
+}
+
 static struct ct_entry entry_of(const struct flow *f)
 {
   struct ct_entry e = {
@@ -220,9 +240,8 @@ static void delete_uncounted(const char *op, uint32_t victims, const struct ct_f
   measure_report("ctrack", op, victims, before - after, 0);
 }
 
-static void delete_pods(const char *op, uint32_t size)
+static void delete_pods(const char *op, uint32_t pods)
 {
-  const uint32_t pods = pod_count(size);
   struct ct_filter *filters = must_calloc(pods, sizeof *filters);
 
   for (uint32_t i = 0; i < pods; i++)
@@ -322,6 +341,8 @@ int main(int argc, char **argv)
     list(op, POD_FLOWS, &pod_by_address, 1, 0);
   else if (!strcmp(op, "list-pod-mark"))
     list(op, POD_FLOWS, &pod_by_mark, 1, 0);
+  else if (!strcmp(op, "format"))
+    format(size);
   else if (!strcmp(op, "create"))
     create(size);
   else if (!strcmp(op, "delete") && argc > 3)
@@ -337,7 +358,7 @@ int main(int argc, char **argv)
   else if (!strcmp(op, "delete-pod-mark"))
     delete_selected(op, POD_FLOWS, &pod_by_mark, 1);
   else if (!strcmp(op, "delete-pods"))
-    delete_pods(op, size);
+    delete_pods(op, argc > 3 ? must_number(argv[3]) : pod_count(size));
   else if (!strcmp(op, "delete-one"))
     delete_one(op, size);
   else if (!strcmp(op, "flush"))

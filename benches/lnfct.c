@@ -3,10 +3,11 @@
 /*
  * libnetfilter_conntrack, used by its documentation: nfct_query() with a callback and getters.
  *
- * Usage: lnfct OPERATION SIZE [KNOWN]
+ * Usage: lnfct OPERATION SIZE [KNOWN or PODS or FILE]
  */
 
 #include "bench.h"
+#include "lnfct.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -78,7 +79,7 @@ static uint32_t first_word(const struct nf_conntrack *ct, enum nf_conntrack_attr
   return word;
 }
 
-static uint64_t read_entry(const struct nf_conntrack *ct)
+uint64_t read_entry(const struct nf_conntrack *ct)
 {
   const uint32_t src = first_word(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC);
   const uint32_t dst = first_word(ct, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST);
@@ -179,6 +180,14 @@ static void list(const char *op, uint32_t room, struct wanted wanted, int with_f
   measure_report("lnfct", op, room, k.count, sum);
 }
 
+static void format_all(uint32_t size)
+{
+  struct kept k = {.entries = must_calloc(size, sizeof *k.entries), .room = size};
+
+  dump(keep, &k);
+  format(size, k.entries, k.count);
+}
+
 static struct nf_conntrack *entry_of(const struct flow *f)
 {
   struct nf_conntrack *ct = nfct_new();
@@ -264,9 +273,8 @@ static void delete_wanted(const char *op, uint32_t victims, struct wanted wanted
   measure_report("lnfct", op, victims, k.count, 0);
 }
 
-static void delete_pods(const char *op, uint32_t size)
+static void delete_pods(const char *op, uint32_t pods)
 {
-  const uint32_t pods = pod_count(size);
   uint32_t *sources = must_calloc(pods, sizeof *sources);
 
   for (uint32_t i = 0; i < pods; i++)
@@ -356,6 +364,10 @@ int main(int argc, char **argv)
     list(op, POD_FLOWS, pod_by_address, 0);
   else if (!strcmp(op, "list-pod-mark"))
     list(op, POD_FLOWS, pod_by_mark, 0);
+  else if (!strcmp(op, "format"))
+    format_all(size);
+  else if (!strncmp(op, "decode-", 7) && argc > 3)
+    decode(op, size, argv[3]);
   else if (!strcmp(op, "create"))
     create(size);
   else if (!strcmp(op, "delete") && argc > 3)
@@ -369,7 +381,7 @@ int main(int argc, char **argv)
   else if (!strcmp(op, "delete-pod-mark"))
     delete_wanted(op, POD_FLOWS, pod_by_mark, NULL, 0);
   else if (!strcmp(op, "delete-pods"))
-    delete_pods(op, size);
+    delete_pods(op, argc > 3 ? must_number(argv[3]) : pod_count(size));
   else if (!strcmp(op, "delete-one"))
     delete_one(op, size);
   else if (!strcmp(op, "flush"))

@@ -5,400 +5,18 @@
  * knows the shape of every request in advance and copies it from a template, looks at no more of the replies than it
  * must, and checks no more than that everything succeeded. How much more than that a library does is what is measured.
  *
- * Usage: raw OPERATION SIZE [KNOWN]. The operation `fill` makes the table for the other ones.
+ * Usage: raw OPERATION SIZE [KNOWN or PODS]. The operations `fill`, `fill-pods` and `fill-labels` make the table for the
+ * other ones; `raw record SIZE FILE` writes down a dump of it.
  */
 
-#include "bench.h"
+#include "raw.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_conntrack.h>
-#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
-/* The largest dump datagram has 32 KiB. */
-static uint8_t received[64 * 1024] __attribute__((aligned(8)));
-
-/* Batches of 64 and 128 were a few percent slower. */
-enum { BATCH = 256, REQUEST_MAX = 320 };
-
-static uint8_t batch[BATCH * REQUEST_MAX] __attribute__((aligned(8)));
-
-static int fd = -1;
-static uint32_t sequence;
-
-/* --- Socket --- */
-
-static void open_socket(void)
-{
-  struct sockaddr_nl address = {.nl_family = AF_NETLINK};
-  const struct timeval patience = {.tv_sec = 10};
-  const int one = 1, size = 1024 * 1024;
-
-  fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
-    fail("netlink socket: %s", strerror(errno));
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-}
-
-static void send_bytes(const void *bytes, size_t length)
-{
-  if (send(fd, bytes, length, 0) != (ssize_t)length)
-    fail("send: %s", strerror(errno));
-}
-
-static size_t receive(void)
-{
-  const ssize_t length = recv(fd, received, sizeof received, MSG_TRUNC);
-  if (length < 0)
-    fail("recv: %s", strerror(errno));
-  if ((size_t)length > sizeof received || (size_t)length < sizeof(struct nlmsghdr))
-    fail("a datagram of %zd bytes", length);
-  return (size_t)length;
-}
-
-/* The header at a place of the receive buffer; whole messages only. */
-static const struct nlmsghdr *message_at(size_t at, size_t length)
-{
-  const struct nlmsghdr *header = (const struct nlmsghdr *)(received + at);
-  if (length - at < sizeof *header || header->nlmsg_len < sizeof *header || header->nlmsg_len > length - at)
-    fail("a broken message");
-  return header;
-}
-
-static int error_of(const struct nlmsghdr *header)
-{
-  const struct nlmsgerr *error = (const struct nlmsgerr *)(header + 1);
-  return -error->error;
-}
-
-/* --- Requests --- */
-
-static size_t put_header(uint8_t *at, uint16_t message, uint16_t flags, uint8_t family, uint8_t version)
-{
-  const struct nlmsghdr header = {
-    .nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | message),
-    .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
-  };
-  const struct nfgenmsg general = {.nfgen_family = family, .version = version};
-  memcpy(at, &header, sizeof header);
-  memcpy(at + sizeof header, &general, sizeof general);
-  return sizeof header + sizeof general;
-}
-
-/* Appends an attribute and returns where its value lies. */
-static size_t put(uint8_t *bytes, size_t *end, uint16_t type, const void *value, size_t length)
-{
-  const struct nlattr attr = {.nla_len = (uint16_t)(NLA_HDRLEN + length), .nla_type = type};
-  const size_t at = *end + NLA_HDRLEN;
-  memcpy(bytes + *end, &attr, sizeof attr);
-  memcpy(bytes + at, value, length);
-  *end = at + NLA_ALIGN(length);
-  return at;
-}
-
-static size_t open_nest(uint8_t *bytes, size_t *end, uint16_t type)
-{
-  const size_t start = *end;
-  put(bytes, end, type | NLA_F_NESTED, "", 0);
-  return start;
-}
-
-static void close_nest(uint8_t *bytes, size_t end, size_t start)
-{
-  const uint16_t length = (uint16_t)(end - start);
-  memcpy(bytes + start, &length, sizeof length);
-}
-
-static void close_request(uint8_t *bytes, size_t end)
-{
-  const uint32_t length = (uint32_t)end;
-  memcpy(bytes, &length, sizeof length);
-}
-
-/* A finished request for one kind of connection, and where the fields lie that differ. */
-struct template {
-  uint8_t bytes[REQUEST_MAX];
-  uint16_t length;
-  struct {
-    uint16_t src, dst, sport, dport, icmp_id;
-  } tuple[2];
-  uint16_t zone, timeout, status, mark, tcp_state, id;
-};
-
-static void put_tuple(struct template *t, size_t *end, const struct flow *f, int reply)
-{
-  static const uint8_t zeros[16];
-  const int v4 = f->family == AF_INET;
-  const size_t tuple = open_nest(t->bytes, end, reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG);
-  const size_t ip = open_nest(t->bytes, end, CTA_TUPLE_IP);
-
-  t->tuple[reply].src = (uint16_t)put(t->bytes, end, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, zeros, v4 ? 4 : 16);
-  t->tuple[reply].dst = (uint16_t)put(t->bytes, end, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, zeros, v4 ? 4 : 16);
-  close_nest(t->bytes, *end, ip);
-  const size_t proto = open_nest(t->bytes, end, CTA_TUPLE_PROTO);
-  put(t->bytes, end, CTA_PROTO_NUM, &f->proto, 1);
-  if (f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6) {
-    const uint8_t type = (uint8_t)(f->proto == IPPROTO_ICMP ? (reply ? 0 : 8) : (reply ? 129 : 128));
-    t->tuple[reply].icmp_id = (uint16_t)put(t->bytes, end, v4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, zeros, 2);
-    put(t->bytes, end, v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE, &type, 1);
-    put(t->bytes, end, v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE, zeros, 1);
-  } else {
-    t->tuple[reply].sport = (uint16_t)put(t->bytes, end, CTA_PROTO_SRC_PORT, zeros, 2);
-    t->tuple[reply].dport = (uint16_t)put(t->bytes, end, CTA_PROTO_DST_PORT, zeros, 2);
-  }
-  close_nest(t->bytes, *end, proto);
-  close_nest(t->bytes, *end, tuple);
-}
-
-enum request { CREATE, DELETE, DELETE_WITHOUT_ID, LOOK_UP };
-
-static void make_template(struct template *t, enum request what, const struct flow *f)
-{
-  const uint32_t zero = 0;
-  size_t end = what == CREATE    ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, 0)
-               : what == LOOK_UP ? put_header(t->bytes, IPCTNL_MSG_CT_GET, 0, f->family, 0)
-                                 : put_header(t->bytes, IPCTNL_MSG_CT_DELETE, 0, f->family, 1);
-
-  put_tuple(t, &end, f, 0);
-  if (what == CREATE)
-    put_tuple(t, &end, f, 1);
-  if (f->zone)
-    t->zone = (uint16_t)put(t->bytes, &end, CTA_ZONE, &zero, 2);
-  if (what == CREATE) {
-    t->timeout = (uint16_t)put(t->bytes, &end, CTA_TIMEOUT, &zero, 4);
-    t->status = (uint16_t)put(t->bytes, &end, CTA_STATUS, &zero, 4);
-    t->mark = (uint16_t)put(t->bytes, &end, CTA_MARK, &zero, 4);
-    if (f->proto == IPPROTO_TCP) {
-      const size_t info = open_nest(t->bytes, &end, CTA_PROTOINFO);
-      const size_t tcp = open_nest(t->bytes, &end, CTA_PROTOINFO_TCP);
-      t->tcp_state = (uint16_t)put(t->bytes, &end, CTA_PROTOINFO_TCP_STATE, &zero, 1);
-      close_nest(t->bytes, end, tcp);
-      close_nest(t->bytes, end, info);
-    }
-  } else if (what == DELETE) {
-    t->id = (uint16_t)put(t->bytes, &end, CTA_ID, &zero, 4);
-  }
-  close_request(t->bytes, end);
-  t->length = (uint16_t)end;
-}
-
-/* IPv4 or IPv6; TCP, UDP or ICMP; with or without a zone. */
-static struct template templates[2][3][2];
-
-static struct template *template_for(const struct flow *f)
-{
-  const int proto = f->proto == IPPROTO_TCP ? 0 : f->proto == IPPROTO_UDP ? 1 : 2;
-  return &templates[f->family == AF_INET6][proto][f->zone != 0];
-}
-
-static void make_templates(enum request what, const struct flow *flows, uint32_t count)
-{
-  for (uint32_t i = 0; i < count; i++)
-    if (template_for(&flows[i])->length == 0)
-      make_template(template_for(&flows[i]), what, &flows[i]);
-}
-
-static void poke16(uint8_t *at, uint16_t value)
-{
-  value = htons(value);
-  memcpy(at, &value, sizeof value);
-}
-
-static void poke32(uint8_t *at, uint32_t value)
-{
-  value = htonl(value);
-  memcpy(at, &value, sizeof value);
-}
-
-static void fill_tuple(uint8_t *at, const struct template *t, const struct flow *f, int reply)
-{
-  const size_t width = f->family == AF_INET ? 4 : 16;
-  memcpy(at + t->tuple[reply].src, reply ? f->dst : f->src, width);
-  memcpy(at + t->tuple[reply].dst, reply ? f->src : f->dst, width);
-  if (t->tuple[reply].icmp_id) {
-    poke16(at + t->tuple[reply].icmp_id, f->sport);
-  } else {
-    poke16(at + t->tuple[reply].sport, reply ? f->dport : f->sport);
-    poke16(at + t->tuple[reply].dport, reply ? f->sport : f->dport);
-  }
-}
-
-/* Writes the request for one connection and returns its length. */
-static size_t fill_from(const struct template *t, uint8_t *at, enum request what, const struct flow *f, uint32_t id)
-{
-  const uint32_t seq = ++sequence;
-
-  memcpy(at, t->bytes, t->length);
-  memcpy(at + offsetof(struct nlmsghdr, nlmsg_seq), &seq, sizeof seq);
-  fill_tuple(at, t, f, 0);
-  if (t->zone)
-    poke16(at + t->zone, f->zone);
-  if (what == CREATE) {
-    fill_tuple(at, t, f, 1);
-    poke32(at + t->timeout, f->timeout);
-    poke32(at + t->status, f->status);
-    poke32(at + t->mark, f->mark);
-    if (t->tcp_state)
-      at[t->tcp_state] = f->tcp_state;
-  } else if (what == DELETE) {
-    memcpy(at + t->id, &id, sizeof id);
-  }
-  return t->length;
-}
-
-static size_t fill_request(uint8_t *at, enum request what, const struct flow *f, uint32_t id)
-{
-  return fill_from(template_for(f), at, what, f, id);
-}
-
-/* Sends a batch whose last request, at `last`, gets the acknowledgement that ends it; returns how many failed. */
-static uint32_t exchange(uint8_t *bytes, size_t length, size_t last)
-{
-  struct nlmsghdr *header = (struct nlmsghdr *)(bytes + last);
-  const uint32_t last_seq = header->nlmsg_seq;
-  uint32_t failed = 0;
-
-  header->nlmsg_flags |= NLM_F_ACK;
-  send_bytes(bytes, length);
-  for (;;) {
-    const size_t got = receive();
-    const struct nlmsghdr *reply = message_at(0, got);
-    if (reply->nlmsg_type != NLMSG_ERROR)
-      fail("a reply of type %u", reply->nlmsg_type);
-    if (error_of(reply) == EPERM)
-      fail("%s", strerror(EPERM));
-    failed += error_of(reply) != 0;
-    if (reply->nlmsg_seq == last_seq)
-      return failed;
-  }
-}
-
-/* Sends the requests for `count` connections and returns how many succeeded. */
-static uint32_t run_batches(enum request what, const struct flow *flows, const uint32_t *ids, uint32_t count)
-{
-  uint32_t done = 0;
-
-  for (uint32_t first = 0; first < count;) {
-    const uint32_t end = count - first < BATCH ? count : first + BATCH;
-    const uint32_t here = end - first;
-    size_t length = 0, last = 0;
-    for (; first < end; first++) {
-      last = length;
-      length += fill_request(batch + length, what, &flows[first], ids ? ids[first] : 0);
-    }
-    done += here - exchange(batch, length, last);
-  }
-  return done;
-}
-
-/* --- Dumps --- */
-
-/* What the kernel is asked to dump or to flush. */
-struct wanted {
-  enum { EVERYTHING, IPV4, ZONE, MARK, SOURCE } by;
-  uint32_t value;
-};
-
-static size_t put_wanted(uint8_t *request, uint16_t message, uint16_t flags, struct wanted wanted)
-{
-  const uint8_t family = wanted.by == IPV4 || wanted.by == SOURCE ? AF_INET : AF_UNSPEC;
-  const uint16_t be_zone = htons((uint16_t)wanted.value);
-  const uint32_t be_value = htonl(wanted.value);
-  size_t end = put_header(request, message, flags, family, 0);
-
-  if (wanted.by == ZONE) {
-    put(request, &end, CTA_ZONE, &be_zone, sizeof be_zone);
-  } else if (wanted.by == MARK) {
-    put(request, &end, CTA_MARK, &be_value, sizeof be_value);
-  } else if (wanted.by == SOURCE) {
-    /* The bit for the source address, in host byte order; and not in the kernel's public header. */
-    const uint32_t source_flag = 1;
-    const size_t tuple = open_nest(request, &end, CTA_TUPLE_ORIG);
-    const size_t ip = open_nest(request, &end, CTA_TUPLE_IP);
-    put(request, &end, CTA_IP_V4_SRC, &be_value, sizeof be_value);
-    close_nest(request, end, ip);
-    close_nest(request, end, tuple);
-    const size_t filter = open_nest(request, &end, CTA_FILTER);
-    put(request, &end, CTA_FILTER_ORIG_FLAGS, &source_flag, sizeof source_flag);
-    close_nest(request, end, filter);
-  }
-  close_request(request, end);
-  sequence++;
-  memcpy(request + offsetof(struct nlmsghdr, nlmsg_seq), &sequence, sizeof sequence);
-  return end;
-}
-
-static void start_dump(struct wanted wanted)
-{
-  uint8_t request[128] = {0};
-  send_bytes(request, put_wanted(request, IPCTNL_MSG_CT_GET, NLM_F_DUMP, wanted));
-}
-
-/* Receives to the end without looking at entries: the message that ends a dump comes in a datagram of its own. */
-static uint64_t skip_dump(void)
-{
-  uint64_t bytes = 0;
-
-  for (;;) {
-    const size_t length = receive();
-    const struct nlmsghdr *header = (const struct nlmsghdr *)received;
-    if (header->nlmsg_type == NLMSG_DONE)
-      return bytes;
-    if (header->nlmsg_type == NLMSG_ERROR)
-      fail("dump: %s", strerror(error_of(header)));
-    bytes += length;
-  }
-}
-
-/* Hands every entry to `each` (which may be NULL) and returns how many there were. */
-static uint32_t walk_dump(void (*each)(const struct nlmsghdr *, void *), void *data)
-{
-  uint32_t count = 0;
-
-  for (;;) {
-    const size_t length = receive();
-    for (size_t at = 0; at < length;) {
-      const struct nlmsghdr *header = message_at(at, length);
-      if (header->nlmsg_type == NLMSG_DONE)
-        return count;
-      if (header->nlmsg_type == NLMSG_ERROR)
-        fail("dump: %s", strerror(error_of(header)));
-      count++;
-      if (each)
-        each(header, data);
-      at += NLMSG_ALIGN(header->nlmsg_len);
-    }
-  }
-}
-
-/* The attribute of this type in an entry. It must be there. */
-static const struct nlattr *find(const struct nlmsghdr *header, uint16_t type)
-{
-  const uint8_t *bytes = (const uint8_t *)header;
-  size_t at = sizeof *header + sizeof(struct nfgenmsg);
-
-  while (at + NLA_HDRLEN <= header->nlmsg_len) {
-    const struct nlattr *attr = (const struct nlattr *)(bytes + at);
-    if ((attr->nla_type & NLA_TYPE_MASK) == type)
-      return attr;
-    if (attr->nla_len < NLA_HDRLEN)
-      break;
-    at += NLA_ALIGN(attr->nla_len);
-  }
-  fail("an entry without attribute %u", type);
-}
-
-/* --- Operations --- */
 
 static struct flow *make_flows(uint32_t count)
 {
@@ -444,6 +62,33 @@ static void dump(uint32_t size)
   const uint64_t bytes = skip_dump();
   measure_stop();
   measure_report("raw", "dump", size, bytes, 0);
+}
+
+/* Writes the messages of a dump to a file, without the one that ends it. */
+static void record(uint32_t size, const char *path)
+{
+  FILE *file = fopen(path, "we");
+  uint32_t count = 0;
+
+  if (!file)
+    fail("%s: %s", path, strerror(errno));
+  start_dump((struct wanted){EVERYTHING, 0});
+  for (;;) {
+    const size_t length = receive();
+    const struct nlmsghdr *header = message_at(0, length);
+    if (header->nlmsg_type == NLMSG_DONE)
+      break;
+    if (header->nlmsg_type == NLMSG_ERROR)
+      fail("dump: %s", strerror(error_of(header)));
+    if (fwrite(received, 1, length, file) != length)
+      fail("%s: %s", path, strerror(errno));
+    for (size_t at = 0; at < length; at += NLMSG_ALIGN(message_at(at, length)->nlmsg_len))
+      count++;
+  }
+  if (fclose(file) != 0)
+    fail("%s: %s", path, strerror(errno));
+  if (count != size)
+    fail("%u of %u entries recorded", count, size);
 }
 
 static void walk(const char *op, uint32_t size, struct wanted wanted)
@@ -556,8 +201,12 @@ static void delete_wanted(const char *op, uint32_t victims, struct wanted wanted
       address_set_add(&set, sources[i]);
     r.sources = &set;
   }
-  start_dump(wanted);
-  walk_dump(add_delete, &r);
+  /* With SOURCE: of each of the addresses, one after another. */
+  do {
+    start_dump(wanted);
+    walk_dump(add_delete, &r);
+    wanted.value++;
+  } while (sources && wanted.by == SOURCE && wanted.value < pod_address(source_count));
   for (uint32_t first = 0; first < r.count;) {
     const uint32_t end = r.count - first < BATCH ? r.count : first + BATCH;
     const size_t from = first ? r.ends[first - 1] : 0;
@@ -569,14 +218,17 @@ static void delete_wanted(const char *op, uint32_t victims, struct wanted wanted
   measure_report("raw", op, victims, done, 0);
 }
 
-static void delete_pods(const char *op, uint32_t size)
+/* What is the least depends on how many: a walk for each address, or one list of everything that is IPv4. */
+enum { WALKS_MOST = 3 };
+
+static void delete_pods(const char *op, uint32_t pods)
 {
-  const uint32_t pods = pod_count(size);
   uint32_t *sources = must_calloc(pods, sizeof *sources);
 
   for (uint32_t i = 0; i < pods; i++)
     sources[i] = htonl(pod_address(i));
-  delete_wanted(op, pods * POD_FLOWS, (struct wanted){IPV4, 0}, sources, pods);
+  const struct wanted each = {SOURCE, pod_address(0)}, all = {IPV4, 0};
+  delete_wanted(op, pods * POD_FLOWS, pods <= WALKS_MOST ? each : all, sources, pods);
 }
 
 /* One message that deletes everything, or everything of the zone. */
@@ -635,15 +287,14 @@ static void empty(uint32_t times)
 {
   uint64_t total = 0;
 
-  close(fd);
+  close_socket();
   measure_start();
   for (uint32_t i = 0; i < times; i++) {
     open_socket();
     total += count_entries();
-    close(fd);
+    close_socket();
   }
   measure_stop();
-  fd = -1;
   measure_report("raw", "empty", times, total, 0);
 }
 
@@ -660,6 +311,11 @@ int main(int argc, char **argv)
   open_socket();
   if (!strcmp(op, "fill") || !strcmp(op, "create"))
     create(op, size, make_flows(size));
+  else if (!strcmp(op, "fill-labels")) {
+    with_labels = 1;
+    create(op, size, make_flows(size));
+  } else if (!strcmp(op, "record") && argc > 3)
+    record(size, argv[3]);
   else if (!strcmp(op, "fill-pods"))
     create(op, size, flows_with_pods(size));
   else if (!strcmp(op, "dump"))
@@ -687,7 +343,7 @@ int main(int argc, char **argv)
   else if (!strcmp(op, "delete-pod-mark"))
     delete_wanted(op, POD_FLOWS, pod_by_mark, NULL, 0);
   else if (!strcmp(op, "delete-pods"))
-    delete_pods(op, size);
+    delete_pods(op, argc > 3 ? must_number(argv[3]) : pod_count(size));
   else if (!strcmp(op, "delete-one"))
     delete_one(size);
   else if (!strcmp(op, "flush"))

@@ -44,5 +44,5 @@
 // # Contexts
 //
 // A call into the library cannot be interrupted; each ends by itself, after at most Options.Timeout of the kernel's silence.
-// The context is looked at before a call, while it waits for a handle and, in All, between two batches.
+// The context is looked at before a call, while it waits for a handle and, in All and List, between two batches.
 package ctrack

@@ -5,7 +5,8 @@
 # them in a flag that it does see, so that nothing is tested that was built with another one.
 
 stamp=$({
-	pkg-config --modversion --static --cflags --libs libctrack
+	pkg-config --modversion libctrack
+	pkg-config --static --cflags --libs libctrack
 	# shellcheck disable=SC2046 # words
 	echo '#include <ctrack.h>' | ${CC:-cc} -E $(pkg-config --cflags libctrack) -
 } | cksum | cut -d ' ' -f 1)

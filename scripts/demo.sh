@@ -6,9 +6,8 @@
 
 set -eu
 
-# A user's PATH may lack where nft and ip live, and where rustup puts cargo.
-PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin"
-export PATH
+cd "$(dirname "$0")/.."
+. ./scripts/path.sh
 
 say() {
     printf '%s\n' "$*" >&2
@@ -63,23 +62,27 @@ RULES
     flow tcp 127.0.1.5 40006 127.0.1.7 8080 --hold 600
     flow tcp 127.0.0.1 40007 127.0.0.1 22 --hold 600
     flow udp ::1 40008 ::1 4789
+    "$work/demo-go"
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=python python3 demo/demo.py
+    echo
+    echo 'From C:'
     "$work/demo" "$flows"
 }
 
 # Builds into $1, as a program elsewhere would: against an installed tree, through pkg-config. Here that tree is staged.
 build() {
     work=$1
-    ./scripts/setup.sh build
+    ./scripts/setup.sh build go
     "${MAKE:-make}" --no-print-directory -s install DESTDIR="$work/stage" PREFIX=/usr/local LIBDIR=/usr/local/lib \
         INCLUDEDIR=/usr/local/include
-    flags=$(PKG_CONFIG_SYSROOT_DIR="$work/stage" PKG_CONFIG_PATH="$work/stage/usr/local/lib/pkgconfig" \
-        pkg-config --cflags --libs libctrack)
+    export PKG_CONFIG_SYSROOT_DIR="$work/stage" PKG_CONFIG_PATH="$work/stage/usr/local/lib/pkgconfig"
+    flags=$(pkg-config --cflags --libs libctrack)
     # shellcheck disable=SC2086 # $flags are words
     "${CC:-cc}" -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -O2 -o "$work/demo" demo/demo.c $flags
     "${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -O2 -o "$work/traffic" tests/traffic/traffic.c
+    (cd go && go build -o "$work/demo-go" ../demo/demo.go)
 }
 
-cd "$(dirname "$0")/.."
 case ${1:-} in
     --build)
         build "$2"
@@ -124,4 +127,4 @@ LD_LIBRARY_PATH="$work/stage/usr/local/lib" $enter ./scripts/demo.sh --inside "$
     exit 1
 }
 echo
-echo 'The program is demo/demo.c, the library is in build/.'
+echo 'The programs are demo/demo.c, demo.go and demo.py, the library is in build/.'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, demo, test.
+# setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, go, python, demo, test, bench.
 #
 # Installs what is missing on Debian 12+ or Ubuntu 24.04+, as root or where sudo asks for no password. Otherwise it says
 # in one line what to run, and fails. Silent and fast when nothing is missing.
@@ -9,10 +9,12 @@
 set -eu
 
 rust_wanted=1.85
+go_wanted=1.24
+# Installed where the distribution's Go is older than 1.21, which cannot get a newer one by itself.
+go_release=1.24.9
 
-# A user's PATH may lack where nft and ip live, and where rustup puts cargo.
-PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin"
-export PATH
+# shellcheck source=scripts/path.sh
+. "$(dirname "$0")/path.sh"
 
 packages=
 
@@ -51,7 +53,14 @@ need_build() {
     fi
 }
 
+need_python() {
+    want python3 python3
+    # Debian ships what makes a virtual environment in a package of its own.
+    have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+}
+
 need_demo() {
+    want python3 python3
     want nft nftables
     want ip iproute2
     want unshare util-linux
@@ -66,12 +75,18 @@ need_test() {
     want ip iproute2
     want unshare util-linux
     want shellcheck shellcheck
+    want file file
+    want musl-gcc musl-tools
     want python3 python3
-    if have pkg-config; then
-        pkg-config --exists libnetfilter_conntrack || packages="$packages libnetfilter-conntrack-dev"
-    else
-        packages="$packages pkg-config libnetfilter-conntrack-dev"
-    fi
+    have pkg-config && pkg-config --exists libnetfilter_conntrack || packages="$packages pkg-config libnetfilter-conntrack-dev"
+}
+
+# The peers of the benchmarks.
+need_bench() {
+    want conntrack conntrack
+    want nft nftables
+    want unshare util-linux
+    have pkg-config && pkg-config --exists libnetfilter_conntrack || packages="$packages libnetfilter-conntrack-dev"
 }
 
 # become_root: sets $root to what runs a command as root, or fails.
@@ -156,6 +171,43 @@ install_rust() {
     have_rust || rust_by_hand
 }
 
+# In go/, where go.mod says which version is wanted: Go 1.21 and later get it then.
+have_go() {
+    have go || return 1
+    version=$(cd "$(dirname "$0")/../go" && go env GOVERSION 2>/dev/null) || return 1
+    [ -n "$version" ] && at_least "${version#go}" "$go_wanted"
+}
+
+install_go() {
+    have go || apt_get golang-go
+    have_go || newer_go
+}
+
+# Releases of Go are also to be had as modules. One lacks what a module cannot have: go.mod files and permissions.
+newer_go() {
+    say "setup: installing Go $go_release for this user"
+    module=golang.org/toolchain@v0.0.1-go$go_release.linux-$(go env GOARCH)
+    modules=$(mktemp -d)
+    GOMODCACHE=$modules GOFLAGS=-modcacherw GOTOOLCHAIN=local go mod download "$module" >&2 || {
+        rm -rf "$modules"
+        say "setup: please install Go $go_wanted or newer, then try again"
+        exit 1
+    }
+    chmod 755 "$modules/$module/bin"/* "$modules/$module/pkg/tool"/*/*
+    for at in "$modules/$module/src" "$modules/$module/src/cmd"; do
+        mv "$at/_go.mod" "$at/go.mod"
+    done
+    rm -rf "$go_dir"
+    mkdir -p "$(dirname "$go_dir")"
+    mv "$modules/$module" "$go_dir"
+    rm -rf "$modules"
+    PATH="$go_dir/bin:$PATH"
+    have_go || {
+        say "setup: please install Go $go_wanted or newer, then try again"
+        exit 1
+    }
+}
+
 # Formatter and linter come with the toolchain: from rustup where that made it, else from the distribution.
 need_rust_tools() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
@@ -169,18 +221,21 @@ need_rust_tools() {
 }
 
 [ $# -gt 0 ] || {
-    say 'usage: setup.sh build|demo|test...'
+    say 'usage: setup.sh build|go|python|demo|test|bench...'
     exit 2
 }
 
-rust='' rust_tools=''
+rust='' rust_tools='' go=''
 for what; do
     case $what in
         build) need_build; rust=1 ;;
+        go) need_build; go=1 ;;
+        python) need_python ;;
         demo) need_demo ;;
         test) need_test; rust_tools=1 ;;
+        bench) need_build; need_bench; rust=1 ;;
         *)
-            say "setup: $what is none of build, demo and test"
+            say "setup: $what is none of build, go, python, demo, test and bench"
             exit 2
             ;;
     esac
@@ -193,3 +248,4 @@ set -- $packages
 [ $# -eq 0 ] || apt_get "$@"
 [ -z "$rust" ] || have_rust || install_rust
 [ -z "$rust_tools" ] || need_rust_tools
+[ -z "$go" ] || have_go || install_go

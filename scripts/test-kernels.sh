@@ -17,12 +17,11 @@
 
 set -eu
 
-PATH="$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin"
-export PATH
 cd "$(dirname "$0")/.."
+. ./scripts/path.sh
 
 all='running 5.10 6.1 6.12 7'
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/libctrack/kernels
+cache=$cache/kernels
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 patience=900
 

@@ -14,10 +14,8 @@ step() {
 }
 
 step 'tools'
-./scripts/setup.sh build demo test
-PATH=$PATH:/usr/sbin:/sbin
-[ ! -d "$HOME/.cargo/bin" ] || PATH=$PATH:$HOME/.cargo/bin
-export PATH
+./scripts/setup.sh build go python demo test
+. ./scripts/path.sh
 
 step 'rules of the house'
 ./scripts/check-tree.sh
@@ -39,6 +37,12 @@ step 'install, header and ABI'
 
 step 'C examples'
 ./scripts/test-examples.sh
+
+step 'benchmark runner'
+python3 -m unittest discover -q -t benches -s benches/tests
+
+step 'Go and Python'
+./scripts/test-bindings.sh
 
 step 'fuzz seeds'
 ./scripts/fuzz.sh --replay

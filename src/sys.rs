@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// linux/sockios.h: a descriptor of the network namespace of a socket.
-const SIOCGSKNS: libc::c_ulong = 0x894C;
+const SIOCGSKNS: libc::Ioctl = 0x894C;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 {
@@ -76,6 +76,7 @@ pub(crate) fn block_all_signals() {
 pub(crate) fn local_time(seconds: i64) -> Option<String> {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    #[allow(deprecated, reason = "libc announces that musl's will grow")]
     let seconds = libc::time_t::try_from(seconds).ok()?;
     let mut tm = std::mem::MaybeUninit::<libc::tm>::uninit();
     // SAFETY: both pointers are valid for the call, and `tm` is only read when localtime_r() says that it filled it.

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# shellcheck shell=sh
+#
+# To be sourced. A user's PATH may lack where nft and ip live, where rustup puts cargo, and where setup.sh puts a Go that the
+# distribution's is too old for.
+
+# shellcheck disable=SC2034 # for those who source this
+cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/libctrack
+go_dir=$cache/go
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin"
+[ ! -x "$go_dir/bin/go" ] || PATH="$go_dir/bin:$PATH"
+export PATH
