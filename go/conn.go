@@ -47,7 +47,7 @@ const (
 
 // Conn is the way to the connection-tracking table of one network namespace. It may be used by many goroutines at once.
 //
-// It keeps the network namespace alive until it is closed.
+// It keeps the network namespace alive until it is closed. A nil Conn, and one that Open did not make, is like a closed one.
 type Conn struct {
 	pool pool
 }
@@ -104,9 +104,7 @@ func (o *Options) check() (C.struct_ct_open_opts, error) {
 	refuse := func(field, reason string) (C.struct_ct_open_opts, error) {
 		return opts, (&fault{field, reason}).in("open", "options")
 	}
-	// Rounded up: a limit below a millisecond is not none at all.
-	millis := (o.Timeout + time.Millisecond - 1) / time.Millisecond
-	if o.Timeout < 0 || int64(millis) > math.MaxUint32 {
+	if o.Timeout < 0 || o.Timeout > math.MaxUint32*time.Millisecond {
 		return refuse("Timeout", fmt.Sprintf("%v is out of range", o.Timeout))
 	}
 	if o.ReceiveBuffer < 0 || int64(o.ReceiveBuffer) > math.MaxInt32 {
@@ -116,7 +114,8 @@ func (o *Options) check() (C.struct_ct_open_opts, error) {
 		return refuse("MaxHandles", fmt.Sprintf("%d is out of range", o.MaxHandles))
 	}
 	opts.size = C.sizeof_struct_ct_open_opts
-	opts.timeout_ms = C.uint32_t(millis)
+	// Rounded up: a limit below a millisecond is not none at all.
+	opts.timeout_ms = C.uint32_t((o.Timeout + time.Millisecond - 1) / time.Millisecond)
 	opts.rcvbuf = C.uint32_t(o.ReceiveBuffer)
 	if o.CompareStart {
 		opts.flags |= C.CT_OPEN_COMPARE_START
@@ -127,6 +126,14 @@ func (o *Options) check() (C.struct_ct_open_opts, error) {
 // Close closes the Conn. Calls that are under way end as they would have, loops over All at their next batch with ErrClosed, and
 // what they use is released as they end; Close does not wait for them. Closing again does nothing.
 func (c *Conn) Close() error {
-	c.pool.close()
+	c.handles().close()
 	return nil
+}
+
+// handles is the pool; nil if there is none.
+func (c *Conn) handles() *pool {
+	if c == nil || c.pool.slots == nil {
+		return nil
+	}
+	return &c.pool
 }

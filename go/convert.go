@@ -51,7 +51,7 @@ func decode(e *Entry, raw *C.struct_ct_entry, names *helperNames) {
 		Use:           uint32(raw.use_count),
 		OrigCounters:  Counters{uint64(raw.orig_counters.packets), uint64(raw.orig_counters.bytes)},
 		ReplyCounters: Counters{uint64(raw.reply_counters.packets), uint64(raw.reply_counters.bytes)},
-		Labels:        *plain(&raw.labels),
+		Labels:        Labels{Bits: *plain(&raw.labels)},
 	}
 	if has&HasOrig != 0 {
 		decodeTuple(&e.Orig, &raw.orig, e.Family)
@@ -131,6 +131,9 @@ func encode(raw *C.struct_ct_entry, given *Entry) *fault {
 	if has := e.Has & hasAnyZone; has != 0 && has != zoneBit(max(e.Zone, 1), e.ZoneDir) || e.ZoneDir > ZoneReply {
 		return &fault{"zone", fmt.Sprintf("ZoneDir %v contradicts Has %v", e.ZoneDir, e.Has&hasAnyZone)}
 	}
+	if wrong := e.Labels.check(); wrong != nil {
+		return wrong
+	}
 	seconds, wrong := encodeTimeout(e.Timeout)
 	if wrong != nil {
 		return wrong
@@ -148,7 +151,7 @@ func encode(raw *C.struct_ct_entry, given *Entry) *fault {
 		orig_counters:  C.struct_ct_counters{packets: C.uint64_t(e.OrigCounters.Packets), bytes: C.uint64_t(e.OrigCounters.Bytes)},
 		reply_counters: C.struct_ct_counters{packets: C.uint64_t(e.ReplyCounters.Packets), bytes: C.uint64_t(e.ReplyCounters.Bytes)},
 	}
-	*plain(&raw.labels) = e.Labels
+	*plain(&raw.labels) = e.Labels.Bits
 	if e.ZoneDir != ZoneReply {
 		raw.orig.zone = raw.zone
 	}

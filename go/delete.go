@@ -73,7 +73,7 @@ func (c *Conn) delete(ctx context.Context, flags C.uint32_t, filters []Filter) (
 		return Result{}, err
 	}
 	result := newResult()
-	err = c.pool.with(ctx, "delete", func(h *handle) C.int {
+	err = c.handles().with(ctx, "delete", func(h *handle) C.int {
 		return C.ct_delete(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), flags, &result)
 	})
 	return resultOf(&result), err
@@ -88,14 +88,14 @@ func (c *Conn) Flush(ctx context.Context, scope Scope) error {
 	if wrong := encodeFilter(&raw, &filter); wrong != nil {
 		return wrong.in("flush", "scope")
 	}
-	return c.pool.with(ctx, "flush", func(h *handle) C.int {
+	return c.handles().with(ctx, "flush", func(h *handle) C.int {
 		return C.ct_flush(h.c, &raw, 0)
 	})
 }
 
 // FlushAll deletes every entry of the network namespace: all zones and families.
 func (c *Conn) FlushAll(ctx context.Context) error {
-	return c.pool.with(ctx, "flush", func(h *handle) C.int {
+	return c.handles().with(ctx, "flush", func(h *handle) C.int {
 		return C.ct_flush(h.c, nil, C.CT_FLUSH_ALL)
 	})
 }
@@ -139,7 +139,7 @@ func (c *Conn) batch(ctx context.Context, op string, raw []C.struct_ct_entry,
 	// Never empty: the library wants a pointer.
 	status := make([]C.int32_t, len(raw), len(raw)+1)
 	result := newResult()
-	err := c.pool.with(ctx, op, func(h *handle) C.int {
+	err := c.handles().with(ctx, op, func(h *handle) C.int {
 		return call(h, status, &result)
 	})
 	batch := Batch{Result: resultOf(&result)}

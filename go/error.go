@@ -34,7 +34,7 @@ func (e *Error) Unwrap() error {
 	return e.Errno
 }
 
-// ErrClosed is the error of all calls after Conn.Close. It is an os.ErrClosed.
+// ErrClosed is the error of all calls after Conn.Close, and of those on a Conn that Open did not make. It is an os.ErrClosed.
 var ErrClosed = fmt.Errorf("ctrack: use of closed Conn: %w", os.ErrClosed)
 
 // cancelled is the error of a context that has ended.

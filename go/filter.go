@@ -121,7 +121,7 @@ type LabelMatch struct {
 	Value, Mask Labels
 }
 
-// LabelsAll is all of these labels set, each 0 to 127, whatever the others are. A number beyond makes it panic.
+// LabelsAll is all of these labels set, each 0 to 127, whatever the others are. With any other number the filter is refused.
 func LabelsAll(label int, more ...int) Optional[LabelMatch] {
 	set := LabelSet(append([]int{label}, more...)...)
 	return Is(LabelMatch{set, set})

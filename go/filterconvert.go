@@ -87,7 +87,12 @@ func encodeDetails(raw *C.struct_ct_filter, f *Filter) *fault {
 	}
 	if value, set := f.Labels.Get(); set {
 		raw.match |= C.CT_MATCH_LABELS
-		*plain(&raw.labels), *plain(&raw.labels_mask) = value.Value, value.Mask
+		*plain(&raw.labels), *plain(&raw.labels_mask) = value.Value.Bits, value.Mask.Bits
+		for _, labels := range []Labels{value.Value, value.Mask} {
+			if wrong := labels.check(); wrong != nil {
+				return wrong
+			}
+		}
 	}
 	if value, set := f.Helper.Get(); set {
 		raw.match |= C.CT_MATCH_HELPER

@@ -107,15 +107,16 @@ func (c *Conn) All(ctx context.Context, filters ...Filter) iter.Seq2[Entry, erro
 // dump hands over the selected entries, batch by batch, until visit says false. There is no error then.
 func (c *Conn) dump(ctx context.Context, op string, filters []C.struct_ct_filter,
 	visit func(batch []C.struct_ct_entry, names *helperNames) bool) error {
-	h, err := c.pool.acquire(ctx, op)
+	p := c.handles()
+	h, err := p.acquire(ctx, op)
 	if err != nil {
 		return err
 	}
 	// However the body of a loop leaves, by a panic too.
-	defer c.pool.release(h)
-	c.pool.begin()
+	defer p.release(h)
+	p.begin()
 	result := C.ct_dump_start(h.c, unsafe.SliceData(filters), C.size_t(len(filters)))
-	c.pool.end()
+	p.end()
 	if result < 0 {
 		return h.failed(op, int(result))
 	}
@@ -129,9 +130,9 @@ func (c *Conn) dump(ctx context.Context, op string, filters []C.struct_ct_filter
 		h.batch = make([]C.struct_ct_entry, batchSize)
 	}
 	for {
-		c.pool.begin()
+		p.begin()
 		result := C.ct_dump_next(h.c, &h.batch[0], batchSize)
-		c.pool.end()
+		p.end()
 		if result <= 0 {
 			if result < 0 {
 				return h.failed(op, int(result))
@@ -145,7 +146,7 @@ func (c *Conn) dump(ctx context.Context, op string, filters []C.struct_ct_filter
 		if ctx.Err() != nil {
 			return cancelled(ctx, op)
 		}
-		if c.pool.isClosed() {
+		if p.isClosed() {
 			return ErrClosed
 		}
 	}
@@ -158,7 +159,7 @@ func (c *Conn) Get(ctx context.Context, key Entry) (Entry, error) {
 	if wrong := encode(&raw, &key); wrong != nil {
 		return Entry{}, wrong.in("get", "key")
 	}
-	err := c.pool.with(ctx, "get", func(h *handle) C.int {
+	err := c.handles().with(ctx, "get", func(h *handle) C.int {
 		return C.ct_get(h.c, &raw, &found)
 	})
 	if err != nil {
@@ -174,7 +175,7 @@ func (c *Conn) Get(ctx context.Context, key Entry) (Entry, error) {
 // kernel's own. It includes entries that have expired and are not reaped yet, which lists leave out.
 func (c *Conn) Count(ctx context.Context) (int, error) {
 	var count C.uint64_t
-	err := c.pool.with(ctx, "count", func(h *handle) C.int {
+	err := c.handles().with(ctx, "count", func(h *handle) C.int {
 		return C.ct_count(h.c, &count)
 	})
 	return int(count), err
@@ -184,7 +185,7 @@ func (c *Conn) Count(ctx context.Context) (int, error) {
 // Nothing keeps others from using the zone afterwards.
 func (c *Conn) FreeZone(ctx context.Context, first, last uint16) (uint16, error) {
 	var zone C.uint32_t
-	err := c.pool.with(ctx, "zone_find_free", func(h *handle) C.int {
+	err := c.handles().with(ctx, "zone_find_free", func(h *handle) C.int {
 		return C.ct_zone_find_free(h.c, C.uint32_t(first), C.uint32_t(last), &zone)
 	})
 	return uint16(zone), err

@@ -2,7 +2,10 @@
 
 package ctrack
 
-import "syscall"
+import (
+	"math"
+	"syscall"
+)
 
 // Namespace says in which network namespace a [Conn] works. The zero Namespace is that of the thread that calls [Open].
 type Namespace struct {
@@ -39,7 +42,11 @@ const siocgskns = 0x894c
 func (n Namespace) open() (int, error) {
 	switch n.kind {
 	case namespaceOfFD:
-		fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(n.fd), syscall.F_DUPFD_CLOEXEC, 0)
+		fd, _, errno := uintptr(0), uintptr(0), syscall.EBADF
+		// The kernel looks at 32 bits only: a larger number would be another descriptor.
+		if n.fd >= 0 && n.fd <= math.MaxInt32 {
+			fd, _, errno = syscall.Syscall(syscall.SYS_FCNTL, uintptr(n.fd), syscall.F_DUPFD_CLOEXEC, 0)
+		}
 		if errno != 0 {
 			return -1, namespaceError("dup of the descriptor", errno)
 		}
@@ -64,7 +71,8 @@ func (n Namespace) open() (int, error) {
 
 func openFile(path string) (int, error) {
 	for {
-		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		// Without O_NONBLOCK a FIFO at this path would be waited for.
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 		if err != syscall.EINTR {
 			return fd, err
 		}

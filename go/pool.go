@@ -73,17 +73,24 @@ func (p *pool) open() (*handle, error) {
 	h := new(handle)
 	if result := C.ct_handle_open(&h.c, &opts); result < 0 {
 		text := ""
-		if own != p.namespace && syscall.Errno(-result) == syscall.EPERM {
+		switch {
+		case own == p.namespace:
+		case syscall.Errno(-result) == syscall.EPERM:
 			text = fmt.Sprintf("not permitted: net:[%d] is not the network namespace of this thread; "+
 				"needs CAP_SYS_ADMIN over it and in the own user namespace", p.namespace.inode)
+		case syscall.Errno(-result) == syscall.EINVAL:
+			text = "network namespace: what is given is none"
 		}
 		return nil, failure("open", int(result), text)
 	}
 	return h, nil
 }
 
-// acquire gives a handle to be used alone, and to be given back by release.
+// acquire gives a handle to be used alone, and to be given back by release. A nil pool is closed.
 func (p *pool) acquire(ctx context.Context, op string) (*handle, error) {
+	if p == nil {
+		return nil, ErrClosed
+	}
 	if ctx.Err() != nil {
 		return nil, cancelled(ctx, op)
 	}
@@ -169,6 +176,9 @@ func (p *pool) leave() {
 }
 
 func (p *pool) close() {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

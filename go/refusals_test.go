@@ -5,8 +5,10 @@ package ctrack_test
 import (
 	"ctrack"
 	"errors"
+	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -89,6 +91,9 @@ func wrongFilters() map[string]struct {
 		"status set, clear":   {ctrack.Filter{StatusSet: ctrack.StatusAssured, StatusClear: ctrack.StatusAssured}, ".status_clear"},
 		"mark outside mask":   {ctrack.Filter{Mark: ctrack.MarkMasked(3, 1)}, ".mark"},
 		"labels outside mask": {ctrack.Filter{Labels: ctrack.LabelsMasked(ctrack.LabelSet(1), ctrack.LabelSet(2))}, ".labels"},
+		"label 128":           {ctrack.Filter{Labels: ctrack.LabelsAll(1, 128)}, ".labels"},
+		"label -1":            {ctrack.Filter{Labels: ctrack.LabelsAll(-1)}, ".labels"},
+		"label 128 in a mask": {ctrack.Filter{Labels: ctrack.LabelsMasked(ctrack.Labels{}, ctrack.LabelSet(1, 128))}, ".labels"},
 		"helper without name": {ctrack.Filter{Helper: ctrack.Is("")}, ".helper"},
 		"helper of 16 bytes":  {ctrack.Filter{Helper: ctrack.Is("0123456789abcdef")}, ".helper"},
 		"helper with a NUL":   {ctrack.Filter{Helper: ctrack.Is("ftp\x00x")}, ".helper"},
@@ -235,6 +240,7 @@ func TestAWrongEntryIsRefusedByNameAndChangesNothing(t *testing.T) {
 		"negative timeout":   {with(func(e *ctrack.Entry) { e.Timeout = -time.Second }), ".timeout"},
 		"timeout of 2^32 s":  {with(func(e *ctrack.Entry) { e.Timeout = 1 << 32 * time.Second }), ".timeout"},
 		"start before 1970":  {with(func(e *ctrack.Entry) { e.Start = time.Unix(-1, 0) }), ".start_ns"},
+		"label 128":          {with(func(e *ctrack.Entry) { e.Labels = ctrack.LabelSet(128) }), ".labels"},
 		"helper of 16 bytes": {with(func(e *ctrack.Entry) { e.Helper = "0123456789abcdef" }), ".helper"},
 		"helper with a NUL":  {with(func(e *ctrack.Entry) { e.Helper = "a\x00" }), ".helper"},
 		"unknown Has":        {with(func(e *ctrack.Entry) { e.Has = 1 << 50; e.Family = ctrack.IPv4 }), ".has"},
@@ -277,7 +283,9 @@ func TestAWrongEntryIsRefusedByNameAndChangesNothing(t *testing.T) {
 func TestWrongOptionsAreRefusedByName(t *testing.T) {
 	for field, options := range map[string]ctrack.Options{
 		"Timeout": {Timeout: -1}, "ReceiveBuffer": {ReceiveBuffer: -1}, "MaxHandles": {MaxHandles: -1},
-		"network namespace": {Namespace: ctrack.NamespaceFD(-1)}, "/does/not/exist": {Namespace: ctrack.NamespacePath("/does/not/exist")},
+		"options.Timeout": {Timeout: math.MaxInt64}, "bad file descriptor": {Namespace: ctrack.NamespaceFD(1 << 32)},
+		"namespace: what is given is none": {Namespace: ctrack.NamespacePath("/dev/null")},
+		"network namespace":                {Namespace: ctrack.NamespaceFD(-1)}, "/does/not/exist": {Namespace: ctrack.NamespacePath("/does/not/exist")},
 	} {
 		before := descriptors(t)
 		c, err := ctrack.Open(options)
@@ -291,6 +299,61 @@ func TestWrongOptionsAreRefusedByName(t *testing.T) {
 	_, err := ctrack.Open(ctrack.Options{Namespace: ctrack.NamespacePath("/proc/self/ns/uts")})
 	if !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("a namespace of another kind: %v", err)
+	}
+}
+
+func TestANumberThatIsNoLabelNeverPanicsAndNeverIsSet(t *testing.T) {
+	for _, number := range []int{math.MinInt, -1, 128, math.MaxInt} {
+		wrong := ctrack.LabelSet(1, number)
+		if wrong == ctrack.LabelSet(1) || wrong == (ctrack.Labels{}) || wrong.Has(1) || wrong.Has(number) {
+			t.Errorf("%d is taken for a label: %v", number, wrong)
+		}
+		if text := wrong.String(); !strings.Contains(text, strconv.Itoa(number)) {
+			t.Errorf("%d: %q does not name it", number, text)
+		}
+	}
+}
+
+func TestAConnThatOpenDidNotMakeIsLikeAClosedOne(t *testing.T) {
+	for what, c := range map[string]*ctrack.Conn{"nil": nil, "zero": new(ctrack.Conn)} {
+		errs := map[string]error{"flush all": c.FlushAll(ctx), "flush": c.Flush(ctx, ctrack.Scope{Zone: ctrack.Is[uint16](7)})}
+		_, errs["list"] = c.List(ctx)
+		_, errs["get"] = c.Get(ctx, udp("10.0.0.7:1", "10.0.0.8:2"))
+		_, errs["count"] = c.Count(ctx)
+		_, errs["free zone"] = c.FreeZone(ctx, 1, 2)
+		_, errs["delete"] = c.Delete(ctx, zone(7))
+		_, errs["delete entries"] = c.DeleteEntries(ctx, nil)
+		_, errs["create"] = c.Create(ctx, nil)
+		_, errs["update"] = c.Update(ctx, nil)
+		for _, err := range c.All(ctx) {
+			errs["all"] = err
+		}
+		for call, err := range errs {
+			if !errors.Is(err, ctrack.ErrClosed) {
+				t.Errorf("%s, %s: %v", what, call, err)
+			}
+		}
+		if err := c.Close(); err != nil || errs["all"] == nil {
+			t.Errorf("%s: %v, %v", what, err, errs["all"])
+		}
+	}
+}
+
+func TestAFIFOInPlaceOfANamespaceIsRefusedAndNotWaitedFor(t *testing.T) {
+	path := t.TempDir() + "/fifo"
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		_, err := ctrack.Open(ctrack.Options{Namespace: ctrack.NamespacePath(path)})
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		wantErrno(t, "a FIFO", err, syscall.EINVAL)
+	case <-time.After(time.Minute):
+		t.Fatal("it is waited for")
 	}
 }
 

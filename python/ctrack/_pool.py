@@ -3,6 +3,9 @@
 
 There is no lock: a stream holds its handle while the body of the loop may delete, and the garbage collector may end a stream
 at any moment, also while this very code runs. SimpleQueue and deque do each of their operations at once.
+
+A signal handler may raise (Ctrl-C, a timeout by SIGALRM) between any two steps. So whatever was taken belongs to an object that
+gives it back when it is dropped.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +29,30 @@ _OWN_NETNS = "/proc/thread-self/ns/net"
 _KEPT = 4
 
 
+class _Permit:
+    """The permission to use one handle. It goes back to the queue it came from, also when it is dropped."""
+
+    __slots__ = ("_home",)
+
+    def __init__(self, home: SimpleQueue[_Permit]) -> None:
+        self._home = weakref.ref(home)
+
+    def __del__(self) -> None:
+        home = self._home()
+        if home is not None:
+            home.put(_Permit(home))
+
+
 class Handle:
     """One ct_handle."""
 
-    def __init__(self, address: ctypes.c_void_p) -> None:
-        self.address: ctypes.c_void_p | None = address
-        self.usable = True
+    address: ctypes.c_void_p | None = None
+    usable = True
+    #: While somebody uses it.
+    permit: _Permit | None = None
+
+    def __init__(self) -> None:
+        self.address = ctypes.c_void_p()
 
     def failed(self, number: int, result: Result | None = None) -> Error:
         """The error for what a call on this handle returned."""
@@ -80,9 +102,9 @@ class Pool:
         self._max = number("max_handles", max_handles, 1 << 16, 1)
         self._pid = os.getpid()
         self._idle: deque[Handle] = deque()
-        self._permits: SimpleQueue[None] = SimpleQueue()
+        self._permits: SimpleQueue[_Permit] = SimpleQueue()
         for _ in range(self._max):
-            self._permits.put(None)
+            self._permits.put(_Permit(self._permits))
         self._netns = _open_netns(netns)
         stat = os.fstat(self._netns)
         self._where = (stat.st_dev, stat.st_ino)
@@ -98,8 +120,9 @@ class Pool:
         """A handle, for the caller alone. Waits while all of them are in use, but not forever."""
         self.check_usable()
         try:
-            self._permits.get(timeout=self._patience)
+            permit = self._permits.get(timeout=self._patience)
         except Empty:
+            self.check_usable()
             text = f"all {self._max} handles of this Conntrack are in use; end streams, or raise max_handles"
             raise error(errno.EBUSY, text) from None
         try:
@@ -109,20 +132,23 @@ class Pool:
                 handle = self._open()
             # Afterwards: while this is not closed its namespace exists, so that no other one can have been taken for it.
             self.check_usable()
+            handle.permit = permit
             return handle
         except BaseException:
-            self._permits.put(None)
+            self._permits.put(permit)
             raise
 
     def give_back(self, handle: Handle) -> None:
         """Takes a handle back."""
+        permit, handle.permit = handle.permit, None
         if self._pid != os.getpid() or not handle.usable:
             handle.close()
         else:
             self._idle.append(handle)
             # Looked at afterwards, so that neither close() nor another thread that gives back can slip in between.
             self._close_idle(0 if self.closed else _KEPT)
-        self._permits.put(None)
+        if permit is not None:
+            self._permits.put(permit)
 
     @contextmanager
     def handle(self) -> Iterator[Handle]:
@@ -169,11 +195,12 @@ class Pool:
                     self.check_usable()
                 opts.flags |= OPEN_NETNS
                 opts.netns_fd = netns
-            address = ctypes.c_void_p()
-            returned = lib.ct_handle_open(ctypes.byref(address), ctypes.byref(opts))
+            handle = Handle()
+            assert handle.address is not None
+            returned = lib.ct_handle_open(ctypes.byref(handle.address), ctypes.byref(opts))
             if returned < 0:
                 raise _not_opened(returned, netns >= 0)
-            return Handle(address)
+            return handle
         finally:
             if netns >= 0:
                 os.close(netns)
@@ -196,9 +223,12 @@ def _open_netns(netns: None | int | str | os.PathLike[str]) -> int:
             raise invalid(f"netns: {netns!r} is neither a descriptor nor a path")
         if isinstance(netns, int):
             return os.dup(netns)
-        return os.open(_OWN_NETNS if netns is None else netns, os.O_RDONLY | os.O_CLOEXEC)
+        # Without O_NONBLOCK a FIFO at this path would be waited for.
+        return os.open(_OWN_NETNS if netns is None else netns, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except Error:
         raise
+    except ValueError as wrong:
+        raise invalid(f"netns: {wrong}") from None
     except TypeError:
         raise invalid(f"netns: {netns!r} is neither a descriptor nor a path") from None
     except OverflowError:

@@ -78,15 +78,12 @@ class Conntrack:
         Made again, up to four times in all, if the kernel resizes its table meanwhile.
         """
         packed = pack_filters(filters)
-        entries, count = ctypes.c_void_p(), ctypes.c_size_t()
+        entries, count = _Listed(), ctypes.c_size_t()
         with self._pool.handle() as handle:
             handle.check(lib.ct_list(handle.address, packed, len(filters), ctypes.byref(entries), ctypes.byref(count)))
         if not entries.value:
             return []
-        try:
-            return [*unpack((ctypes.c_char * (count.value * ENTRY_SIZE)).from_address(entries.value))]
-        finally:
-            lib.ct_entries_free(entries)
+        return [*unpack((ctypes.c_char * (count.value * ENTRY_SIZE)).from_address(entries.value))]
 
     def stream(self, *filters: Filter) -> _Stream:
         """The selected entries in constant memory, batch by batch. The selection is that of list().
@@ -213,6 +210,13 @@ class Conntrack:
         """Deletes every entry of the network namespace, all zones and families."""
         with self._pool.handle() as handle:
             handle.check(lib.ct_flush(handle.address, None, FLUSH_ALL))
+
+
+class _Listed(ctypes.c_void_p):
+    """The array that ct_list() gives. Released when it is dropped, whatever drops it."""
+
+    def __del__(self) -> None:
+        lib.ct_entries_free(self)
 
 
 def _array(raw: bytearray) -> Any:

@@ -291,10 +291,10 @@ class Entry:
         return number
 
     @property
-    def tcp_state(self) -> TcpState | None:
-        """The state of a TCP entry."""
+    def tcp_state(self) -> int | None:
+        """The state of a TCP entry: a TcpState, or the plain number of one that this package does not know."""
         raw = self._raw
-        return TcpState(raw[CEntry.tcp_state.offset]) if _u64(raw)[0] & _HAS_TCP_STATE else None
+        return _values.named(TcpState, raw[CEntry.tcp_state.offset]) if _u64(raw)[0] & _HAS_TCP_STATE else None
 
     @property
     def labels(self) -> int:

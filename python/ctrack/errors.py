@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What is raised. Every error is a `ctrack.Error`, hence an OSError with an errno; most are a familiar built-in one too."""
+"""What is raised. Every error is a `ctrack.Error`, hence an OSError with an errno; most are a familiar built-in one too.
+
+Two exceptions: what is not even of the right type (None among filters) is a TypeError, and a namespace whose path or descriptor
+cannot be opened is the plain OSError of the system, for example FileNotFoundError.
+"""
 
 from __future__ import annotations
 

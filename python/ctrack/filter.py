@@ -26,7 +26,7 @@ class Filter:
     >>> import ctrack
     >>> dns = ctrack.Filter(proto="udp", orig_dst="10.96.0.10", orig_dport=53)
     >>> dns.family, dns.orig_dst, dns.orig_dport
-    (<Family.IPV4: 2>, IPv4Network('10.96.0.10/32'), (53, 53))
+    (None, IPv4Network('10.96.0.10/32'), (53, 53))
     >>> ctrack.Filter(orig_src="10.0.0.7", family="ipv6")
     Traceback (most recent call last):
         ...
@@ -35,7 +35,7 @@ class Filter:
     A wrong value is an InvalidArgument (a ValueError) when the filter is made, so nothing was sent.
 
     exclude:      entries that match are not selected, whatever other filters say
-    family:       Family, AF_INET, AF_INET6, "ipv4" or "ipv6"; follows from an address where there is one
+    family:       Family, AF_INET, AF_INET6, "ipv4" or "ipv6". Not needed with an address, which has one
     proto:        protocol number or name ("tcp")
     zone:         0 to 65535, of both directions or of one of them; 0: entries without any zone
     mark:         with mark_mask only the bits in it are compared, and no other bit may be set in mark
@@ -158,17 +158,18 @@ def _tcp_states(value: Any) -> frozenset[TcpState]:
 
 
 def _check(values: dict[str, Any]) -> None:
-    """What fields must have of each other; gives the filter the family of its addresses."""
-    given = values["family"]
+    """What fields must have of each other."""
+    family = values["family"]
     for name in _ROLES:
         if values[name] is None:
             continue
-        if given is None:
+        if values["family"] is None:
             _values.refuse_mapped(name, values[name])
         own = _values.family_of(values[name])
-        if values["family"] not in (None, own):
+        if family not in (None, own):
             raise invalid(f"{name}: {values[name]} is of another family than the rest of the filter")
-        values["family"] = own
+        # Not kept: a copy without its addresses would be a filter for all of their family.
+        family = own
     wanted = (
         (_PORTS, PROTOS_WITH_PORTS, "a proto that has ports"),
         (("icmp_type", "icmp_code", "icmp_id"), PROTOS_ICMP, "the proto ICMP or ICMPv6"),
@@ -201,7 +202,8 @@ def _fill(to: CFilter, filter: Filter) -> None:
         if net is not None:
             setattr(to, name, ADDRESS(*_values.packed(net.network_address)))
             setattr(to, f"{name}_prefix", net.prefixlen)
-            match |= Match[name.upper()]
+            to.family = _values.family_of(net)
+            match |= Match[name.upper()] | Match.FAMILY
     for name in _PORTS:
         ports = getattr(filter, name)
         if ports is not None:

@@ -109,7 +109,10 @@ def _by_group(groups: list[list[Entry]], result: Result) -> Result:
 
 
 def flush_entries(zone: int | None = None, *, conntrack: Conntrack | None = None) -> None:
-    """Deletes all entries of a zone; with None those of the whole network namespace, all zones and families."""
+    """Deletes all entries of a zone; with None those of the whole network namespace, all zones and families.
+
+    As in Neutron's module, None means everything: look at a zone that came from elsewhere before it is handed on.
+    """
     scope = None if zone is None else Filter(zone=_zone("zone", zone))
     with _table(conntrack) as ct:
         if scope is None:

@@ -16,8 +16,7 @@ def dead_endpoint(*addresses: AddressLike, zone: int | None = None) -> list[Filt
     """Every flow that one of the addresses began or answers: a pod, a container, a machine is gone.
 
     >>> dead_endpoint("10.0.0.7")
-    [Filter(family=<Family.IPV4: 2>, orig_src=IPv4Network('10.0.0.7/32')), \
-Filter(family=<Family.IPV4: 2>, reply_src=IPv4Network('10.0.0.7/32'))]
+    [Filter(orig_src=IPv4Network('10.0.0.7/32')), Filter(reply_src=IPv4Network('10.0.0.7/32'))]
     """
     if not addresses:
         raise invalid("addresses: none given")

@@ -73,8 +73,9 @@ class Zone:
 
 def state_of(entry: ctrack.Entry) -> str:
     """The state of a TCP entry; of others, whether they were answered."""
-    if entry.tcp_state is not None:
-        return entry.tcp_state.name
+    state = entry.tcp_state
+    if state is not None:
+        return state.name if isinstance(state, ctrack.TcpState) else str(state)
     status = entry.status or 0
     if status & ctrack.Status.ASSURED:
         return "assured"

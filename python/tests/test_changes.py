@@ -14,6 +14,7 @@ from test_filters import LABELS, mixed
 
 import ctrack
 from ctrack import Entry, Filter, Has, Status
+from ctrack._native import CEntry
 
 
 def test_what_is_listed_can_be_made_again_as_it_stands(ct: ctrack.Conntrack) -> None:
@@ -216,3 +217,16 @@ def test_a_field_that_was_not_given_is_none_and_zero_is_a_value() -> None:
     ]
     assert {name: getattr(entry, name) for name in absent} == dict.fromkeys(absent)
     assert (entry.zone, entry.orig_zone, entry.reply_zone, entry.labels) == (0, 0, 0, 0)
+
+
+def test_a_tcp_state_that_this_release_does_not_know_is_its_number(ct: ctrack.Conntrack) -> None:
+    raw = bytearray(tcp("1.1.1.1", 1, "2.2.2.2", 2).raw)
+    assert raw[CEntry.tcp_state.offset] == ctrack.TcpState.ESTABLISHED
+    raw[CEntry.tcp_state.offset] = 200
+    entry = Entry.from_raw(raw)
+    assert entry.tcp_state == 200 and not isinstance(entry.tcp_state, ctrack.TcpState)
+    assert "UNKNOWN" in str(entry) and "UNKNOWN" in repr(entry) and "UNKNOWN" in entry.json()
+    for name in (name for name in dir(Entry) if isinstance(getattr(Entry, name), property)):
+        getattr(entry, name)
+    with pytest.raises(ValueError, match="tcp_state"):
+        ct.create([entry])

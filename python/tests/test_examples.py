@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 from flows import world
-from support import CAP_NET_ADMIN, agree, cli, drop_capability, in_thread, make, udp
+from support import CAP_NET_ADMIN, agree, cli, drop_capability, in_thread, make, tcp, udp
 
 import ctrack
 import ctrack.neutron
+from ctrack._native import CEntry
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "examples" / "zone_report.py"
@@ -80,6 +81,12 @@ def test_the_zone_report_says_what_the_conntrack_program_shows(ct: ctrack.Conntr
 
     with world(ct):
         agree(attempt)
+
+
+def test_the_zone_report_names_a_state_that_this_release_does_not_know_by_its_number() -> None:
+    raw = bytearray(tcp("10.0.0.1", 1, "10.0.0.2", 2).raw)
+    raw[CEntry.tcp_state.offset] = 200
+    assert load().state_of(ctrack.Entry.from_raw(raw)) == "200"
 
 
 def test_the_zone_report_keeps_few_addresses_of_many(ct: ctrack.Conntrack) -> None:

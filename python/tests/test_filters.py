@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Network, ip_network
@@ -394,3 +395,13 @@ def test_a_security_rule_with_a_thousand_remotes_deletes_exactly_its_flows(ct: c
 def test_an_empty_or_wrong_argument_never_means_everything(call: Any) -> None:
     with pytest.raises(ValueError):
         call()
+
+
+def test_a_filter_whose_last_condition_is_taken_away_does_not_become_one_for_its_family(ct: ctrack.Conntrack) -> None:
+    make(ct, [udp("10.0.0.1", 1, "10.0.0.2", 53), udp("10.0.0.3", 1, "10.0.0.4", 53)])
+    before = cli_table()
+    narrow = Filter(orig_src="10.0.0.1")
+    assert len(ct.list(narrow)) == 1 and dataclasses.replace(narrow, zone=0) == Filter(orig_src="10.0.0.1", zone=0)
+    with pytest.raises(ValueError, match="matches every entry"):
+        ct.delete(dataclasses.replace(narrow, orig_src=None))
+    assert cli_table() == before

@@ -209,7 +209,9 @@ def test_what_is_no_namespace_is_refused_and_nothing_is_left_open(netns: int, tm
     with pytest.raises(OSError) as caught:
         ctrack.open(99999)
     assert caught.value.errno == errno.EBADF
-    for wrong in (file, "/proc/self/ns/uts", 1 << 80, True, 1.5):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for wrong in (file, fifo, "/proc/self/ns/uts", "a\0b", 1 << 80, True, 1.5):
         with pytest.raises(ValueError, match="netns"):
             ctrack.open(wrong)  # type: ignore[arg-type]
     wrong_options: list[dict[str, Any]] = [{"timeout": value} for value in (0, -1, float("nan"), "1", True, 1e12)]

@@ -117,7 +117,7 @@ def test_zones_of_one_direction_are_listed_deleted_and_flushed(ct: ctrack.Conntr
     assert cli_table() == others
 
 
-def test_a_flush_of_a_zone_keeps_the_others_and_none_means_everything(ct: ctrack.Conntrack) -> None:
+def test_a_flush_of_a_zone_keeps_the_others_and_without_a_zone_it_means_everything(ct: ctrack.Conntrack) -> None:
     for zone in (0, 7, 8):
         make(ct, everything(zone))
     neutron.flush_entries(7)
@@ -126,7 +126,7 @@ def test_a_flush_of_a_zone_keeps_the_others_and_none_means_everything(ct: ctrack
     assert neutron.list_entries(0) == [] and len(neutron.list_entries(8)) == ct.count() == 18
     neutron.flush_entries(7)
     assert ct.count() == 18
-    neutron.flush_entries(None)
+    neutron.flush_entries()
     assert ct.count() == 0
 
 

@@ -142,7 +142,7 @@ def described(entry: Entry) -> dict[str, Any]:
         seen |= dict.fromkeys(("orig_sport", "orig_dport", "reply_sport", "reply_dport"), 0)
         seen["state"] = "NONE" if entry.dccp_state is None else None
     if entry.tcp_state is not None:
-        seen["state"] = entry.tcp_state.name
+        seen["state"] = ctrack.TcpState(entry.tcp_state).name
     if entry.sctp_state is not None:
         seen["state"] = SCTP[entry.sctp_state]
     if entry.start_ns is not None:
