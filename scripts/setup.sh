@@ -76,6 +76,7 @@ need_test() {
     want unshare util-linux
     want shellcheck shellcheck
     want file file
+    want abidiff abigail-tools
     want musl-gcc musl-tools
     want python3 python3
     have pkg-config && pkg-config --exists libnetfilter_conntrack || packages="$packages pkg-config libnetfilter-conntrack-dev"

@@ -182,8 +182,8 @@ succeeds 'the stack is not executable' grep -E 'GNU_STACK.* RW +0x' "$work/segme
 
 # The version node itself is an absolute symbol.
 nm -D --defined-only --with-symbol-versions "$shared" | sed -e '/ A CTRACK_[0-9.]*$/d' -e 's/^[0-9a-f]* //' | sort >"$work/exported"
-sed 's/.*/T &@@CTRACK_0.1/' abi/symbols.txt | sort >"$work/promised"
-same 'exactly the functions of abi/symbols.txt are exported, each as CTRACK_0.1' "$work/promised" "$work/exported"
+awk '/^CTRACK_/ { node = $1 } /^\tct_[a-z_]+;/ { sub(/;.*/, "", $1); print "T " $1 "@@" node }' abi/libctrack.map | sort >"$work/promised"
+same 'exactly the functions of abi/libctrack.map are exported, each by its version' "$work/promised" "$work/exported"
 
 # --- Header ----------------------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,9 @@ cargo test --locked
 step 'install, header and ABI'
 ./scripts/test-install.sh
 
+step 'old and new programs'
+./scripts/test-abi.sh
+
 step 'C examples'
 ./scripts/test-examples.sh
 
