@@ -1144,7 +1144,7 @@ int ct_delete(struct ct_handle *h,
  * @param n how many; 0 is fine
  * @param status n results: 0 deleted, -ENOENT gone, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
  *   like: not known whether it was deleted; -ECANCELED: not attempted, after an earlier failure; -EPERM for all if the
- *   capability is missing). Filled whenever the arguments are right
+ *   capability is missing, -EINVAL for all if one of the entries is wrong). Filled unless a pointer is wrong
  * @param result the sums; filled on failure too
  * @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and field):
  *   nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
