@@ -28,7 +28,7 @@ CARGO_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
 REMAP = --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(CARGO_DIR)=cargo \
 	$$(for dir in '$(CARGO_DIR)'/registry/src/*/; do printf -- '--remap-path-prefix=%s=crates/ ' "$$dir"; done)
 
-.PHONY: all install install-musl uninstall header demo test test-abi test-kernels bench fuzz clean
+.PHONY: all install install-musl uninstall header demo test test-abi test-cross test-kernels bench fuzz clean
 
 all: build/$(SHARED) build/libctrack.a build/libctrack.pc
 
@@ -109,6 +109,10 @@ test:
 # Programs of each release with the library as it is, and with a mock of the next release.
 test-abi:
 	./scripts/test-abi.sh
+
+# The codec and the unit tests on 64 and 32 bits, little and big endian, in qemu.
+test-cross:
+	./scripts/test-cross.sh
 
 # Debian's kernels from 5.10 to the newest, in qemu.
 test-kernels:

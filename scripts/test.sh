@@ -51,6 +51,9 @@ step 'fuzz seeds'
 ./scripts/fuzz.sh --replay
 
 if [ "${CI:-}" ]; then
+	step 'other machines'
+	./scripts/test-cross.sh
+
 	step 'other kernels'
 	# What the mirror does not have is reported; it is no fault of ours.
 	ALLOW_MISSING=1 ./scripts/test-kernels.sh

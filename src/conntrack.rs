@@ -138,6 +138,14 @@ impl Conntrack {
     }
 
     /// The selected entries as an iterator, in constant memory. Dropping it ends the stream.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// for entry in conntrack.stream(&[])? {
+    ///     println!("{}", ctrack::json(&entry?));
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn stream(&mut self, filters: &[Filter]) -> Result<Stream<'_>, Error> {
         self.dump_start(filters)?;
         Ok(Stream { conntrack: self })
@@ -146,6 +154,14 @@ impl Conntrack {
     /// The entry that the key's tuple and zone (and id, if it has one) identify.
     ///
     /// None there: [`Error::Kernel`] with ENOENT.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// use ctrack::{Entry, CT_PROTO_TCP};
+    /// let key = Entry::key(CT_PROTO_TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
+    /// println!("{:?}", conntrack.get(&key.in_zone(7))?.mark());
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn get(&mut self, key: &Entry) -> Result<Entry, Error> {
         self.idle("get")?;
         ops::get::get(&mut self.link, key)
@@ -238,6 +254,12 @@ impl Conntrack {
     }
 
     /// Deletes the entries of a family, zone, mark or status: nothing else may be set in `scope`, and something must be.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// conntrack.flush(&ctrack::Filter { zone: Some(7), ..Default::default() })?;
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn flush(&mut self, scope: &Filter) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
         self.idle("flush")?;

@@ -10,6 +10,18 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 /// An address prefix, for example 10.0.0.0/8.
+///
+/// ```
+/// use ctrack::{Filter, Prefix, Selection};
+/// let from = |address: [u8; 4], length| Filter {
+///     orig_src: Some(Prefix { address: address.into(), length }),
+///     ..Filter::default()
+/// };
+/// assert!(Selection::new(&[from([10, 0, 0, 0], 8)]).is_ok());
+/// // A bit behind the prefix: an error that says which field of which filter.
+/// let error = Selection::new(&[from([10, 1, 0, 0], 8)]).unwrap_err();
+/// assert!(error.to_string().contains("filter[0].orig_src"), "{error}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix {
     /// The address; all bits behind the prefix must be zero.

@@ -2,6 +2,15 @@
 //!
 //! This is the library behind `libctrack.so.0` and `<ctrack.h>`; Rust programs use it as it stands. Start at [`Conntrack`].
 //!
+//! ```no_run
+//! use ctrack::{line, Conntrack, Filter, CT_FORMAT_LINE};
+//! let mut conntrack = Conntrack::open()?;
+//! for entry in conntrack.list(&[Filter { zone: Some(7), ..Filter::default() }])? {
+//!     println!("{}", line(&entry, CT_FORMAT_LINE));
+//! }
+//! # Ok::<(), ctrack::Error>(())
+//! ```
+//!
 //! Bytes flow one way: `transport` (socket, dumps, batches) -> [`wire`] (the codec) -> `ops` (one verb per file) ->
 //! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data and the matcher.
 #![cfg_attr(docsrs, feature(doc_cfg))]

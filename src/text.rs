@@ -321,8 +321,11 @@ fn write_json_labels(out: &mut impl Write, e: &Entry) -> fmt::Result {
     if !e.has(CT_HAS_LABELS) {
         return Ok(());
     }
-    let labels = u128::from_le_bytes(e.labels);
-    write_json_list(out, "labels", (0..128).filter(|bit| labels >> bit & 1 == 1), |out, bit| write!(out, "{bit}"))
+    // An array of longs, each in the machine's own byte order.
+    let byte =
+        |bit| if cfg!(target_endian = "big") { (bit / 8) ^ (size_of::<std::ffi::c_ulong>() - 1) } else { bit / 8 };
+    let set = |bit: &usize| e.labels[byte(*bit)] >> (bit % 8) & 1 == 1;
+    write_json_list(out, "labels", (0..128).filter(set), |out, bit| write!(out, "{bit}"))
 }
 
 fn write_json_list<W: Write>(

@@ -24,9 +24,62 @@ use transport::{requests_in, Script, TIMEOUT};
 const GOLDEN: &[u8] = include_bytes!("data/dump-6.18.bin");
 const WITNESS: &str = include_str!("data/dump-6.18.lines");
 
+const LITTLE: bool = cfg!(target_endian = "little");
+/// Bytes of the kernel's unsigned long, of which it makes its labels.
+const LONG: usize = size_of::<std::ffi::c_ulong>();
+
+/// Bytes of labels: from the order of a little-endian machine, which is that of their numbers, to this one's, and back.
+fn labels_here(bytes: &[u8]) -> Vec<u8> {
+    let swapped = |long: &[u8]| long.iter().rev().copied().collect::<Vec<u8>>();
+    bytes.chunks(LONG).flat_map(|long| if LITTLE { long.to_vec() } else { swapped(long) }).collect()
+}
+
+/// Attributes of a little-endian machine as those of this one: their headers, and the labels, are in its own byte order. All
+/// else is in that of the network.
+fn attributes_here(mut bytes: &[u8], top: bool) -> Vec<u8> {
+    let mut here = Vec::new();
+    while !bytes.is_empty() {
+        let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let (length, kind) = (usize::from(half(0)), half(2));
+        let value = match kind {
+            22 if top => labels_here(&bytes[4..length]),
+            _ if kind & NESTED != 0 => attributes_here(&bytes[4..length], false),
+            _ => bytes[4..length].to_vec(),
+        };
+        here.extend(attr(kind, &value));
+        bytes = &bytes[length.next_multiple_of(4).min(bytes.len())..];
+    }
+    here
+}
+
+/// The capture, as a kernel of this machine's byte order would have sent it.
+fn capture_here() -> Vec<u8> {
+    let (mut rest, mut here) = (GOLDEN, Vec::new());
+    while !rest.is_empty() {
+        let word = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
+        let half = |at: usize| u16::from_le_bytes([rest[at], rest[at + 1]]);
+        let (message, behind) = rest.split_at(word(0) as usize);
+        let payload = [&message[16..20], &attributes_here(&message[20..], true)].concat();
+        here.extend(kernel::message(half(4), half(6), word(8), word(12), &payload));
+        rest = behind;
+    }
+    here
+}
+
+/// Whether an entry has a label.
+fn has_label(e: &Entry, bit: usize) -> bool {
+    labels_here(&e.labels)[bit / 8] >> (bit % 8) & 1 == 1
+}
+
+#[test]
+fn the_capture_is_converted_to_the_byte_order_of_this_machine() {
+    assert_eq!(capture_here() == GOLDEN, LITTLE);
+    assert_eq!(capture_here().len(), GOLDEN.len());
+}
+
 /// The payloads of the captured messages.
 fn golden() -> Vec<Vec<u8>> {
-    requests_in(GOLDEN)
+    requests_in(&capture_here())
         .into_iter()
         .map(|message| {
             assert_eq!((message.kind, message.flags & 0x2), (0x100, 0x2));
@@ -163,7 +216,7 @@ fn captured_extensions_are_in_the_entry_or_in_its_details() {
     assert_eq!(of(CT_PROTO_UDP, 2).0.mark(), Some(u32::MAX));
     let (labelled, _) = of(CT_PROTO_UDP, 3);
     assert!(labelled.has(CT_HAS_LABELS));
-    assert_eq!(labelled.labels.to_vec(), (1..=16).collect::<Vec<u8>>());
+    assert_eq!(labels_here(&labelled.labels), (1..=16).collect::<Vec<u8>>());
     assert!(!of(CT_PROTO_UDP, 1).0.has(CT_HAS_LABELS));
     assert_eq!(of(CT_PROTO_TCP, 4).0.helper().as_deref(), Some("ftp"));
     assert_eq!(of(CT_PROTO_UDP, 7).0.status & 0x40e, 0x40e);
@@ -208,10 +261,11 @@ fn captured_traffic_has_counters_scales_and_what_rules_gave_it() {
         assert!(e.tcp_wscale_orig > 0 && e.tcp_flags_orig & 1 == 1, "{e:?}");
         let (orig, reply) = e.counters().unwrap();
         assert!(orig.bytes >= 40 * orig.packets && reply.packets >= 1 && reply.bytes >= 40 * reply.packets);
-        let label_127 = if e.orig.dport == 6002 || e.reply.sport == 6002 { 0x80 } else { 0 };
-        assert_eq!((e.labels[0], e.labels[15]), (0b10, label_127), "{e:?}");
+        let marked = e.orig.dport == 6002 || e.reply.sport == 6002;
+        let labels: Vec<usize> = (0..128).filter(|bit| has_label(e, *bit)).collect();
+        assert_eq!(labels, if marked { &[1, 127][..] } else { &[1] }, "{e:?}");
         assert_eq!(e.helper().is_some(), e.orig.dport == 6003);
-        assert_eq!(e.mark, if label_127 != 0 { 0xabcd } else { 0 });
+        assert_eq!(e.mark, if marked { 0xabcd } else { 0 });
     }
     let translated = real.iter().find(|e| e.orig_dst() == ip("127.9.9.9")).unwrap();
     assert_eq!((translated.reply_src(), translated.reply.sport), (ip("127.0.0.1"), 6002));
@@ -328,6 +382,59 @@ fn what_this_kernel_cannot_make_is_decoded_too() {
     destroyed.has |= CT_HAS_ID | CT_HAS_STATUS | CT_HAS_START | CT_HAS_STOP | CT_HAS_TCP_STATE;
     (destroyed.id, destroyed.status, destroyed.start_ns, destroyed.stop_ns) = (7, 0x20e, 5, 6);
     assert!(decoded(&kernel::encode(&destroyed)).unwrap() == destroyed);
+}
+
+#[test]
+fn labels_are_numbered_as_the_kernel_numbers_them() {
+    for bit in [0, 1, 7, 8, 31, 32, 63, 64, 100, 127] {
+        // An array of longs, as set_bit() of the kernel sees it.
+        let mut longs = [0; 16 / LONG];
+        longs[bit / (8 * LONG)] = std::ffi::c_ulong::from(1u8) << (bit % (8 * LONG));
+        let mut entry = base();
+        entry.has |= CT_HAS_LABELS;
+        entry.labels = longs.iter().flat_map(|long| long.to_ne_bytes()).collect::<Vec<u8>>().try_into().unwrap();
+        assert!(has_label(&entry, bit));
+        assert!(json(&entry).contains(&format!("\"labels\":[{bit}]")), "{bit}: {}", json(&entry));
+        assert_eq!(decoded(&kernel::encode(&entry)).unwrap().labels, entry.labels);
+    }
+}
+
+#[test]
+fn headers_and_filter_flags_are_in_host_order_and_all_else_in_that_of_the_network() {
+    let host = |bytes: &[u8]| bytes.iter().copied().rev().collect::<Vec<u8>>();
+    let host = |bytes: &[u8]| if LITTLE { host(bytes) } else { bytes.to_vec() };
+    let mut entry = base();
+    entry.has |= CT_HAS_TIMEOUT | CT_HAS_MARK;
+    (entry.timeout, entry.mark) = (0x01020304, 0x0a0b0c0d);
+    let sent = create_request(&entry.in_zone(0x0506));
+    // Length and type of the attribute, then its value.
+    let part = |kind: u8, value: &[u8]| [&host(&[0, 4 + value.len() as u8]), &host(&[0, kind]), value].concat();
+    for (kind, value) in [(7, &[1, 2, 3, 4][..]), (8, &[10, 11, 12, 13]), (18, &[5, 6])] {
+        let wanted = part(kind, value);
+        assert!(sent.windows(wanted.len()).any(|at| at == wanted), "{wanted:02x?} in {sent:02x?}");
+    }
+
+    // So large a table that it pays to ask the kernel what it can filter.
+    let script = Script::new(move |_, requests| match requests[0].kind {
+        kernel::GET_STATS => vec![kernel::datagram(&[kernel::stats(&requests[0], 1_000_000)])],
+        _ => Table::new(&[base()]).answer(requests),
+    });
+    let mut conntrack = Conntrack::over(script.transport(), TIMEOUT);
+    let filter = Filter { orig_src: Some(ip("10.0.0.1").into()), ..Filter::default() };
+    conntrack.list(&[filter]).unwrap();
+    let filters: Vec<Vec<u8>> = script
+        .requests()
+        .iter()
+        .filter(|request| request.kind == kernel::GET)
+        .flat_map(|request| attrs(&request.payload[4..]))
+        .filter(|(kind, _)| kind & 0x3fff == 25)
+        .map(|(_, value)| value)
+        .collect();
+    assert!(!filters.is_empty(), "the kernel is asked to filter");
+    // CTA_FILTER_ORIG_FLAGS with the bit of the source address.
+    for sent in filters {
+        assert_eq!(sent, [host(&[0, 8]), host(&[0, 1]), host(&[0, 0, 0, 1])].concat());
+    }
 }
 
 /// Deterministic numbers: xorshift64*.

@@ -204,7 +204,7 @@ pub(crate) const RESULT_SIZE_V0: usize = 48;
 
 const _: () = {
     use std::mem::{align_of, offset_of, size_of};
-    assert!(size_of::<Entry>() == 256 && align_of::<Entry>() == 8);
+    assert!(size_of::<Entry>() == 256 && align_of::<Entry>() == align_of::<u64>());
     assert!(offset_of!(Entry, orig) == 56 && offset_of!(Entry, reply) == 100);
     assert!(offset_of!(Entry, orig_counters) == 144 && offset_of!(Entry, labels) == 192);
     assert!(offset_of!(Entry, reserved) == 224);
