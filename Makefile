@@ -1,13 +1,17 @@
-# libctrack: build, install, try and test. Variables that packagers set: DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, CC, CFLAGS,
-# LDFLAGS, CARGO, CARGOFLAGS.
+# libctrack: build, install, try and test. Variables that packagers set: DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, CC, CFLAGS,
+# LDFLAGS, CARGO, CARGOFLAGS, PYTHON.
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
 CC ?= cc
 CARGO ?= cargo
 CARGOFLAGS ?= --locked
+PYTHON ?= python3
 INSTALL ?= install
+# Empty where a package of debug symbols is made.
+STRIP_DEBUG ?= -Wl,--strip-debug
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 SONAME := libctrack.so.0
@@ -28,9 +32,9 @@ CARGO_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
 REMAP = --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(CARGO_DIR)=cargo \
 	$$(for dir in '$(CARGO_DIR)'/registry/src/*/; do printf -- '--remap-path-prefix=%s=crates/ ' "$$dir"; done)
 
-.PHONY: all install install-musl uninstall header demo test test-abi test-cross test-kernels bench fuzz clean
+.PHONY: all install install-musl uninstall header doc demo test test-abi test-cross test-kernels test-other-ways bench fuzz dist deb rpm test-package clean
 
-all: build/$(SHARED) build/libctrack.a build/libctrack.pc
+all: build/$(SHARED) build/libctrack.a build/libctrack.pc build/man/stamp
 
 # By file times, so that `sudo make install` after `make` needs no cargo. As a static library alone: beside an rlib cargo leaves
 # out link-time optimisation, which is worth an eighth of the size.
@@ -48,7 +52,7 @@ build/libctrack.a: $(STATIC)
 build/$(SHARED): build/libctrack.a abi/libctrack.map abi/libctrack.ld abi/symbols.txt
 	$(CC) -shared $(CFLAGS) -o $@ $(SYMBOLS:%=-Wl,-u,%) build/libctrack.a \
 		-Wl,-soname,$(SONAME) -Wl,--version-script=abi/libctrack.map -Wl,-T,abi/libctrack.ld \
-		-Wl,--gc-sections -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--strip-debug $(LDFLAGS) $(NATIVE_LIBS)
+		-Wl,--gc-sections -Wl,-z,defs -Wl,-z,relro -Wl,-z,now $(STRIP_DEBUG) $(LDFLAGS) $(NATIVE_LIBS)
 	ln -sf $(SHARED) build/$(SONAME)
 	ln -sf $(SONAME) build/libctrack.so
 
@@ -61,14 +65,21 @@ build/libctrack.pc: pkgconfig/libctrack.pc.in
 		-e 's|@includedir@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 		-e 's|@version@|$(VERSION)|' -e 's|@libs_private@|$(filter-out -lgcc_s,$(NATIVE_LIBS))|' pkgconfig/libctrack.pc.in > $@
 
+# The manual pages are the comments of the header.
+build/man/stamp: include/ctrack.h scripts/man.py
+	rm -rf build/man
+	$(PYTHON) scripts/man.py include/ctrack.h build/man
+	@touch $@
+
 install: all
-	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(MANDIR)/man3'
 	$(INSTALL) -m 755 build/$(SHARED) '$(DESTDIR)$(LIBDIR)/$(SHARED)'
 	ln -sf $(SHARED) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libctrack.so'
 	$(INSTALL) -m 644 build/libctrack.a '$(DESTDIR)$(LIBDIR)/libctrack.a'
 	$(INSTALL) -m 644 include/ctrack.h '$(DESTDIR)$(INCLUDEDIR)/ctrack.h'
 	$(INSTALL) -m 644 build/libctrack.pc '$(DESTDIR)$(LIBDIR)/pkgconfig/libctrack.pc'
+	$(INSTALL) -m 644 build/man/man3/*.3 '$(DESTDIR)$(MANDIR)/man3/'
 
 # For fully static programs with musl: header, static library and libctrack.pc, and the unwinder that comes with Rust's musl
 # target, whose name is taken elsewhere; so all of it goes into a directory of its own.
@@ -90,15 +101,22 @@ install-musl: $(MUSL_STATIC)
 		-e 's|@version@|$(VERSION)|' -e 's|@libs_private@|-lunwind|' pkgconfig/libctrack.pc.in \
 		> '$(DESTDIR)$(MUSL_PREFIX)/lib/pkgconfig/libctrack.pc'
 
+# Without a build there is no list of the pages, so they are named after what the header declares.
+MAN_PAGES = libctrack $(shell sed -n -e 's/^struct \(ct_[a-z_]*\).*/\1/p' include/ctrack.h) $(SYMBOLS)
+
 uninstall:
 	rm -f '$(DESTDIR)$(LIBDIR)/$(SHARED)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libctrack.so' \
 		'$(DESTDIR)$(LIBDIR)/libctrack.a' '$(DESTDIR)$(INCLUDEDIR)/ctrack.h' \
-		'$(DESTDIR)$(LIBDIR)/pkgconfig/libctrack.pc'
+		'$(DESTDIR)$(LIBDIR)/pkgconfig/libctrack.pc' $(MAN_PAGES:%='$(DESTDIR)$(MANDIR)/man3/%.3')
 
 # Only with the cbindgen that Cargo.toml pins; a test compares the committed header with what this writes.
 header:
 	$(CARGO) run --quiet --features header --example print-header $(CARGOFLAGS) > include/ctrack.h.new
 	mv include/ctrack.h.new include/ctrack.h
+
+# The manuals as HTML, in build/doc.
+doc:
+	./scripts/doc.sh
 
 demo:
 	./scripts/demo.sh
@@ -118,11 +136,31 @@ test-cross:
 test-kernels:
 	./scripts/test-kernels.sh
 
+# pkg-config by hand, CMake, Meson, the crate, the manual pages; ./scripts/test-other-ways.sh --cargo-c: cargo-c too.
+test-other-ways:
+	./scripts/test-other-ways.sh
+
 bench:
 	./benches/run.sh
 
 fuzz:
 	./scripts/fuzz.sh
+
+# The source archive, with the crates: build/libctrack-VERSION.tar.xz.
+dist:
+	./scripts/dist.sh
+
+# Debian packages out of it, in build/deb.
+deb:
+	./scripts/deb.sh
+
+# RPM packages out of it, in build/rpm.
+rpm: dist
+	rpmbuild -ta $(RPMFLAGS) --define "_topdir $$PWD/build/rpm" build/libctrack-$(VERSION).tar.xz
+
+# The archive and the packages: built without network, twice the same, looked at, installed, used and removed.
+test-package:
+	./scripts/test-package.sh
 
 clean:
 	$(CARGO) clean

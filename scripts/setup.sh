@@ -47,6 +47,7 @@ need_build() {
     want cc gcc
     want make make
     want pkg-config pkg-config
+    want python3 python3
     # A compiler without the C library's headers is of no use.
     if have cc && ! echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; then
         packages="$packages libc6-dev"

@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # Nothing but the staged install may be found, whatever the caller's environment says.
-unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX LIBDIR INCLUDEDIR PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX LIBDIR INCLUDEDIR MANDIR PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
 unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH LIBRARY_PATH LD_LIBRARY_PATH LD_PRELOAD
 export LC_ALL=C CARGO_TERM_COLOR=never
 cargo=${CARGO:-cargo}
@@ -94,31 +94,37 @@ listing() {
 	(cd "$1" && find . ! -type d -printf '%m %P %l\n' | sed -e 's/^777 \(.* .\)/link \1/' -e 's/ $//' | sort)
 }
 
-# expected_listing LIBDIR INCLUDEDIR
+# expected_listing LIBDIR INCLUDEDIR MANDIR: a manual page for each function and each struct, and the overview.
 expected_listing() {
-	sort <<-LIST
-		755 ${1#/}/libctrack.so.$version
-		link ${1#/}/libctrack.so.0 libctrack.so.$version
-		link ${1#/}/libctrack.so libctrack.so.0
-		644 ${1#/}/libctrack.a
-		644 ${1#/}/pkgconfig/libctrack.pc
-		644 ${2#/}/ctrack.h
-	LIST
+	{
+		cat <<-LIST
+			755 ${1#/}/libctrack.so.$version
+			link ${1#/}/libctrack.so.0 libctrack.so.$version
+			link ${1#/}/libctrack.so libctrack.so.0
+			644 ${1#/}/libctrack.a
+			644 ${1#/}/pkgconfig/libctrack.pc
+			644 ${2#/}/ctrack.h
+			644 ${3#/}/man3/libctrack.3
+			644 ${3#/}/man3/ct_handle.3
+		LIST
+		{ cat abi/symbols.txt && awk 'NF == 2 { print $1 }' abi/layout.txt; } | sed "s|.*|644 ${3#/}/man3/&.3|"
+	} | sort
 }
 
-# install_and_uninstall TITLE STAGE PREFIX LIBDIR INCLUDEDIR [VARIABLE=VALUE...]: the stage is left installed.
+# install_and_uninstall TITLE STAGE PREFIX LIBDIR INCLUDEDIR MANDIR [VARIABLE=VALUE...]: the stage is left installed.
 install_and_uninstall() {
 	title=$1
 	stage=$2
 	prefix=$3
 	libdir=$4
 	includedir=$5
-	shift 5
-	expected_listing "$libdir" "$includedir" >"$work/files"
+	mandir=$6
+	shift 6
+	expected_listing "$libdir" "$includedir" "$mandir" >"$work/files"
 
 	# Whatever else lives there is not ours to touch.
-	mkdir -p "$stage$libdir/pkgconfig" "$stage$includedir"
-	for other in "$libdir/libctrack.so.9" "$libdir/pkgconfig/other.pc" "$includedir/other.h"; do
+	mkdir -p "$stage$libdir/pkgconfig" "$stage$includedir" "$stage$mandir/man3"
+	for other in "$libdir/libctrack.so.9" "$libdir/pkgconfig/other.pc" "$includedir/other.h" "$mandir/man3/ct_other.3"; do
 		echo other >"$stage$other"
 	done
 	listing "$stage" >"$work/others"
@@ -148,12 +154,17 @@ install_and_uninstall() {
 }
 
 install_and_uninstall 'defaults, DESTDIR with a space' "$work/with space" \
-	/usr/local /usr/local/lib /usr/local/include
+	/usr/local /usr/local/lib /usr/local/include /usr/local/share/man
 install_and_uninstall 'directories outside the prefix' "$work/outside" \
-	/opt/c+t.1 /srv/odd/lib64 /srv/include-x PREFIX=/opt/c+t.1 LIBDIR=/srv/odd/lib64 INCLUDEDIR=/srv/include-x
+	/opt/c+t.1 /srv/odd/lib64 /srv/include-x /srv/odd/man \
+	PREFIX=/opt/c+t.1 LIBDIR=/srv/odd/lib64 INCLUDEDIR=/srv/include-x MANDIR=/srv/odd/man
 install_and_uninstall 'multiarch' "$work/multiarch" \
-	/usr /usr/lib/test-multiarch /usr/include/ctrack-0 \
+	/usr /usr/lib/test-multiarch /usr/include/ctrack-0 /usr/share/man \
 	PREFIX=/usr LIBDIR=/usr/lib/test-multiarch INCLUDEDIR=/usr/include/ctrack-0
+
+# `sudo make install` after `make`: root may have none of these, and must build nothing as root.
+succeeds 'make install after make needs neither cargo nor python' \
+	make install DESTDIR="$work/again" CARGO=false PYTHON=false CC=false
 
 # From here on the last one is looked at.
 export PKG_CONFIG_SYSROOT_DIR="$stage"

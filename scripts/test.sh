@@ -38,6 +38,9 @@ step 'install, header and ABI'
 step 'old and new programs'
 ./scripts/test-abi.sh
 
+step 'other ways to the library'
+./scripts/test-other-ways.sh
+
 step 'C examples'
 ./scripts/test-examples.sh
 
@@ -53,6 +56,9 @@ step 'fuzz seeds'
 if [ "${CI:-}" ]; then
 	step 'other machines'
 	./scripts/test-cross.sh
+
+	step 'archive and packages'
+	./scripts/test-package.sh
 
 	step 'other kernels'
 	# What the mirror does not have is reported; it is no fault of ours.

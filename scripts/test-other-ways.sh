@@ -1,0 +1,269 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# test-other-ways.sh [--cargo-c] [--semver]: the ways to libctrack other than `make install` and a Makefile (docs/other-ways.md):
+# pkg-config by hand, CMake, Meson, the crate for Rust programs, the manual pages; with --cargo-c also `cargo cinstall`, with
+# --semver the Rust API compared with that of the last release (tag v*; HEAD while there is none).
+#
+# Installs the tools that are missing with apt-get, as root. cargo-c and cargo-semver-checks are built once, into the user's
+# cache, which takes minutes.
+# Honours CARGO_TARGET_DIR. With CTRACK_REQUIRE_NETNS=1 a program that cannot have its network namespace is a failure.
+
+set -eu
+cd "$(dirname "$0")/.."
+. ./scripts/path.sh
+
+unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX LIBDIR INCLUDEDIR MANDIR PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH LIBRARY_PATH LD_LIBRARY_PATH LD_PRELOAD CFLAGS LDFLAGS
+export LC_ALL=C CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1
+
+# The newest that Rust 1.95 can build.
+cargo_c_release=0.10.24
+semver_release=0.51.0
+cargo_c='' semver=''
+for option; do
+	case $option in
+		--cargo-c) cargo_c=1 ;;
+		--semver) semver=1 ;;
+		*)
+			echo 'usage: test-other-ways.sh [--cargo-c] [--semver]' >&2
+			exit 2
+			;;
+	esac
+done
+
+began=$(date +%s)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM
+checks=0
+failures=0
+
+ok() {
+	checks=$((checks + 1))
+	printf 'ok      %s\n' "$1"
+}
+
+# failed NAME [FILE]: FILE says more.
+failed() {
+	checks=$((checks + 1))
+	failures=$((failures + 1))
+	printf 'FAILED  %s\n' "$1"
+	[ -z "${2-}" ] || tail -n 60 "$2" | sed 's/^/        /'
+}
+
+finish() {
+	printf 'test-other-ways: %d checks, %d failed, %d seconds\n' "$checks" "$failures" "$(($(date +%s) - began))"
+	[ "$failures" -eq 0 ]
+	exit
+}
+
+# succeeds NAME COMMAND...
+succeeds() {
+	name=$1
+	shift
+	if "$@" >"$work/log" 2>&1; then
+		ok "$name"
+	else
+		failed "$name" "$work/log"
+		return 1
+	fi
+}
+
+# same NAME EXPECTED FOUND: two files.
+same() {
+	if diff -u --label expected --label found "$2" "$3" >"$work/diff"; then
+		ok "$1"
+	else
+		failed "$1" "$work/diff"
+	fi
+}
+
+# --- Tools -----------------------------------------------------------------------------------------------------------------
+
+packages=
+for pair in cmake:cmake meson:meson ninja:ninja-build mandoc:mandoc groff:groff pkg-config:pkg-config readelf:binutils; do
+	command -v "${pair%:*}" >"$work/log" || packages="$packages ${pair#*:}"
+done
+# cargo-c contains cargo, which links with OpenSSL.
+[ -z "$cargo_c" ] || pkg-config --exists openssl || packages="$packages libssl-dev pkg-config"
+if [ "$packages" ]; then
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "test-other-ways: please run: sudo apt-get install -y --no-install-recommends$packages" >&2
+		exit 1
+	fi
+	echo "test-other-ways: installing$packages" >&2
+	apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
+	# shellcheck disable=SC2086 # one word per package
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $packages >&2
+fi
+
+# --- A staged install ------------------------------------------------------------------------------------------------------
+
+stage=$work/stage
+succeeds 'make install' make install DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib INCLUDEDIR=/usr/include || finish
+export PKG_CONFIG_SYSROOT_DIR="$stage" PKG_CONFIG_LIBDIR="$stage/usr/lib/pkgconfig"
+
+isolated='unshare -n'
+[ "$(id -u)" -eq 0 ] || isolated='unshare -Urn'
+$isolated true 2>"$work/no-netns" || isolated=
+sed -n '/^ \* Expected output:$/,/^ \*\//{s/^ \* //p}' examples-c/01-list.c | sed 1d >"$work/expected"
+
+# runs NAME PROGRAM: it prints what its source promises.
+runs() {
+	if [ "$isolated" ]; then
+		# shellcheck disable=SC2086 # a command with options
+		LD_LIBRARY_PATH="$stage/usr/lib" $isolated "$2" >"$work/found" 2>&1 || echo 'failed' >>"$work/found"
+		same "$1: it prints what it should" "$work/expected" "$work/found"
+	elif [ "${CTRACK_REQUIRE_NETNS:-}" ]; then
+		failed "$1: it wants a network namespace" "$work/no-netns"
+	else
+		printf 'skipped %s: no network namespace: %s\n' "$1" "$(cat "$work/no-netns")"
+	fi
+}
+
+# needs NAME PROGRAM shared|static|nothing
+needs() {
+	readelf -dW "$2" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' >"$work/needed"
+	found=static
+	! grep -qx 'libctrack\.so\.0' "$work/needed" || found=shared
+	[ -s "$work/needed" ] || found=nothing
+	if [ "$found" = "$3" ]; then ok "$1: it needs what it should ($3)"; else failed "$1: it needs what it should ($3)" "$work/needed"; fi
+}
+
+# --- pkg-config --static ------------------------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2046 # lists of flags
+if succeeds 'pkg-config by hand, shared' cc -o "$work/by-hand" examples-c/01-list.c $(pkg-config --cflags --libs libctrack); then
+	needs 'pkg-config by hand, shared' "$work/by-hand" shared
+	runs 'pkg-config by hand, shared' "$work/by-hand"
+fi
+# shellcheck disable=SC2046
+if succeeds 'pkg-config --static, all static' cc -static -o "$work/by-hand-static" examples-c/01-list.c \
+	$(pkg-config --static --cflags --libs libctrack); then
+	needs 'pkg-config --static, all static' "$work/by-hand-static" nothing
+	runs 'pkg-config --static, all static' "$work/by-hand-static"
+fi
+
+# --- CMake and Meson ----------------------------------------------------------------------------------------------------------
+
+for kind in shared static; do
+	switch=OFF
+	[ $kind = shared ] || switch=ON
+	build=$work/cmake-$kind
+	if succeeds "CMake, $kind: configure" cmake -S examples-c/cmake -B "$build" -D CTRACK_STATIC=$switch &&
+		succeeds "CMake, $kind: build" cmake --build "$build"; then
+		needs "CMake, $kind" "$build/list" $kind
+		runs "CMake, $kind" "$build/list"
+	fi
+	switch=false
+	[ $kind = shared ] || switch=true
+	build=$work/meson-$kind
+	if succeeds "Meson, $kind: configure" meson setup "$build" examples-c/meson -Dctrack_static=$switch &&
+		succeeds "Meson, $kind: build" ninja -C "$build"; then
+		needs "Meson, $kind" "$build/list" $kind
+		runs "Meson, $kind" "$build/list"
+	fi
+done
+
+# --- Manual pages -------------------------------------------------------------------------------------------------------------
+
+succeeds 'manual pages: unit tests, mandoc and groff' python3 -m unittest discover -q -s scripts/tests || :
+succeeds 'make doc: HTML of C and Rust' ./scripts/doc.sh "$work/doc" || :
+while read -r symbol; do
+	[ -s "$work/doc/c/$symbol.html" ] || echo "$symbol has no page"
+done <abi/symbols.txt >"$work/found"
+if [ -s "$work/found" ]; then failed 'every function has a page' "$work/found"; else ok 'every function has a page'; fi
+succeeds 'every link of the HTML leads somewhere' python3 scripts/check-links.py "$work/doc" || :
+
+# --- The crate ----------------------------------------------------------------------------------------------------------------
+
+succeeds 'crate: cargo publish would take it' cargo publish --dry-run --allow-dirty --locked || :
+cargo package --list --allow-dirty --locked >"$work/list" 2>"$work/log" || failed 'crate: its files can be listed' "$work/log"
+grep -vE '^(src/.*\.rs|examples/[a-z-]*\.rs|include/ctrack\.h|build\.rs|cbindgen\.toml|(README|CHANGELOG)\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|lock|toml\.orig)|\.cargo_vcs_info\.json)$' \
+	"$work/list" >"$work/found" || :
+if [ -s "$work/found" ]; then failed 'crate: it has nothing but what it needs' "$work/found"; else ok 'crate: it has nothing but what it needs'; fi
+for wanted in src/lib.rs include/ctrack.h build.rs cbindgen.toml README.md LICENSE-MIT LICENSE-APACHE; do
+	grep -qx "$wanted" "$work/list" || echo "$wanted is missing"
+done >"$work/found"
+if [ -s "$work/found" ]; then failed 'crate: it has all that it needs' "$work/found"; else ok 'crate: it has all that it needs'; fi
+size=$(find "${CARGO_TARGET_DIR:-target}/package" -name "ctrack-*.crate" -newer "$work/expected" -printf "%s\n" | tail -n 1)
+if [ "${size:-999999}" -lt 200000 ]; then ok "crate: it is small ($size bytes)"; else failed "crate: $size bytes"; fi
+if succeeds 'crate: the examples of its documentation' cargo test --locked --doc; then
+	if [ "$(grep -c '^test src/.* ok$' "$work/log")" -ge 5 ]; then ok 'crate: there are such examples'; else failed 'crate: there are such examples' "$work/log"; fi
+fi
+
+# tool NAME RELEASE PROGRAM: from its crate into the cache, unless it is there; the program is $tool then.
+tool() {
+	# shellcheck disable=SC2154 # of path.sh
+	tool=$cache/$1/bin/$3
+	"$tool" --version 2>"$work/log" | grep -qF " $2" && return
+	# Unoptimized: it is used once. With the system's libraries, not those of the stage.
+	succeeds "$1: built" env -u PKG_CONFIG_SYSROOT_DIR -u PKG_CONFIG_LIBDIR \
+		cargo install --quiet --locked --debug --force --root "$cache/$1" --target-dir "$work/$1" "$1@$2" || finish
+}
+
+# --- The Rust API of the last release -----------------------------------------------------------------------------------------
+
+if [ "$semver" ]; then
+	tool cargo-semver-checks "$semver_release" cargo-semver-checks
+	release=$(git tag --list 'v*' --sort=-v:refname | head -n 1)
+	mkdir "$work/release"
+	git archive "${release:-HEAD}" | tar -x -C "$work/release"
+	succeeds "semver-checks: nothing is broken since ${release:-HEAD}" "$tool" semver-checks --baseline-root "$work/release" || :
+	printf '\n/// To be missed.\npub fn added_by_a_test() {}\n' >>"$work/release/src/lib.rs"
+	if "$tool" semver-checks --release-type patch --baseline-root "$work/release" >"$work/log" 2>&1 || ! grep -q added_by_a_test "$work/log"; then
+		failed 'semver-checks: a function that is gone is noticed' "$work/log"
+	else
+		ok 'semver-checks: a function that is gone is noticed'
+	fi
+fi
+
+# --- cargo-c ------------------------------------------------------------------------------------------------------------------
+
+if [ "$cargo_c" ]; then
+	tool cargo-c "$cargo_c_release" cargo-cinstall
+	other=$work/cargo-c-stage
+	succeeds 'cargo cinstall' "$tool" cinstall --release --locked --prefix=/usr --libdir=/usr/lib \
+		--includedir=/usr/include --destdir="$other" || finish
+
+	for at in stage other; do
+		root=$stage
+		[ $at = stage ] || root=$other
+		(cd "$root" && find usr/lib usr/include ! -type d -printf "%P %l\n" | sed "s/^\(libctrack.so \).*/\1link/" | sort) >"$work/files-$at"
+		readelf -dW "$root/usr/lib/libctrack.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' >"$work/soname-$at"
+		nm -D --defined-only "$root/usr/lib/libctrack.so" | sed -n 's/.* T //p' | sed 's/@.*//' | sort >"$work/symbols-$at"
+		# The order of libraries is that of the tool; -lgcc_s is the compiler driver's own affair.
+		PKG_CONFIG_SYSROOT_DIR='' PKG_CONFIG_LIBDIR="$root/usr/lib/pkgconfig" sh -c '
+			pkg-config --modversion libctrack
+			for of in prefix libdir includedir; do pkg-config --variable=$of libctrack; done
+			PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 pkg-config --cflags --libs libctrack
+			pkg-config --static --libs libctrack | tr " " "\n" | grep -vx -e -lgcc_s -e "" -e -L/usr/lib | sort -u' >"$work/pc-$at"
+		sed -n 's/^\(Name\|Description\):/\1:/p' "$root/usr/lib/pkgconfig/libctrack.pc" | sort >>"$work/pc-$at"
+	done
+	same 'cargo-c: the same files' "$work/files-stage" "$work/files-other"
+	same 'cargo-c: the same soname' "$work/soname-stage" "$work/soname-other"
+	same 'cargo-c: the same functions' "$work/symbols-stage" "$work/symbols-other"
+	same 'cargo-c: the same header' "$stage/usr/include/ctrack.h" "$other/usr/include/ctrack.h"
+	same 'cargo-c: the same in libctrack.pc' "$work/pc-stage" "$work/pc-other"
+
+	# Programs do not care which of the two they were built with or run with.
+	PKG_CONFIG_SYSROOT_DIR=$other PKG_CONFIG_LIBDIR=$other/usr/lib/pkgconfig
+	# shellcheck disable=SC2046
+	succeeds 'cargo-c: a program links' cc -o "$work/theirs" examples-c/01-list.c $(pkg-config --cflags --libs libctrack) || finish
+	runs 'cargo-c: its program with the library of make' "$work/theirs"
+	# shellcheck disable=SC2046
+	succeeds 'cargo-c: a program links statically' cc -static -o "$work/theirs-static" examples-c/01-list.c \
+		$(pkg-config --static --cflags --libs libctrack | sed 's/-lgcc_s//g') || :
+	stage=$other
+	runs 'cargo-c: its program' "$work/theirs"
+	runs 'cargo-c: its static program' "$work/theirs-static"
+	# ld.so says that versions are missing, and runs it.
+	if [ "$isolated" ]; then
+		# shellcheck disable=SC2086
+		LD_LIBRARY_PATH="$stage/usr/lib" $isolated "$work/by-hand" >"$work/found" 2>"$work/log" || echo 'failed' >>"$work/found"
+		same 'cargo-c: the program of make with its library' "$work/expected" "$work/found"
+	fi
+fi
+
+finish
