@@ -100,7 +100,9 @@ def function(release: str) -> None:
     """A function under a node of its own, which inherits from the last one."""
     path = TREE / "src/ffi/version.rs"
     path.write_text(
-        path.read_text() + '\n/// Mock.\n#[no_mangle]\npub extern "C" fn ct_mock_added(value: u32) -> u32 {\n    value.wrapping_add(1)\n}\n'
+        path.read_text()
+        + f"\n/// Mock.\n///\n/// @param value a number\n/// @return the next one\n/// Since {release}.\n"
+        + '#[no_mangle]\npub extern "C" fn ct_mock_added(value: u32) -> u32 {\n    value.wrapping_add(1)\n}\n'
     )
     path = TREE / "abi/libctrack.map"
     last = re.findall(r"^(CTRACK_[0-9.]+) \{", path.read_text(), re.MULTILINE)[-1]
