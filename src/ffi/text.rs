@@ -2,11 +2,10 @@
 
 use super::boundary::{array_out, input, without_handle};
 use crate::error::Error;
-use crate::text::{write_json, write_line};
+use crate::text::{with_json, with_line};
 use crate::text::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 use crate::types::Entry;
 use std::ffi::{c_char, c_int};
-use std::fmt;
 use std::mem::MaybeUninit;
 
 /// Writes an entry as text, by the rules of snprintf(3): at most len - 1 bytes and a NUL, and nothing at all if len is 0.
@@ -25,45 +24,29 @@ pub unsafe extern "C" fn ct_entry_format(e: *const Entry, format: u32, buf: *mut
     without_handle(|| {
         // SAFETY: the caller's promise.
         let (entry, buffer) = unsafe { (input(e, "entry")?, array_out(buf.cast::<u8>(), len, "buf")?) };
-        let mut out = Bounded { buffer, length: 0 };
+        let keep = |text: Option<&[u8]>| keep(text, buffer);
         let options = format & !(CT_FORMAT_LINE | CT_FORMAT_JSON);
-        let written = match format & (CT_FORMAT_LINE | CT_FORMAT_JSON) {
+        match format & (CT_FORMAT_LINE | CT_FORMAT_JSON) {
             CT_FORMAT_LINE if options & !(CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP) == 0 => {
-                write_line(&mut out, entry, options)
+                with_line(entry, options, keep)
             }
-            CT_FORMAT_JSON if options == 0 => write_json(&mut out, entry),
-            _ => return Err(Error::invalid("format", "is no format")),
-        };
-        written.map_err(|_| Error::invalid("entry", "cannot be written"))?;
-        out.terminate();
-        c_int::try_from(out.length).map_err(|_| Error::invalid("entry", "is too long"))
+            CT_FORMAT_JSON if options == 0 => with_json(entry, keep),
+            _ => Err(Error::invalid("format", "is no format")),
+        }
     })
 }
 
-/// Keeps what fits and counts all.
-struct Bounded<'a> {
-    buffer: &'a mut [MaybeUninit<u8>],
-    length: usize,
-}
-
-impl Bounded<'_> {
-    fn terminate(&mut self) {
-        let last = self.buffer.len().saturating_sub(1);
-        if let Some(end) = self.buffer.get_mut(self.length.min(last)) {
-            end.write(0);
-        }
+/// Writes what fits before a NUL, and the NUL. Returns the whole length.
+fn keep(text: Option<&[u8]>, buffer: &mut [MaybeUninit<u8>]) -> Result<c_int, Error> {
+    let length = text.and_then(|text| c_int::try_from(text.len()).ok());
+    let (Some(text), Some(length)) = (text, length) else {
+        return Err(Error::invalid("entry", "is too long"));
+    };
+    if let Some(room) = buffer.len().checked_sub(1) {
+        let kept = text.len().min(room);
+        // SAFETY: `kept` is at most the length of either, and `buffer` is borrowed mutably, so the two are apart.
+        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.as_mut_ptr().cast(), kept) };
+        buffer[kept].write(0);
     }
-}
-
-impl fmt::Write for Bounded<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.buffer.len().saturating_sub(1);
-        if self.length < room {
-            for (slot, byte) in self.buffer[self.length..room].iter_mut().zip(text.bytes()) {
-                slot.write(byte);
-            }
-        }
-        self.length += text.len();
-        Ok(())
-    }
+    Ok(length)
 }

@@ -93,7 +93,7 @@ impl Requests {
         link: &mut Link,
         first: usize,
         last: usize,
-        replies: &mut impl Replies,
+        replies: &mut dyn Replies,
     ) -> Result<(), Error> {
         let count = last - first;
         let seq = link.reserve_seqs(u32::try_from(count).unwrap_or(u32::MAX));
@@ -118,7 +118,7 @@ impl Requests {
         first: usize,
         count: usize,
         seq: u32,
-        replies: &mut impl Replies,
+        replies: &mut dyn Replies,
     ) -> Result<(), Error> {
         let op = self.op;
         let mut wait = Wait::new();
