@@ -366,7 +366,7 @@ int main(int argc, char **argv)
     list(op, POD_FLOWS, pod_by_mark, 0);
   else if (!strcmp(op, "format"))
     format_all(size);
-  else if (!strncmp(op, "decode-", 7) && argc > 3)
+  else if ((!strncmp(op, "decode-", 7) || !strncmp(op, "general-", 8)) && argc > 3)
     decode(op, size, argv[3]);
   else if (!strcmp(op, "create"))
     create(size);

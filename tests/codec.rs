@@ -14,9 +14,9 @@ mod kernel;
 #[path = "scripted/transport.rs"]
 mod transport;
 
-use ctrack::wire::{decode_details, decode_entry, Details, SeqAdj, Synproxy, WireError};
+use ctrack::wire::{decode_details, decode_entry, Decoder, Details, SeqAdj, Synproxy, WireError};
 use ctrack::*;
-use differential::{assert_consistent, assert_no_half_tuple, compare, Verdict};
+use differential::{assert_as_without_memory, assert_consistent, assert_no_half_tuple, compare, Verdict, LESSONS};
 use kernel::{attr, attrs, nest, Table, NESTED};
 use std::net::IpAddr;
 use transport::{requests_in, Script, TIMEOUT};
@@ -869,6 +869,53 @@ fn the_independent_decoder_says_the_same_of_mutated_entries_or_there_is_a_reason
     }
     // The comparison is worth something only if each case is met often.
     assert!(verdicts.iter().all(|count| *count > 10_000), "{verdicts:?}");
+}
+
+#[test]
+fn a_decoder_that_knows_the_layout_says_the_same_whatever_bit_differs() {
+    for payload in golden() {
+        let mut decoder = Decoder::new();
+        for _ in 0..=LESSONS {
+            assert_as_without_memory(&mut decoder, &payload);
+        }
+        let mut other = payload.clone();
+        for at in 0..payload.len() {
+            for bit in 0..8 {
+                other[at] ^= 1 << bit;
+                assert_as_without_memory(&mut decoder, &other);
+                other[at] ^= 1 << bit;
+            }
+            // Of another length, too.
+            assert_as_without_memory(&mut decoder, &payload[..at]);
+        }
+        other.extend(attr(999, &[1, 2, 3, 4]));
+        assert_as_without_memory(&mut decoder, &other);
+        assert_as_without_memory(&mut decoder, &payload);
+    }
+}
+
+#[test]
+fn a_decoder_says_the_same_in_tables_of_more_layouts_than_it_can_remember() {
+    let golden = golden();
+    let mut random = Random(0x1a7_0075);
+    let mut decoder = Decoder::new();
+    for _ in 0..400 {
+        // The same few for a while, then others.
+        let some: Vec<Vec<u8>> = (0..1 + random.below(60))
+            .map(|_| {
+                let payload = &golden[random.below(golden.len())];
+                mutate_values(&mut random, payload)
+            })
+            .collect();
+        for _ in 0..300 {
+            let mut payload = some[random.below(some.len())].clone();
+            if random.below(2) == 0 {
+                let at = random.below(payload.len());
+                payload[at] = random.next() as u8;
+            }
+            assert_as_without_memory(&mut decoder, &payload);
+        }
+    }
 }
 
 #[test]

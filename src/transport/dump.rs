@@ -4,9 +4,9 @@ use super::link::{Link, Wait, DUMP_BUFFER};
 use crate::error::Error;
 use crate::types::{Entry, Tuple, CT_HAS_ID};
 use crate::wire::consts::*;
-use crate::wire::decode_entry;
 use crate::wire::kernel_filter::{put_dump, KernelFilter};
 use crate::wire::message::{decode_ack, decode_done, first_message};
+use crate::wire::Decoder;
 
 /// A dump under way. It must be read to its end (`next` says `false` or fails) or dropped after [`Link::abandon`].
 pub(crate) struct Dump {
@@ -17,6 +17,7 @@ pub(crate) struct Dump {
     end: usize,
     wait: Wait,
     buckets: Option<u64>,
+    decoder: Decoder,
     repeats: Repeats,
 }
 
@@ -27,7 +28,16 @@ impl Dump {
         let mut request = Vec::new();
         put_dump(&mut request, seq, filter);
         link.send(op, &request)?;
-        Ok(Dump { op, seq, at: 0, end: 0, wait: Wait::new(), buckets, repeats: Repeats::default() })
+        Ok(Dump {
+            op,
+            seq,
+            at: 0,
+            end: 0,
+            wait: Wait::new(),
+            buckets,
+            decoder: Decoder::new(),
+            repeats: Repeats::default(),
+        })
     }
 
     /// Decodes the next entry. `false`: the dump is complete. After an error it is over, and the link is clean again.
@@ -50,7 +60,7 @@ impl Dump {
                 }
                 match message.header.kind {
                     ENTRY => {
-                        decode_entry(message.payload, entry).map_err(malformed(self.op))?;
+                        self.decoder.decode(message.payload, entry).map_err(malformed(self.op))?;
                         if !self.repeats.is_repeat(entry) {
                             return Ok(true);
                         }
@@ -132,9 +142,9 @@ impl Repeats {
 
     #[inline]
     fn is_repeat(&mut self, entry: &Entry) -> bool {
-        let key = (entry.orig, entry.family, entry.proto);
         if self.left > 0 {
             self.left -= 1;
+            let key = (entry.orig, entry.family, entry.proto);
             let same = |at: usize| self.ids[at] == entry.id && self.keys[at] == key;
             if entry.has(CT_HAS_ID) && (0..CHAIN).any(same) {
                 self.left = NEWCOMERS;
@@ -142,8 +152,8 @@ impl Repeats {
             }
         }
         self.ids[self.next] = entry.id;
-        self.keys[self.next] = key;
-        self.next = (self.next + 1) % CHAIN;
+        self.keys[self.next] = (entry.orig, entry.family, entry.proto);
+        self.next = if self.next + 1 < CHAIN { self.next + 1 } else { 0 };
         false
     }
 }

@@ -1,4 +1,5 @@
-//! An entry from the kernel: the hot path of every list.
+//! An entry from the kernel, attribute by attribute: what every message can be decoded by, and most of a long dump need not be
+//! (`layout`).
 //!
 //! ```text
 //! nfgenmsg (family, version, res_id)
@@ -203,20 +204,27 @@ fn finish(entry: &mut Entry, mut has: u64, tuples: u16) -> Result<(), WireError>
             (tuple.icmp_id, tuple.icmp_type, tuple.icmp_code) = (0, 0, 0);
         }
     }
-    if has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) != 0 {
-        if has & CT_HAS_ZONE != 0 {
-            entry.orig.zone = entry.zone;
-            entry.reply.zone = entry.zone;
-        } else {
-            // The kernel gives an entry one zone, for both directions or for one.
-            entry.zone = entry.orig.zone.max(entry.reply.zone);
-        }
-    }
     entry.has = has;
+    place_zones(entry);
     Ok(())
 }
 
+/// The zones that were not sent follow from those that were.
 #[inline(always)]
+pub(super) fn place_zones(entry: &mut Entry) {
+    if entry.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0 {
+        return;
+    }
+    if entry.has & CT_HAS_ZONE != 0 {
+        entry.orig.zone = entry.zone;
+        entry.reply.zone = entry.zone;
+    } else {
+        // The kernel gives an entry one zone, for both directions or for one.
+        entry.zone = entry.orig.zone.max(entry.reply.zone);
+    }
+}
+
+#[inline(never)]
 fn tuple(attr: Attr<'_>, name: &'static str, family: u8, tuple: &mut Tuple, proto: &mut u8) -> Result<u16, WireError> {
     if let Some(number) = template::read_tuple(attr.value, family, tuple) {
         *proto = number;
@@ -312,7 +320,8 @@ fn v4(address: [u8; 4]) -> [u8; 16] {
 
 #[inline(always)]
 fn protoinfo(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u64, WireError> {
-    if template::read_tcp(attr.value, entry) {
+    if let Some(tcp) = template::tcp(attr.value) {
+        template::read_tcp(tcp, entry);
         return Ok(CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS);
     }
     let mut has = 0;
@@ -328,7 +337,7 @@ fn protoinfo(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Res
     Ok(has)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn tcp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
     let mut has = 0;
     for attr in attr.nested("CTA_PROTOINFO_TCP") {
@@ -399,8 +408,11 @@ fn dccp(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u
     Ok(has)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn counters(attr: Attr<'_>, name: &'static str) -> Result<Counters, WireError> {
+    if let Some(counters) = template::counters(attr.value) {
+        return Ok(template::read_counters(counters));
+    }
     let mut counters = Counters::default();
     for attr in attr.nested(name) {
         let attr = attr?;
@@ -413,7 +425,7 @@ fn counters(attr: Attr<'_>, name: &'static str) -> Result<Counters, WireError> {
     Ok(counters)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn timestamp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
     let mut has = 0;
     for attr in attr.nested("CTA_TIMESTAMP") {
@@ -512,7 +524,7 @@ fn seq_adj(attr: Attr<'_>, name: &'static str) -> Result<SeqAdj, WireError> {
     Ok(adjust)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn synproxy(attr: Attr<'_>) -> Result<Synproxy, WireError> {
     let mut synproxy = Synproxy::default();
     if attr.value == template::NO_SYNPROXY {

@@ -1,7 +1,7 @@
-//! The pure codec: bytes <-> types. No sockets, no state, no panic on any input.
+//! The pure codec: bytes <-> types. No sockets, no state but the layouts that a [`Decoder`] remembers, no panic on any input.
 //!
 //! `consts` kernel numbers; `attr` the attribute walk; `message` netlink headers, acks and errors; `decode` an entry from
-//! the kernel; `encode` requests to it; `kernel_filter`
+//! the kernel; `layout` the same for messages of a layout that came before; `encode` requests to it; `kernel_filter`
 //! dumps and flushes that the kernel filters; `template` the usual shapes; `stats` the count request.
 #![forbid(unsafe_code)]
 
@@ -10,11 +10,13 @@ pub(crate) mod consts;
 mod decode;
 pub(crate) mod encode;
 pub(crate) mod kernel_filter;
+mod layout;
 pub(crate) mod message;
 pub(crate) mod stats;
 mod template;
 
 pub use decode::{decode_details, decode_entry, Details, SeqAdj, Synproxy};
+pub use layout::Decoder;
 
 /// Why bytes from the kernel cannot be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,12 +1,13 @@
 //! The library's decoder against an independent one, netlink-packet-netfilter, and against itself.
 
-use super::ctrack::wire::{decode_details, decode_entry, WireError};
+use super::ctrack::wire::{decode_details, decode_entry, Decoder, WireError};
 use super::ctrack::*;
 use netlink_packet_core::ParseableParametrized;
 use netlink_packet_netfilter::conntrack::{
     ConntrackAttribute, ConntrackMessage, IPTuple, ProtoInfo, ProtoInfoTCP, ProtoTuple, Tuple as TheirTuple,
 };
 use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::panic::catch_unwind;
 
@@ -49,6 +50,7 @@ pub fn compare(payload: &[u8]) -> Verdict {
     let mut entry = Entry::EMPTY;
     let ours = decode_entry(payload, &mut entry);
     assert_deterministic(payload, &ours, &entry);
+    assert_memory_changes_nothing(payload);
     // It may panic: that is its own affair, and as good as a refusal.
     let theirs = catch_unwind(|| NetfilterMessage::parse_with_param(payload, 0x100).ok().map(collect)).unwrap_or(None);
     match (ours, theirs) {
@@ -76,6 +78,43 @@ fn assert_deterministic(payload: &[u8], ours: &Result<(), WireError>, entry: &En
         assert!(used == *entry, "something of the entry before was left over");
     }
     assert_eq!(*ours, decode_details(payload).map(drop), "details are checked otherwise than entries");
+}
+
+/// So many messages of one layout teach it to a decoder.
+pub const LESSONS: usize = 8;
+
+/// A decoder that knows layouts says the same as one that knows none: of this message, and of some that are nearly the same.
+fn assert_memory_changes_nothing(payload: &[u8]) {
+    thread_local! {
+        /// It has seen everything that this thread did.
+        static EXPERIENCED: RefCell<Decoder> = RefCell::default();
+    }
+    EXPERIENCED.with_borrow_mut(|decoder| assert_as_without_memory(decoder, payload));
+    let mut at = payload.iter().fold(7, |sum: usize, byte| sum * 31 % 65_521 + usize::from(*byte));
+    // It takes its time.
+    if at % 16 != 0 {
+        return;
+    }
+    let mut decoder = Decoder::new();
+    for _ in 0..=LESSONS {
+        assert_as_without_memory(&mut decoder, payload);
+    }
+    let mut other = payload.to_vec();
+    for _ in 0..if payload.is_empty() { 0 } else { 8 } {
+        at = (at * 75 + 74) % 65_537;
+        let (place, bit) = (at % payload.len(), 1 << (at / 64 % 8));
+        other[place] ^= bit;
+        assert_as_without_memory(&mut decoder, &other);
+        other[place] ^= bit;
+    }
+}
+
+/// This decoder says of a message what `decode_entry` says.
+pub fn assert_as_without_memory(decoder: &mut Decoder, payload: &[u8]) {
+    let (mut entry, mut same) = (Entry::EMPTY, Entry { labels: [0xff; 16], reserved: [!0; 4], ..Entry::EMPTY });
+    let wanted = decode_entry(payload, &mut entry);
+    assert_eq!(decoder.decode(payload, &mut same), wanted, "{payload:02x?}");
+    assert!(wanted.is_err() || same == entry, "{entry:?} became {same:?}: {payload:02x?}");
 }
 
 /// What must hold of every entry that was decoded, whatever the bytes were.

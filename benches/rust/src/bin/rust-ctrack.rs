@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The crate ctrack: lists and streams, and its decoder alone. Usage: rust-ctrack OPERATION SIZE [FILE]
+//! The crate ctrack: lists and streams, and its decoder alone: with its memory of layouts, or without it, attribute by attribute.
+//! Usage: rust-ctrack OPERATION SIZE [FILE]
 
-use ctrack::wire::decode_entry;
+use ctrack::wire::{decode_entry, Decoder};
 use ctrack::{Conntrack, Entry};
 use ctrack_benches::{messages, report, Arguments, Clock, Failure, Reading};
 
@@ -24,9 +25,21 @@ fn main() -> Result<(), Failure> {
     if a.op.starts_with("decode-") {
         let bytes = a.recorded()?;
         let mut entry = Entry::EMPTY;
+        let mut decoder = Decoder::new();
+        let clock = Clock::start()?;
+        // Behind the netlink header.
+        for message in messages(&bytes) {
+            decoder.decode(&message[16..], &mut entry)?;
+            count += 1;
+            sum += reading(&entry);
+        }
+        return report(PEER, &a, &clock.stop()?, count, sum);
+    }
+    if a.op.starts_with("general-") {
+        let bytes = a.recorded()?;
+        let mut entry = Entry::EMPTY;
         let clock = Clock::start()?;
         for message in messages(&bytes) {
-            // Behind the netlink header.
             decode_entry(&message[16..], &mut entry)?;
             count += 1;
             sum += reading(&entry);
