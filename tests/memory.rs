@@ -1,0 +1,262 @@
+//! What is allocated: nothing for another entry of a stream, one array for a list, nothing for a text.
+
+#![allow(unsafe_code, reason = "an allocator that counts, and the C interface")]
+
+pub(crate) use ::ctrack;
+
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "scripted/kernel.rs"]
+mod kernel;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "scripted/transport.rs"]
+mod transport;
+
+use ctrack::ffi::text::ct_entry_format;
+use ctrack::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+thread_local! {
+    /// How often this thread has allocated, and how often a megabyte or more.
+    static ALLOCATED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+struct Counting;
+
+fn note(size: usize) {
+    let (all, large) = ALLOCATED.get();
+    ALLOCATED.set((all + 1, large + u64::from(size >= 1 << 20)));
+}
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(size);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How many allocations, and how many large ones, something takes.
+fn allocations<T>(work: impl FnOnce() -> T) -> (u64, u64, T) {
+    let (all, large) = ALLOCATED.get();
+    let result = work();
+    let (all_after, large_after) = ALLOCATED.get();
+    (all_after - all, large_after - large, result)
+}
+
+/// One at a time: resident memory is that of all threads.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// An id that is looked for in the messages, to give each its own.
+const ID: u32 = 0xfeed_face;
+
+/// A kernel with any number of entries, none of which it keeps: datagrams of 132 are written when they are asked for.
+struct Endless {
+    /// Messages of several layouts, each with the place of its id.
+    messages: Vec<(Vec<u8>, usize)>,
+    entries: u32,
+    sent: u32,
+    seq: u32,
+    /// What is asked: a dump, or how many there are.
+    kind: u16,
+    done: bool,
+}
+
+const IN_A_DATAGRAM: u32 = 132;
+
+fn shapes() -> Vec<Entry> {
+    let mut shapes = Vec::new();
+    for (proto, zone, mark) in [(CT_PROTO_TCP, 0, 1), (CT_PROTO_TCP, 7, 0), (CT_PROTO_UDP, 0, 0), (CT_PROTO_UDP, 9, 5)]
+    {
+        for (src, dst) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
+            let key = Entry::key(proto, src.parse().unwrap(), 1000, dst.parse().unwrap(), 80).unwrap();
+            let mut entry = key.in_zone(zone);
+            entry.has |= CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_ID;
+            let orig = entry.orig;
+            entry.reply = Tuple { src: orig.dst, dst: orig.src, sport: orig.dport, dport: orig.sport, ..orig };
+            (entry.status, entry.timeout, entry.id) = (0xe, 600, ID);
+            if mark != 0 {
+                (entry.has, entry.mark) = (entry.has | CT_HAS_MARK, mark);
+            }
+            if proto == CT_PROTO_TCP {
+                (entry.has, entry.tcp_state) = (entry.has | CT_HAS_TCP_STATE, CT_TCP_STATE_ESTABLISHED);
+            }
+            shapes.push(entry);
+        }
+    }
+    shapes
+}
+
+impl Endless {
+    fn conntrack(entries: u32) -> Conntrack {
+        let message = |entry: &Entry| {
+            let bytes = kernel::message(kernel::NEW, kernel::F_MULTI, 0, transport::PORT, &kernel::encode(entry));
+            let id = bytes.windows(4).position(|four| four == ID.to_be_bytes()).unwrap();
+            (bytes, id)
+        };
+        let messages = shapes().iter().map(message).collect();
+        let endless = Endless { messages, entries, sent: 0, seq: 0, kind: 0, done: true };
+        Conntrack::over(Box::new(endless), Duration::from_secs(10))
+    }
+}
+
+impl Transport for Endless {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.kind = u16::from_ne_bytes([datagram[4], datagram[5]]);
+        self.seq = u32::from_ne_bytes(datagram[8..12].try_into().unwrap());
+        (self.sent, self.done) = (0, false);
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8], _: Instant) -> io::Result<Received> {
+        if self.done {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut length = 0;
+        let mut put = |message: &[u8], seq: u32| {
+            let place = &mut buffer[length..length + message.len()];
+            place.copy_from_slice(message);
+            place[8..12].copy_from_slice(&seq.to_ne_bytes());
+            length += message.len();
+        };
+        if self.kind == kernel::GET_STATS {
+            let count = kernel::attr(1, &self.entries.to_be_bytes());
+            let stats = [&[0, 0, 0, 0][..], &count].concat();
+            put(&kernel::message(kernel::GET_STATS, 0, 0, transport::PORT, &stats), self.seq);
+            put(&kernel::message(kernel::NLMSG_ERROR, 0, 0, transport::PORT, &[0; 20]), self.seq);
+            self.done = true;
+        } else {
+            let nothing = self.sent == self.entries;
+            for _ in 0..IN_A_DATAGRAM.min(self.entries - self.sent) {
+                let kind = self.sent as usize % self.messages.len();
+                let (message, id) = &mut self.messages[kind];
+                message[*id..*id + 4].copy_from_slice(&self.sent.to_be_bytes());
+                put(message, self.seq);
+                self.sent += 1;
+            }
+            if nothing {
+                let mut done = [0; 20];
+                done[..4].copy_from_slice(&20u32.to_ne_bytes());
+                done[4..6].copy_from_slice(&kernel::NLMSG_DONE.to_ne_bytes());
+                done[6..8].copy_from_slice(&kernel::F_MULTI.to_ne_bytes());
+                done[12..16].copy_from_slice(&transport::PORT.to_ne_bytes());
+                put(&done, self.seq);
+                self.done = true;
+            }
+        }
+        Ok(Received { length, sender: 0 })
+    }
+
+    fn port(&self) -> u32 {
+        transport::PORT
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.done = true;
+        Ok(())
+    }
+
+    fn netns(&self) -> NetnsName {
+        NetnsName::default()
+    }
+
+    fn buckets(&mut self) -> Option<u64> {
+        Some(262_144)
+    }
+}
+
+/// Resident memory in KiB: now, and the most since the last call.
+fn resident() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    // 5: the mark of the most is set back.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    (field("VmRSS:"), field("VmHWM:"))
+}
+
+#[test]
+fn the_allocator_counts() {
+    let (all, large, _) = allocations(|| vec![1u8; 2 << 20]);
+    assert_eq!((all, large), (1, 1));
+    let (all, large, _) = allocations(|| (Box::new(1), String::from("x")));
+    assert_eq!((all, large), (2, 0));
+}
+
+#[test]
+fn a_stream_of_a_million_entries_allocates_nothing_after_the_first_batch_and_keeps_nothing() {
+    let _alone = ALONE.lock().unwrap();
+    let mut conntrack = Endless::conntrack(1_000_000);
+    let mut entry = Entry::EMPTY;
+    conntrack.dump_start(&[]).unwrap();
+    // As many as the decoder takes to know the layouts.
+    for _ in 0..64 * 8 {
+        assert!(conntrack.dump_next(&mut entry).unwrap());
+    }
+    let (before, _) = resident();
+    let (all, _, (count, ids)) = allocations(|| {
+        let (mut count, mut ids) = (0u64, 0u64);
+        while conntrack.dump_next(&mut entry).unwrap() {
+            (count, ids) = (count + 1, ids + u64::from(entry.id));
+        }
+        (count, ids)
+    });
+    let (_, most) = resident();
+    assert_eq!((count, ids), (1_000_000 - 512, (512..1_000_000).sum()));
+    assert_eq!(all, 0, "allocations");
+    // The kernel counts pages roughly. If entries were kept it was 256 MB.
+    assert!(most - before < 4096, "resident memory grew by {} KiB", most - before);
+}
+
+#[test]
+fn a_list_is_kept_in_one_array_whose_size_is_known_before() {
+    let _alone = ALONE.lock().unwrap();
+    let mut conntrack = Endless::conntrack(100_000);
+    let (all, large, entries) = allocations(|| conntrack.list(&[]).unwrap());
+    assert_eq!(entries.len(), 100_000);
+    assert!(entries.iter().enumerate().all(|(at, entry)| entry.id as usize == at));
+    assert_eq!(large, 1, "arrays");
+    assert!(all < 40, "{all} allocations for one list");
+}
+
+#[test]
+fn a_text_allocates_nothing() {
+    let mut text = [0; 4096];
+    for mut entry in shapes() {
+        entry.has |= CT_HAS_START | CT_HAS_ORIG_COUNTERS | CT_HAS_REPLY_COUNTERS | CT_HAS_LABELS | CT_HAS_HELPER;
+        (entry.start_ns, entry.labels[3], entry.helper[0]) = (1, 255, b'x' as std::ffi::c_char);
+        for format in [CT_FORMAT_LINE | CT_FORMAT_EXTENDED | CT_FORMAT_ID, CT_FORMAT_JSON] {
+            let (all, _, length) = allocations(|| {
+                // SAFETY: an entry and a buffer of that size.
+                unsafe { ct_entry_format(&entry, format, text.as_mut_ptr().cast(), text.len()) }
+            });
+            assert!(length > 100 && all == 0, "{length} bytes, {all} allocations");
+        }
+    }
+}
