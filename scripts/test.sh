@@ -44,6 +44,9 @@ step 'other ways to the library'
 step 'C examples'
 ./scripts/test-examples.sh
 
+step 'instructions'
+./scripts/test-instructions.sh
+
 step 'benchmark runner'
 python3 -m unittest discover -q -t benches -s benches/tests
 
