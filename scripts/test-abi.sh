@@ -22,44 +22,10 @@ export LC_ALL=C CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 
-work=$(mktemp -d)
+. ./scripts/checks.sh
 # The copy lies where the build output lies, always in the same place: what it depends on is compiled once.
 tree=$target/abi-mock/tree
 trap 'rm -rf "$work" "$tree"' EXIT
-trap 'exit 130' HUP INT TERM
-
-checks=0
-failures=0
-
-ok() {
-	checks=$((checks + 1))
-	printf 'ok      %s\n' "$1"
-}
-
-# failed NAME [FILE]: FILE says more.
-failed() {
-	checks=$((checks + 1))
-	failures=$((failures + 1))
-	printf 'FAILED  %s\n' "$1"
-	if [ -n "${2-}" ]; then
-		sed 's/^/        /' "$2"
-	fi
-}
-
-finish() {
-	printf 'test-abi: %d checks, %d failed\n' "$checks" "$failures"
-	[ "$failures" -eq 0 ]
-	exit
-}
-
-# same NAME EXPECTED ACTUAL: two files.
-same() {
-	if diff -u --label expected --label found "$2" "$3" >"$work/diff"; then
-		ok "$1"
-	else
-		failed "$1" "$work/diff"
-	fi
-}
 
 # returns NAME STATUS COMMAND...: its output is in $work/log.
 returns() {

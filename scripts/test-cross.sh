@@ -17,37 +17,15 @@ export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/cross"
 export CARGO_TARGET_DIR
 
-began=$(date +%s)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
-checks=0
-failures=0
-
-# succeeds NAME COMMAND...
-succeeds() {
-	checks=$((checks + 1))
-	name=$1
-	shift
-	if "$@" >"$work/log" 2>&1; then
-		printf 'ok      %s\n' "$name"
-		return 0
-	fi
-	failures=$((failures + 1))
-	printf 'FAILED  %s\n' "$name"
-	tail -n 60 "$work/log" | sed 's/^/        /'
-	return 1
-}
+. ./scripts/checks.sh
 
 # enough NAME COUNT: that many tests were run.
 enough() {
 	passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$work/log")
-	checks=$((checks + 1))
 	if [ "${passed:-0}" -ge "$2" ]; then
-		printf 'ok      %s (%s)\n' "$1: enough were run" "$passed"
+		ok "$1: enough were run ($passed)"
 	else
-		failures=$((failures + 1))
-		printf 'FAILED  %s (%s)\n' "$1: enough were run" "${passed:-none}"
+		failed "$1: enough were run (${passed:-none})"
 	fi
 }
 
@@ -108,5 +86,4 @@ for machine; do
 	esac
 done
 
-printf 'test-cross: %d checks, %d failed, %d seconds\n' "$checks" "$failures" "$(($(date +%s) - began))"
-[ "$failures" -eq 0 ]
+finish

@@ -13,38 +13,7 @@ cd "$(dirname "$0")/.."
 unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PKG_CONFIG_PATH CPATH C_INCLUDE_PATH LIBRARY_PATH LD_LIBRARY_PATH LD_PRELOAD
 export LC_ALL=C
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
-
-checks=0
-failures=0
-
-ok() {
-	checks=$((checks + 1))
-	printf 'ok      %s\n' "$1"
-}
-
-# failed NAME [FILE]: FILE says more.
-failed() {
-	checks=$((checks + 1))
-	failures=$((failures + 1))
-	printf 'FAILED  %s\n' "$1"
-	if [ -n "${2-}" ]; then
-		sed 's/^/        /' "$2"
-	fi
-}
-
-finish() {
-	printf 'test-examples: %d checks, %d failed\n' "$checks" "$failures"
-	[ "$failures" -eq 0 ]
-	exit
-}
-
-# What a program should print: its first comment from the line "Expected output:" on.
-expected_output() {
-	awk '/^ \*\/$/ && found { exit } found { sub(/^ \* ?/, ""); print } /^ \* Expected output:$/ { found = 1 }' "$1"
-}
+. ./scripts/checks.sh
 
 # run NAME EXAMPLE COMMAND...: runs it and compares. No example takes seconds, so that the limit only ends one that hangs.
 run() {
@@ -86,7 +55,7 @@ mkdir "$work/expected"
 examples=
 for source in examples-c/[0-9]*.c; do
 	example=$(basename "$source" .c)
-	expected_output "$source" >"$work/expected/$example"
+	./scripts/expected-output.sh "$source" >"$work/expected/$example"
 	if [ -s "$work/expected/$example" ]; then
 		examples="$examples $example"
 	else

@@ -17,69 +17,7 @@ cargo=${CARGO:-cargo}
 cargoflags=${CARGOFLAGS---locked}
 target=${CARGO_TARGET_DIR:-target}
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
-
-checks=0
-failures=0
-
-ok() {
-	checks=$((checks + 1))
-	printf 'ok      %s\n' "$1"
-}
-
-# failed NAME [FILE]: FILE says more.
-failed() {
-	checks=$((checks + 1))
-	failures=$((failures + 1))
-	printf 'FAILED  %s\n' "$1"
-	if [ -n "${2-}" ]; then
-		sed 's/^/        /' "$2"
-	fi
-}
-
-finish() {
-	printf 'test-install: %d checks, %d failed\n' "$checks" "$failures"
-	[ "$failures" -eq 0 ]
-	exit
-}
-
-# same NAME EXPECTED ACTUAL: two files.
-same() {
-	if diff -u --label expected --label found "$2" "$3" >"$work/diff"; then
-		ok "$1"
-	else
-		failed "$1" "$work/diff"
-	fi
-}
-
-# equal NAME EXPECTED ACTUAL: two strings.
-equal() {
-	printf '%s\n' "$2" >"$work/expected"
-	printf '%s\n' "$3" >"$work/found"
-	same "$1" "$work/expected" "$work/found"
-}
-
-# succeeds NAME COMMAND...
-succeeds() {
-	name=$1
-	shift
-	if "$@" >"$work/log" 2>&1; then
-		ok "$name"
-	else
-		failed "$name" "$work/log"
-	fi
-}
-
-# empty NAME FILE: nothing was found that must not be there.
-empty() {
-	if [ -s "$2" ]; then
-		failed "$1" "$2"
-	else
-		ok "$1"
-	fi
-}
+. ./scripts/checks.sh
 
 for tool in gcc g++ clang clang++ pkg-config readelf nm; do
 	command -v "$tool" >"$work/log" || failed "$tool is installed"
@@ -137,14 +75,14 @@ install_and_uninstall() {
 	listing "$stage" >"$work/installed"
 	same "$title: exactly the promised files are installed" "$work/all" "$work/installed"
 
-	succeeds "$title: make install works again over itself" make install DESTDIR="$stage" "$@"
-	succeeds "$title: make uninstall" make uninstall DESTDIR="$stage" "$@"
+	succeeds "$title: make install works again over itself" make install DESTDIR="$stage" "$@" || :
+	succeeds "$title: make uninstall" make uninstall DESTDIR="$stage" "$@" || :
 	listing "$stage" >"$work/left"
 	same "$title: uninstall leaves nothing of ours and all of others" "$work/others" "$work/left"
-	succeeds "$title: make install after uninstall" make install DESTDIR="$stage" "$@"
+	succeeds "$title: make install after uninstall" make install DESTDIR="$stage" "$@" || :
 
 	export PKG_CONFIG_LIBDIR="$stage$libdir/pkgconfig"
-	succeeds "$title: pkg-config --validate" pkg-config --validate libctrack
+	succeeds "$title: pkg-config --validate" pkg-config --validate libctrack || :
 	equal "$title: pkg-config knows version and directories" "$version $prefix $libdir $includedir" \
 		"$(pkg-config --modversion libctrack) $(pkg-config --variable=prefix libctrack) $(
 			pkg-config --variable=libdir libctrack
@@ -164,7 +102,7 @@ install_and_uninstall 'multiarch' "$work/multiarch" \
 
 # `sudo make install` after `make`: root may have none of these, and must build nothing as root.
 succeeds 'make install after make needs neither cargo nor python' \
-	make install DESTDIR="$work/again" CARGO=false PYTHON=false CC=false
+	make install DESTDIR="$work/again" CARGO=false PYTHON=false CC=false || :
 
 # From here on the last one is looked at.
 export PKG_CONFIG_SYSROOT_DIR="$stage"
@@ -182,14 +120,14 @@ readelf -lW "$shared" >"$work/segments"
 equal 'the soname is libctrack.so.0' libctrack.so.0 "$(sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' "$work/dynamic")"
 
 sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" >"$work/needed"
-succeeds 'it needs the C library' grep -x 'libc\.so\.6' "$work/needed"
+succeeds 'it needs the C library' grep -x 'libc\.so\.6' "$work/needed" || :
 grep -vxE 'libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1|ld-linux[^/]*\.so\.[0-9]+' "$work/needed" >"$work/found" || :
 empty 'it needs nothing but libc, libm, libgcc_s and the loader' "$work/found"
 grep -E '\((RPATH|RUNPATH|TEXTREL)\)' "$work/dynamic" >"$work/found" || :
 empty 'it has no run path and no text relocations' "$work/found"
-succeeds 'all symbols are bound at load time (BIND_NOW)' grep -w BIND_NOW "$work/dynamic"
-succeeds 'relocated data is read-only afterwards (RELRO)' grep GNU_RELRO "$work/segments"
-succeeds 'the stack is not executable' grep -E 'GNU_STACK.* RW +0x' "$work/segments"
+succeeds 'all symbols are bound at load time (BIND_NOW)' grep -w BIND_NOW "$work/dynamic" || :
+succeeds 'relocated data is read-only afterwards (RELRO)' grep GNU_RELRO "$work/segments" || :
+succeeds 'the stack is not executable' grep -E 'GNU_STACK.* RW +0x' "$work/segments" || :
 
 # The version node itself is an absolute symbol.
 nm -D --defined-only --with-symbol-versions "$shared" | sed -e '/ A CTRACK_[0-9.]*$/d' -e 's/^[0-9a-f]* //' | sort >"$work/exported"
@@ -213,7 +151,7 @@ comm -23 "$work/promised" "$work/archive" >"$work/found"
 empty 'the static library defines the functions of abi/symbols.txt' "$work/found"
 sed -e '/^#/d' -e 's/\*/[A-Za-z_0-9]*/' abi/freetds-names.txt >"$work/denied"
 # A list that finds none of the names it was made of would find none here either.
-succeeds 'the list of FreeTDS names is in use' sh -c "printf 'ct_init\nct_ds_x\nCT_LABELS\n' | grep -cxf '$work/denied' | grep -x 3"
+succeeds 'the list of FreeTDS names is in use' sh -c "printf 'ct_init\nct_ds_x\nCT_LABELS\n' | grep -cxf '$work/denied' | grep -x 3" || :
 sort -u "$work/words" "$work/archive" | grep -xf "$work/denied" >"$work/found" || :
 empty 'no name in the header or the static library is one of FreeTDS' "$work/found"
 
@@ -310,10 +248,10 @@ in_language() {
 	title="$1 -std=$3"
 	# shellcheck disable=SC2086 # lists of flags
 	succeeds "the header compiles alone and twice: $title" \
-		"$1" -x "$2" -std="$3" $warnings $cflags -c -o "$work/twice.o" "$work/twice.c"
+		"$1" -x "$2" -std="$3" $warnings $cflags -c -o "$work/twice.o" "$work/twice.c" || :
 	# shellcheck disable=SC2086
 	succeeds "every macro of the header is a constant: $title" \
-		"$1" -x "$2" -std="$3" $warnings $cflags -c -o "$work/macros.o" "$work/macros.c"
+		"$1" -x "$2" -std="$3" $warnings $cflags -c -o "$work/macros.o" "$work/macros.c" || :
 	rm -f "$work/version"
 	# shellcheck disable=SC2086
 	if ! "$1" -x "$2" -std="$3" $warnings $cflags -o "$work/version" "$work/version.c" $libs >"$work/log" 2>&1; then

@@ -32,52 +32,7 @@ for option; do
 	esac
 done
 
-began=$(date +%s)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
-checks=0
-failures=0
-
-ok() {
-	checks=$((checks + 1))
-	printf 'ok      %s\n' "$1"
-}
-
-# failed NAME [FILE]: FILE says more.
-failed() {
-	checks=$((checks + 1))
-	failures=$((failures + 1))
-	printf 'FAILED  %s\n' "$1"
-	[ -z "${2-}" ] || tail -n 60 "$2" | sed 's/^/        /'
-}
-
-finish() {
-	printf 'test-other-ways: %d checks, %d failed, %d seconds\n' "$checks" "$failures" "$(($(date +%s) - began))"
-	[ "$failures" -eq 0 ]
-	exit
-}
-
-# succeeds NAME COMMAND...
-succeeds() {
-	name=$1
-	shift
-	if "$@" >"$work/log" 2>&1; then
-		ok "$name"
-	else
-		failed "$name" "$work/log"
-		return 1
-	fi
-}
-
-# same NAME EXPECTED FOUND: two files.
-same() {
-	if diff -u --label expected --label found "$2" "$3" >"$work/diff"; then
-		ok "$1"
-	else
-		failed "$1" "$work/diff"
-	fi
-}
+. ./scripts/checks.sh
 
 # --- Tools -----------------------------------------------------------------------------------------------------------------
 
@@ -107,7 +62,7 @@ export PKG_CONFIG_SYSROOT_DIR="$stage" PKG_CONFIG_LIBDIR="$stage/usr/lib/pkgconf
 isolated='unshare -n'
 [ "$(id -u)" -eq 0 ] || isolated='unshare -Urn'
 $isolated true 2>"$work/no-netns" || isolated=
-sed -n '/^ \* Expected output:$/,/^ \*\//{s/^ \* //p}' examples-c/01-list.c | sed 1d >"$work/expected"
+./scripts/expected-output.sh examples-c/01-list.c >"$work/expected"
 
 # runs NAME PROGRAM: it prints what its source promises.
 runs() {
@@ -173,7 +128,7 @@ succeeds 'make doc: HTML of C and Rust' ./scripts/doc.sh "$work/doc" || :
 while read -r symbol; do
 	[ -s "$work/doc/c/$symbol.html" ] || echo "$symbol has no page"
 done <abi/symbols.txt >"$work/found"
-if [ -s "$work/found" ]; then failed 'every function has a page' "$work/found"; else ok 'every function has a page'; fi
+empty 'every function has a page' "$work/found"
 succeeds 'every link of the HTML leads somewhere' python3 scripts/check-links.py "$work/doc" || :
 
 # --- The crate ----------------------------------------------------------------------------------------------------------------
@@ -182,11 +137,11 @@ succeeds 'crate: cargo publish would take it' cargo publish --dry-run --allow-di
 cargo package --list --allow-dirty --locked >"$work/list" 2>"$work/log" || failed 'crate: its files can be listed' "$work/log"
 grep -vE '^(src/.*\.rs|examples/[a-z-]*\.rs|include/ctrack\.h|build\.rs|cbindgen\.toml|(README|CHANGELOG)\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|lock|toml\.orig)|\.cargo_vcs_info\.json)$' \
 	"$work/list" >"$work/found" || :
-if [ -s "$work/found" ]; then failed 'crate: it has nothing but what it needs' "$work/found"; else ok 'crate: it has nothing but what it needs'; fi
+empty 'crate: it has nothing but what it needs' "$work/found"
 for wanted in src/lib.rs include/ctrack.h build.rs cbindgen.toml README.md LICENSE-MIT LICENSE-APACHE; do
 	grep -qx "$wanted" "$work/list" || echo "$wanted is missing"
 done >"$work/found"
-if [ -s "$work/found" ]; then failed 'crate: it has all that it needs' "$work/found"; else ok 'crate: it has all that it needs'; fi
+empty 'crate: it has all that it needs' "$work/found"
 size=$(find "${CARGO_TARGET_DIR:-target}/package" -name "ctrack-*.crate" -newer "$work/expected" -printf "%s\n" | tail -n 1)
 if [ "${size:-999999}" -lt 200000 ]; then ok "crate: it is small ($size bytes)"; else failed "crate: $size bytes"; fi
 if succeeds 'crate: the examples of its documentation' cargo test --locked --doc; then

@@ -17,70 +17,9 @@ unset CPATH C_INCLUDE_PATH LIBRARY_PATH LD_LIBRARY_PATH LD_PRELOAD CFLAGS LDFLAG
 unset SOURCE_DATE_EPOCH DEB_BUILD_OPTIONS CDPATH
 export LC_ALL=C.UTF-8 CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1
 
-began=$(date +%s)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
+. ./scripts/checks.sh
 # A root that was made by another user, and a shell with a strict umask, are to give the same.
 chmod 755 "$work"
-checks=0
-failures=0
-
-ok() {
-	checks=$((checks + 1))
-	printf 'ok      %s\n' "$1"
-}
-
-# failed NAME [FILE]: FILE says more.
-failed() {
-	checks=$((checks + 1))
-	failures=$((failures + 1))
-	printf 'FAILED  %s\n' "$1"
-	[ -z "${2-}" ] || tail -n 60 "$2" | sed 's/^/        /'
-}
-
-finish() {
-	printf 'test-package: %d checks, %d failed, %d seconds\n' "$checks" "$failures" "$(($(date +%s) - began))"
-	[ "$failures" -eq 0 ]
-	exit
-}
-
-# succeeds NAME COMMAND...: what it says is in $work/log.
-succeeds() {
-	name=$1
-	shift
-	if "$@" >"$work/log" 2>&1; then
-		ok "$name"
-	else
-		failed "$name" "$work/log"
-		return 1
-	fi
-}
-
-# same NAME EXPECTED FOUND: two files.
-same() {
-	if diff -u --label expected --label found "$2" "$3" >"$work/diff" 2>&1; then
-		ok "$1"
-	else
-		failed "$1" "$work/diff"
-	fi
-}
-
-# equal NAME EXPECTED FOUND: two strings.
-equal() {
-	printf '%s\n' "$2" >"$work/expected"
-	printf '%s\n' "$3" >"$work/found"
-	same "$1" "$work/expected" "$work/found"
-}
-
-# empty NAME FILE: nothing was found that must not be there.
-empty() {
-	if [ -s "$2" ]; then
-		failed "$1" "$2"
-	else
-		ok "$1"
-	fi
-}
 
 # --- Tools -----------------------------------------------------------------------------------------------------------------
 
@@ -150,14 +89,9 @@ succeeds 'unit tests and codec, without network' build "$one" "$work/home1" carg
 succeeds 'the examples build with what was installed' env PKG_CONFIG_LIBDIR="$stage/usr/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$stage" \
 	make -C examples-c OUT="$work/examples" || :
 
-# expected EXAMPLE-SOURCE: what it promises to print.
-expected() {
-	awk '/^ \*\/$/ && found { exit } found { sub(/^ \* ?/, ""); print } /^ \* Expected output:$/ { found = 1 }' "$1" >"$work/expected"
-}
-
 for source in examples-c/[0-9]*.c; do
 	example=$(basename "$source" .c)
-	expected "$source"
+	./scripts/expected-output.sh "$source" >"$work/expected"
 	isolated env LD_LIBRARY_PATH="$stage/usr/lib" "$work/examples/$example" >"$work/found" 2>&1 || echo failed >>"$work/found"
 	same "example $example prints what it promises" "$work/expected" "$work/found"
 done
@@ -275,7 +209,7 @@ succeeds 'and can be purged' in_root dpkg --purge libctrack0 || finish
 snapshot >"$work/after"
 same 'nothing of it stays behind' "$work/before" "$work/after"
 succeeds 'all packages install' in_root sh -c 'dpkg -i /packages/*.deb && dpkg --audit && dpkg --verify' || finish
-expected examples-c/01-list.c
+./scripts/expected-output.sh examples-c/01-list.c >"$work/expected"
 for static in '' --static; do
 	# shellcheck disable=SC2016 # for the other shell
 	if succeeds "a C program builds ${static:-shared}" in_root sh -c 'cd /tmp && cc ${0:+-static} -o list \
