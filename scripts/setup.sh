@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, go, python, demo, test, bench.
+# setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, go, python, demo, test, bench; and what single tests
+# need: abi, cross, kernels, other-ways, cargo-c, package.
 #
 # Installs what is missing on Debian 12+ or Ubuntu 24.04+, as root or where sudo asks for no password. Otherwise it says
 # in one line what to run, and fails. Silent and fast when nothing is missing.
@@ -29,6 +30,13 @@ have() {
 # want PROGRAM PACKAGE
 want() {
     have "$1" || packages="$packages $2"
+}
+
+# want_package PACKAGE...: for what has no program to look for.
+want_package() {
+    for package; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || packages="$packages $package"
+    done
 }
 
 # at_least VERSION WANTED
@@ -67,19 +75,58 @@ need_demo() {
     want unshare util-linux
 }
 
+need_abi() {
+    want abidiff abigail-tools
+    want conntrack conntrack
+    want python3 python3
+    want unshare util-linux
+}
+
+# Compilers only recommend the C library that they link with.
+need_cross() {
+    want qemu-aarch64 qemu-user
+    want aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
+    want arm-linux-gnueabihf-gcc 'gcc-arm-linux-gnueabihf libc6-dev-armhf-cross'
+    want s390x-linux-gnu-gcc 'gcc-s390x-linux-gnu libc6-dev-s390x-cross'
+}
+
+need_kernels() {
+    want qemu-system-x86_64 qemu-system-x86
+    want xz xz-utils
+    want zstd zstd
+    want dpkg-deb dpkg
+}
+
+need_other_ways() {
+    want cmake cmake
+    want meson meson
+    want ninja ninja-build
+    want mandoc mandoc
+    want groff groff
+    want pkg-config pkg-config
+    want readelf binutils
+}
+
+# It contains cargo, which links with OpenSSL.
+need_cargo_c() {
+    have pkg-config && pkg-config --exists openssl || packages="$packages libssl-dev pkg-config"
+}
+
+need_package() {
+    want_package abigail-tools autopkgtest binutils build-essential cpio debhelper dh-python fakeroot git lintian mmdebstrap mount \
+        pkg-config pybuild-plugin-pyproject python3 python3-all python3-setuptools rpm rpmlint util-linux xz-utils
+}
+
 need_test() {
+    need_abi
     want g++ g++
     want clang clang
     want valgrind valgrind
-    want conntrack conntrack
     want nft nftables
     want ip iproute2
-    want unshare util-linux
     want shellcheck shellcheck
     want file file
-    want abidiff abigail-tools
     want musl-gcc musl-tools
-    want python3 python3
     have pkg-config && pkg-config --exists libnetfilter_conntrack || packages="$packages pkg-config libnetfilter-conntrack-dev"
 }
 
@@ -114,13 +161,13 @@ apt_get() {
     say "setup: installing $*"
     update
     # shellcheck disable=SC2086 # $root is two words or none
-    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >&2
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" >&2
 }
 
 update() {
     [ -z "$updated" ] || return 0
     # shellcheck disable=SC2086
-    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
     updated=1
 }
 
@@ -223,7 +270,7 @@ need_rust_tools() {
 }
 
 [ $# -gt 0 ] || {
-    say 'usage: setup.sh build|go|python|demo|test|bench...'
+    say 'usage: setup.sh build|go|python|demo|test|bench|abi|cross|kernels|other-ways|cargo-c|package...'
     exit 2
 }
 
@@ -236,8 +283,14 @@ for what; do
         demo) need_demo ;;
         test) need_test; rust_tools=1 ;;
         bench) need_build; need_bench; rust=1 ;;
+        abi) need_abi ;;
+        cross) need_cross ;;
+        kernels) need_kernels ;;
+        other-ways) need_other_ways ;;
+        cargo-c) need_cargo_c ;;
+        package) need_build; need_package; rust=1; go=1 ;;
         *)
-            say "setup: $what is none of build, go, python, demo, test and bench"
+            say "setup: there is no $what"
             exit 2
             ;;
     esac

@@ -17,6 +17,7 @@ cd "$(dirname "$0")/.."
 unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX LIBDIR INCLUDEDIR
 unset CPATH C_INCLUDE_PATH LIBRARY_PATH LD_LIBRARY_PATH LD_PRELOAD
 export LC_ALL=C CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1
+./scripts/setup.sh abi
 # shellcheck source=scripts/path.sh
 . scripts/path.sh
 mkdir -p "${CARGO_TARGET_DIR:-target}"
@@ -51,17 +52,10 @@ log_says() {
 	fi
 }
 
-if ! command -v abidiff >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
-	apt-get -qq update >"$work/log" 2>&1 || :
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends abigail-tools >>"$work/log" 2>&1 || :
-fi
 for tool in gcc make python3 nm readelf unshare conntrack abidw abidiff; do
 	command -v "$tool" >"$work/log" || failed "$tool is installed"
 done
-if [ "$failures" -ne 0 ]; then
-	echo '        please run: sudo apt-get install -y --no-install-recommends abigail-tools conntrack gcc make python3 util-linux'
-	finish
-fi
+[ "$failures" -eq 0 ] || finish
 
 # --- What a C compiler and the linker make of a header and a version script ---------------------------------------------------
 

@@ -4,11 +4,11 @@
 # test-cross.sh [TARGET...]: the tests that need no kernel, built for other machines and run by qemu: 64 and 32 bits, little
 # and big endian. Each target must also build the library that is installed. i686 is only checked.
 #
-# qemu-user knows no netfilter sockets, so the few tests that open one are left out. Installs the compilers and qemu with apt-get
-# where it is root; the targets need rustup.
+# qemu-user knows no netfilter sockets, so the few tests that open one are left out. The targets need rustup.
 
 set -eu
 cd "$(dirname "$0")/.."
+./scripts/setup.sh cross
 . ./scripts/path.sh
 unset RUSTFLAGS
 export CARGO_TERM_COLOR=never
@@ -32,22 +32,6 @@ enough() {
 # These open a netlink socket, or run themselves again as a program.
 sockets='misaligned_single_pointers_are_refused null_is_fine_where_the_manual_says_so
 	open_options_that_make_no_sense_are_refused the_size_of_open_options_is_checked_before_anything_else'
-
-packages=
-for pair in qemu-aarch64:qemu-user aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu arm-linux-gnueabihf-gcc:gcc-arm-linux-gnueabihf \
-	s390x-linux-gnu-gcc:gcc-s390x-linux-gnu; do
-	command -v "${pair%:*}" >"$work/log" || packages="$packages ${pair#*:}"
-done
-if [ "$packages" ]; then
-	if [ "$(id -u)" -ne 0 ]; then
-		echo "test-cross: please run: sudo apt-get install -y$packages" >&2
-		exit 1
-	fi
-	echo "test-cross: installing$packages" >&2
-	apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
-	# shellcheck disable=SC2086 # one word per package
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install -y $packages >&2
-fi
 
 # try TARGET GNU-NAME QEMU
 try() {

@@ -29,33 +29,6 @@ say() {
     printf '%s\n' "$*" >&2
 }
 
-have() {
-    command -v "$1" >/dev/null 2>&1
-}
-
-# want PROGRAM PACKAGE
-want() {
-    have "$1" || missing="$missing $2"
-}
-
-need_tools() {
-    missing=
-    want qemu-system-x86_64 qemu-system-x86
-    want xz xz-utils
-    want zstd zstd
-    want dpkg-deb dpkg
-    [ -n "$missing" ] || return 0
-    if [ "$(id -u)" -eq 0 ] && have apt-get; then
-        say "test-kernels: installing$missing"
-        DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
-        # shellcheck disable=SC2086 # one word per package
-        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
-    else
-        say "test-kernels: please run: sudo apt-get install -y --no-install-recommends$missing"
-        exit 1
-    fi
-}
-
 # --- packages ---
 
 # mirror KIND: where this machine gets the packages of its own Debian release (main) or their updates (security).
@@ -326,7 +299,7 @@ trap finish EXIT
 trap 'exit 1' HUP INT TERM
 apt=$work/apt
 
-need_tools
+./scripts/setup.sh kernels
 if [ -n "${MATRIX:-}" ]; then
     cp "$MATRIX" "$work/matrix"
 else

@@ -34,24 +34,7 @@ done
 
 . ./scripts/checks.sh
 
-# --- Tools -----------------------------------------------------------------------------------------------------------------
-
-packages=
-for pair in cmake:cmake meson:meson ninja:ninja-build mandoc:mandoc groff:groff pkg-config:pkg-config readelf:binutils; do
-	command -v "${pair%:*}" >"$work/log" || packages="$packages ${pair#*:}"
-done
-# cargo-c contains cargo, which links with OpenSSL.
-[ -z "$cargo_c" ] || pkg-config --exists openssl || packages="$packages libssl-dev pkg-config"
-if [ "$packages" ]; then
-	if [ "$(id -u)" -ne 0 ]; then
-		echo "test-other-ways: please run: sudo apt-get install -y --no-install-recommends$packages" >&2
-		exit 1
-	fi
-	echo "test-other-ways: installing$packages" >&2
-	apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
-	# shellcheck disable=SC2086 # one word per package
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $packages >&2
-fi
+./scripts/setup.sh other-ways ${cargo_c:+cargo-c}
 
 # --- A staged install ------------------------------------------------------------------------------------------------------
 

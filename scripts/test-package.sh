@@ -27,19 +27,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo 'test-package: only root can install packages into a root directory' >&2
 	exit 1
 fi
-missing=
-for package in abigail-tools autopkgtest binutils build-essential cpio debhelper dh-python fakeroot git lintian mmdebstrap mount pkg-config \
-	pybuild-plugin-pyproject python3 python3-all python3-setuptools rpm rpmlint util-linux xz-utils; do
-	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>"$work/log")" = installed ] || missing="$missing $package"
-done
-if [ "$missing" ]; then
-	echo "test-package: installing$missing" >&2
-	apt-get -qq -o DPkg::Lock::Timeout=300 update >"$work/log" 2>&1 || cat "$work/log" >&2
-	# shellcheck disable=SC2086 # one word per package
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing \
-		>"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
-fi
-./scripts/setup.sh build go
+./scripts/setup.sh package
 . ./scripts/path.sh
 
 # isolated COMMAND...: no network but a loopback that is down; mounts are its own.
