@@ -142,9 +142,9 @@ impl Repeats {
 
     #[inline]
     fn is_repeat(&mut self, entry: &Entry) -> bool {
+        let key = (entry.orig, entry.family, entry.proto);
         if self.left > 0 {
             self.left -= 1;
-            let key = (entry.orig, entry.family, entry.proto);
             let same = |at: usize| self.ids[at] == entry.id && self.keys[at] == key;
             if entry.has(CT_HAS_ID) && (0..CHAIN).any(same) {
                 self.left = NEWCOMERS;
@@ -152,8 +152,8 @@ impl Repeats {
             }
         }
         self.ids[self.next] = entry.id;
-        self.keys[self.next] = (entry.orig, entry.family, entry.proto);
-        self.next = if self.next + 1 < CHAIN { self.next + 1 } else { 0 };
+        self.keys[self.next] = key;
+        self.next = (self.next + 1) % CHAIN;
         false
     }
 }

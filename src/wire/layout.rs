@@ -177,7 +177,7 @@ impl Layout {
         if length >= LONGEST {
             return None;
         }
-        let mut bytes = Headers::new(payload)?;
+        let mut bytes = Headers::new(payload);
         let mut layout = Layout::empty(length, entry.has);
         let mut form = None;
         for attr in attributes(payload, NFGENMSG_LEN..length) {
@@ -202,8 +202,7 @@ impl Layout {
                         }
                         place(zone, value, 2)?;
                     }
-                    let length = value.len();
-                    (tuple, length)
+                    (tuple, value.len())
                 }
                 CTA_STATUS => (&mut layout.status, 4),
                 CTA_TIMEOUT => (&mut layout.timeout, 4),
@@ -375,17 +374,17 @@ impl Iterator for Walk<'_> {
     }
 }
 
-/// Which bytes of a message are headers of attributes: what the family is belongs to them.
+/// Which bytes of a message are headers of attributes, or say the family.
 struct Headers<'a> {
     payload: &'a [u8],
     mask: [u8; LONGEST],
 }
 
 impl<'a> Headers<'a> {
-    fn new(payload: &'a [u8]) -> Option<Headers<'a>> {
+    fn new(payload: &'a [u8]) -> Headers<'a> {
         let mut mask = [0; LONGEST];
-        *mask.first_mut()? = u8::MAX;
-        Some(Headers { payload, mask })
+        mask[0] = u8::MAX;
+        Headers { payload, mask }
     }
 
     fn cover(&mut self, at: usize) {
