@@ -78,6 +78,8 @@ const ID: u32 = 0xfeed_face;
 struct Endless {
     /// Messages of several layouts, each with the place of its id.
     messages: Vec<(Vec<u8>, usize)>,
+    /// The message behind the last entry.
+    end: Vec<u8>,
     entries: u32,
     sent: u32,
     seq: u32,
@@ -119,7 +121,8 @@ impl Endless {
             (bytes, id)
         };
         let messages = shapes().iter().map(message).collect();
-        let endless = Endless { messages, entries, sent: 0, seq: 0, kind: 0, done: true };
+        let end = kernel::message(kernel::NLMSG_DONE, kernel::F_MULTI, 0, transport::PORT, &[0; 4]);
+        let endless = Endless { messages, end, entries, sent: 0, seq: 0, kind: 0, done: true };
         Conntrack::over(Box::new(endless), Duration::from_secs(10))
     }
 }
@@ -159,12 +162,7 @@ impl Transport for Endless {
                 self.sent += 1;
             }
             if nothing {
-                let mut done = [0; 20];
-                done[..4].copy_from_slice(&20u32.to_ne_bytes());
-                done[4..6].copy_from_slice(&kernel::NLMSG_DONE.to_ne_bytes());
-                done[6..8].copy_from_slice(&kernel::F_MULTI.to_ne_bytes());
-                done[12..16].copy_from_slice(&transport::PORT.to_ne_bytes());
-                put(&done, self.seq);
+                put(&self.end, self.seq);
                 self.done = true;
             }
         }

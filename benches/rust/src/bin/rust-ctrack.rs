@@ -3,7 +3,7 @@
 //! The crate ctrack: lists and streams, and its decoder alone: with its memory of layouts, or without it, attribute by attribute.
 //! Usage: rust-ctrack OPERATION SIZE [FILE]
 
-use ctrack::wire::{decode_entry, Decoder};
+use ctrack::wire::{decode_entry, Decoder, WireError};
 use ctrack::{Conntrack, Entry};
 use ctrack_benches::{messages, report, Arguments, Clock, Failure, Reading};
 
@@ -19,32 +19,28 @@ fn reading(e: &Entry) -> u64 {
         .sum()
 }
 
+/// Times the decoding of a recorded dump.
+fn recorded(a: &Arguments, mut decode: impl FnMut(&[u8], &mut Entry) -> Result<(), WireError>) -> Result<(), Failure> {
+    let bytes = a.recorded()?;
+    let (mut entry, mut count, mut sum) = (Entry::EMPTY, 0, 0);
+    let clock = Clock::start()?;
+    for message in messages(&bytes) {
+        // Behind the netlink header.
+        decode(&message[16..], &mut entry)?;
+        count += 1;
+        sum += reading(&entry);
+    }
+    report(PEER, a, &clock.stop()?, count, sum)
+}
+
 fn main() -> Result<(), Failure> {
     let a = Arguments::read(PEER)?;
-    let (mut count, mut sum) = (0, 0);
     if a.op.starts_with("decode-") {
-        let bytes = a.recorded()?;
-        let mut entry = Entry::EMPTY;
         let mut decoder = Decoder::new();
-        let clock = Clock::start()?;
-        // Behind the netlink header.
-        for message in messages(&bytes) {
-            decoder.decode(&message[16..], &mut entry)?;
-            count += 1;
-            sum += reading(&entry);
-        }
-        return report(PEER, &a, &clock.stop()?, count, sum);
+        return recorded(&a, |payload, entry| decoder.decode(payload, entry));
     }
     if a.op.starts_with("general-") {
-        let bytes = a.recorded()?;
-        let mut entry = Entry::EMPTY;
-        let clock = Clock::start()?;
-        for message in messages(&bytes) {
-            decode_entry(&message[16..], &mut entry)?;
-            count += 1;
-            sum += reading(&entry);
-        }
-        return report(PEER, &a, &clock.stop()?, count, sum);
+        return recorded(&a, decode_entry);
     }
     let mut conntrack = Conntrack::open()?;
     match &*a.op {
@@ -55,7 +51,7 @@ fn main() -> Result<(), Failure> {
             report(PEER, &a, &took, entries.len() as u64, entries.iter().map(reading).sum())
         }
         "stream" => {
-            let mut entry = Entry::EMPTY;
+            let (mut entry, mut count, mut sum) = (Entry::EMPTY, 0, 0);
             let clock = Clock::start()?;
             conntrack.dump_start(&[])?;
             while conntrack.dump_next(&mut entry)? {
