@@ -273,9 +273,8 @@ def sentence(text: str, names: Collection[str] = ()) -> str:
 
 
 def synopsis_of(function: Function) -> str:
-    kind = function.result.replace(" *", " *")
     arguments = "\n".join(f'.Fa "{escape(a)}"' for a in function.arguments or ["void"])
-    return f'.Ft "{kind}"\n.Fo {function.name}\n{arguments}\n.Fc'
+    return f'.Ft "{function.result}"\n.Fo {function.name}\n{arguments}\n.Fc'
 
 
 def struct_block(struct: Struct) -> str:
