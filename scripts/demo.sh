@@ -80,6 +80,8 @@ build() {
     # shellcheck disable=SC2086 # $flags are words
     "${CC:-cc}" -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -O2 -o "$work/demo" demo/demo.c $flags
     "${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -O2 -o "$work/traffic" tests/traffic/traffic.c
+    # Without it Go takes what it compiled for the last demo from its cache, and looks for the library where that one was staged.
+    . ./go/stamp.sh
     (cd go && go build -o "$work/demo-go" ../demo/demo.go)
 }
 

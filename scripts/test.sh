@@ -71,4 +71,8 @@ fi
 step 'demo'
 ./scripts/demo.sh
 
+# Compilers keep things; what one demo leaves in their caches is no good to the next.
+step 'demo, a second time'
+./scripts/demo.sh >/dev/null
+
 printf '\nall tests passed\n'
