@@ -959,7 +959,8 @@ extern "C" {
  * @return 0, or a negative errno:
  *   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
  *   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
- *   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE, -ENOMEM as usual
+ *   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE the process or the
+ *   system has too many open files; -ENOMEM
  * Since 0.1.
  */
 int ct_handle_open(struct ct_handle **ret_handle, const struct ct_open_opts *opts);
@@ -969,6 +970,7 @@ int ct_handle_open(struct ct_handle **ret_handle, const struct ct_open_opts *opt
  *
  * No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent.
  *
+ * @param h the handle; it must not be used any more
  * Since 0.1.
  */
 void ct_handle_close(struct ct_handle *h);
@@ -979,6 +981,7 @@ void ct_handle_close(struct ct_handle *h);
  * "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
  * handle, or with -ECHILD, do not change it.
  *
+ * @param h the handle
  * @return text in English, owned by the handle, valid until the next call on it
  * Since 0.1.
  */
@@ -987,6 +990,7 @@ const char *ct_handle_error(const struct ct_handle *h);
 /**
  * Text for an errno value as this library uses it, of either sign.
  *
+ * @param err the value, for example what a call returned
  * @return static text in English, never NULL
  * Since 0.1.
  */
@@ -1023,6 +1027,7 @@ int ct_list(struct ct_handle *h,
 /**
  * Releases an array of ct_list(). NULL is fine.
  *
+ * @param entries the array; it must not be used any more
  * Since 0.1.
  */
 void ct_entries_free(struct ct_entry *entries);
@@ -1173,7 +1178,8 @@ int ct_delete_entries(struct ct_handle *h,
  * @param status n results: 0 created, -EEXIST one of its tuples is taken, -ENOMEM the table is full, another negative
  *   errno for another failure
  * @param result the sums; filled on failure too
- * @return as for ct_delete_entries()
+ * @return 0: all are created; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
+ *   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
  * Since 0.1.
  */
 int ct_create_entries(struct ct_handle *h,
@@ -1195,7 +1201,8 @@ int ct_create_entries(struct ct_handle *h,
  * @param status n results: 0 changed, -ENOENT gone, -EBUSY the kernel does not let this change, another negative errno for
  *   another failure
  * @param result the sums; filled on failure too
- * @return as for ct_delete_entries()
+ * @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
+ *   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
  * Since 0.1.
  */
 int ct_update_entries(struct ct_handle *h,
@@ -1243,13 +1250,15 @@ int ct_entry_format(const struct ct_entry *e,
 /**
  * The version of the library that is running, as CT_VERSION_NUMBER is that of the header.
  *
+ * @return major << 16 | minor << 8 | patch
  * Since 0.1.
  */
 uint32_t ct_version_number(void);
 
 /**
- * The version of the library that is running, for example "0.1.0". Static text.
+ * The version of the library that is running, for example "0.1.0".
  *
+ * @return static text, never NULL
  * Since 0.1.
  */
 const char *ct_version_string(void);

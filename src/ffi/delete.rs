@@ -92,7 +92,8 @@ pub unsafe extern "C" fn ct_delete_entries(
 /// @param status n results: 0 created, -EEXIST one of its tuples is taken, -ENOMEM the table is full, another negative
 ///   errno for another failure
 /// @param result the sums; filled on failure too
-/// @return as for ct_delete_entries()
+/// @return 0: all are created; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
+///   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_create_entries(
@@ -118,7 +119,8 @@ pub unsafe extern "C" fn ct_create_entries(
 /// @param status n results: 0 changed, -ENOENT gone, -EBUSY the kernel does not let this change, another negative errno for
 ///   another failure
 /// @param result the sums; filled on failure too
-/// @return as for ct_delete_entries()
+/// @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
+///   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_update_entries(

@@ -57,7 +57,8 @@ impl ct_handle {
 /// @return 0, or a negative errno:
 ///   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
 ///   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
-///   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE, -ENOMEM as usual
+///   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE the process or the
+///   system has too many open files; -ENOMEM
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *const ct_open_opts) -> c_int {
@@ -100,6 +101,7 @@ fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
 ///
 /// No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent.
 ///
+/// @param h the handle; it must not be used any more
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
@@ -118,6 +120,7 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
 /// "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
 /// handle, or with -ECHILD, do not change it.
 ///
+/// @param h the handle
 /// @return text in English, owned by the handle, valid until the next call on it
 /// Since 0.1.
 #[no_mangle]
@@ -138,6 +141,7 @@ pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
 
 /// Text for an errno value as this library uses it, of either sign.
 ///
+/// @param err the value, for example what a call returned
 /// @return static text in English, never NULL
 /// Since 0.1.
 #[no_mangle]

@@ -53,6 +53,7 @@ pub unsafe extern "C" fn ct_list(
 
 /// Releases an array of ct_list(). NULL is fine.
 ///
+/// @param entries the array; it must not be used any more
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_entries_free(entries: *mut Entry) {
