@@ -9,6 +9,7 @@ use crate::transport::batch::{Replies, Requests};
 use crate::transport::dump::Dump;
 use crate::transport::link::{Link, Wait, DUMP_BUFFER};
 use crate::types::*;
+use crate::wire::buffer::Buffer;
 use crate::wire::consts::*;
 use crate::wire::kernel_filter::{probe, KernelFilter, Side};
 use crate::wire::message::{decode_ack, first_message};
@@ -69,9 +70,9 @@ fn known(
 
 /// Whether the kernel refuses a dump whose filter is wrong: then it has read the filter. One that does not know it begins to
 /// dump, and is interrupted.
-fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Vec<u8>, u32)) -> Result<Option<bool>, Error> {
+fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
     let seq = link.next_seq();
-    let mut request = Vec::new();
+    let mut request = Buffer::new();
     put(&mut request, seq);
     link.send(op, &request)?;
     let answer = first_answer(link, op, seq);

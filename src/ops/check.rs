@@ -71,8 +71,16 @@ fn entry(e: &Entry, purpose: Purpose) -> Check {
 /// A field that is set although `has` does not announce it was forgotten there, and would silently not count.
 fn nothing_unannounced(e: &Entry) -> Check {
     if announced(e) {
-        return Ok(());
+        Ok(())
+    } else {
+        unannounced(e)
     }
+}
+
+/// The same, but finds out which one it is.
+#[cold]
+#[inline(never)]
+fn unannounced(e: &Entry) -> Check {
     let zone = CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE;
     let (orig, reply) = (&e.orig, &e.reply);
     let counted = |c: &Counters| c.packets | c.bytes != 0;
@@ -130,38 +138,38 @@ fn nothing_unannounced(e: &Entry) -> Check {
     }
 }
 
-/// The quick answer for most entries: whether every bit that the fields call for is set. A zone may have one of several bits.
+/// The quick answer for most entries: whether every field that is set is announced. It says no to a zone that only one
+/// direction has, of which `unannounced` knows more.
+///
+/// A test or two for each, and nothing is moved: a third of the instructions of a way that says which field it is.
 fn announced(e: &Entry) -> bool {
-    let bit = |set: bool, bit: u64| if set { bit } else { 0 };
-    let tuple = |t: &Tuple, has: u64| {
-        let icmp = u32::from(t.icmp_id) | u32::from(t.icmp_type) | u32::from(t.icmp_code);
-        bit(t.src != [0; 16] || t.dst != [0; 16], has)
-            | bit(t.sport | t.dport != 0, has | CT_HAS_PORTS)
-            | bit(icmp != 0, has | CT_HAS_ICMP)
-    };
-    let tcp_flags = e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply;
-    let sctp = u32::from(e.sctp_state) | e.sctp_vtag_orig | e.sctp_vtag_reply;
-    let called_for = tuple(&e.orig, CT_HAS_ORIG)
-        | tuple(&e.reply, CT_HAS_REPLY)
-        | bit(e.id != 0, CT_HAS_ID)
-        | bit(e.status != 0, CT_HAS_STATUS)
-        | bit(e.mark != 0, CT_HAS_MARK)
-        | bit(e.mark_mask != 0, CT_HAS_MARK_MASK)
-        | bit(e.timeout != 0, CT_HAS_TIMEOUT)
-        | bit(e.use_count != 0, CT_HAS_USE)
-        | bit(e.labels != [0; 16], CT_HAS_LABELS)
-        | bit(e.helper != [0; 16], CT_HAS_HELPER)
-        | bit(e.orig_counters.packets | e.orig_counters.bytes != 0, CT_HAS_ORIG_COUNTERS)
-        | bit(e.reply_counters.packets | e.reply_counters.bytes != 0, CT_HAS_REPLY_COUNTERS)
-        | bit(e.start_ns != 0, CT_HAS_START)
-        | bit(e.stop_ns != 0, CT_HAS_STOP)
-        | bit(e.tcp_state != 0, CT_HAS_TCP_STATE)
-        | bit(e.tcp_wscale_orig | e.tcp_wscale_reply != 0, CT_HAS_TCP_WSCALE)
-        | bit(tcp_flags != 0, CT_HAS_TCP_FLAGS)
-        | bit(sctp != 0, CT_HAS_SCTP)
-        | bit(e.dccp_state | e.dccp_role != 0, CT_HAS_DCCP);
-    let zones = e.zone | e.orig.zone | e.reply.zone;
-    e.has(called_for) && (zones == 0 || e.has(CT_HAS_ZONE))
+    let (orig, reply) = (&e.orig, &e.reply);
+    let addressed = |t: &Tuple| t.src != [0; 16] || t.dst != [0; 16];
+    let icmp = |t: &Tuple| u32::from(t.icmp_id) | u32::from(t.icmp_type) | u32::from(t.icmp_code) != 0;
+    let counted = |c: &Counters| c.packets | c.bytes != 0;
+    let parts = |t: &Tuple| addressed(t) || t.sport | t.dport != 0 || icmp(t);
+    (e.has(CT_HAS_ORIG) || !parts(orig))
+        && (e.has(CT_HAS_REPLY) || !parts(reply))
+        && (e.has(CT_HAS_PORTS) || orig.sport | orig.dport | reply.sport | reply.dport == 0)
+        && (e.has(CT_HAS_ICMP) || !icmp(orig) && !icmp(reply))
+        && (e.id == 0 || e.has(CT_HAS_ID))
+        && (e.status == 0 || e.has(CT_HAS_STATUS))
+        && (e.mark == 0 || e.has(CT_HAS_MARK))
+        && (e.mark_mask == 0 || e.has(CT_HAS_MARK_MASK))
+        && (e.timeout == 0 || e.has(CT_HAS_TIMEOUT))
+        && (e.use_count == 0 || e.has(CT_HAS_USE))
+        && (e.zone | orig.zone | reply.zone == 0 || e.has(CT_HAS_ZONE))
+        && (e.labels == [0; 16] || e.has(CT_HAS_LABELS))
+        && (e.helper == [0; 16] || e.has(CT_HAS_HELPER))
+        && (!counted(&e.orig_counters) || e.has(CT_HAS_ORIG_COUNTERS))
+        && (!counted(&e.reply_counters) || e.has(CT_HAS_REPLY_COUNTERS))
+        && (e.start_ns == 0 || e.has(CT_HAS_START))
+        && (e.stop_ns == 0 || e.has(CT_HAS_STOP))
+        && (e.tcp_state == 0 || e.has(CT_HAS_TCP_STATE))
+        && (e.tcp_wscale_orig | e.tcp_wscale_reply == 0 || e.has(CT_HAS_TCP_WSCALE))
+        && (e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply == 0 || e.has(CT_HAS_TCP_FLAGS))
+        && (u32::from(e.sctp_state) | e.sctp_vtag_orig | e.sctp_vtag_reply == 0 || e.has(CT_HAS_SCTP))
+        && (e.dccp_state | e.dccp_role == 0 || e.has(CT_HAS_DCCP))
 }
 
 fn tuples(e: &Entry, purpose: Purpose) -> Check {
@@ -171,13 +179,14 @@ fn tuples(e: &Entry, purpose: Purpose) -> Check {
     if !e.has(CT_HAS_ORIG) && (purpose == Purpose::Create || !e.has(CT_HAS_REPLY)) {
         return Err(("has", "CT_HAS_ORIG is missing: no tuple says which entry"));
     }
-    for (field, address) in
-        [("orig.src", &e.orig.src), ("orig.dst", &e.orig.dst), ("reply.src", &e.reply.src), ("reply.dst", &e.reply.dst)]
-    {
-        if e.family == CT_FAMILY_IPV4 && address[4..] != [0; 12] {
-            return Err((field, "an IPv4 address has only 4 bytes, the others must be zero"));
-        }
-    }
+    let fits = |field, address: &[u8; 16]| match e.family == CT_FAMILY_IPV4 && address[4..] != [0; 12] {
+        true => Err((field, "an IPv4 address has only 4 bytes, the others must be zero")),
+        false => Ok(()),
+    };
+    fits("orig.src", &e.orig.src)?;
+    fits("orig.dst", &e.orig.dst)?;
+    fits("reply.src", &e.reply.src)?;
+    fits("reply.dst", &e.reply.dst)?;
     if e.has(CT_HAS_PORTS) && !proto_has_ports(e.proto) {
         return Err(("has", "CT_HAS_PORTS with a protocol that has no ports"));
     }
@@ -195,11 +204,13 @@ fn tuples(e: &Entry, purpose: Purpose) -> Check {
 }
 
 fn zones(e: &Entry) -> Check {
-    for (field, zone) in [("zone", e.zone), ("orig.zone", e.orig.zone), ("reply.zone", e.reply.zone)] {
-        if zone > u32::from(u16::MAX) {
-            return Err((field, "is larger than 65535"));
-        }
-    }
+    let fits = |field, zone| match zone > u32::from(u16::MAX) {
+        true => Err((field, "is larger than 65535")),
+        false => Ok(()),
+    };
+    fits("zone", e.zone)?;
+    fits("orig.zone", e.orig.zone)?;
+    fits("reply.zone", e.reply.zone)?;
     let contradicts = |zone: u32| zone != 0 && zone != e.zone;
     let bits = e.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE);
     match bits {

@@ -11,6 +11,7 @@ use crate::plan::exact_flush;
 use crate::transport::batch::{Replies, Requests, BATCH};
 use crate::transport::link::Link;
 use crate::types::*;
+use crate::wire::buffer::Buffer;
 use crate::wire::encode::{put_delete, By};
 use crate::wire::kernel_filter::{put_guarded_flush, put_tuple_flush, FlushFilterProven};
 
@@ -123,7 +124,7 @@ pub(crate) fn delete_entries(
     Changer::new("delete_entries", look_up, true, put_found).all(link, entries, status, outcome)
 }
 
-fn put_found(buffer: &mut Vec<u8>, seq: u32, _: &Entry, found: &Entry, by: By) {
+fn put_found(buffer: &mut Buffer, seq: u32, _: &Entry, found: &Entry, by: By) {
     put_delete(buffer, seq, found, by);
 }
 

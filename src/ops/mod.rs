@@ -17,6 +17,7 @@ use crate::error::{Error, KernelDetail};
 use crate::transport::batch::{Replies, Requests, BATCH};
 use crate::transport::link::{Link, SEND};
 use crate::types::{Entry, CT_HAS_ID, CT_HAS_ORIG, CT_HAS_REPLY};
+use crate::wire::buffer::Buffer;
 use crate::wire::encode::By;
 use get::{find_all, Found};
 
@@ -126,7 +127,7 @@ struct Changer<P> {
     found: Vec<Found>,
 }
 
-impl<P: Fn(&mut Vec<u8>, u32, &Entry, &Entry, By)> Changer<P> {
+impl<P: Fn(&mut Buffer, u32, &Entry, &Entry, By)> Changer<P> {
     fn new(op: &'static str, look_up: LookUp, try_other: bool, put: P) -> Self {
         let (requests, targets, found) = (Requests::new(op), Vec::with_capacity(BATCH), Vec::new());
         Changer { op, look_up, try_other, put, requests, targets, found }

@@ -5,6 +5,7 @@ use super::{Changer, LookUp, Outcome};
 use crate::error::Error;
 use crate::transport::link::Link;
 use crate::types::Entry;
+use crate::wire::buffer::Buffer;
 use crate::wire::encode::put_update;
 
 /// Changes what `has` names of the given entries. `status[i]`: 0 changed, -ENOENT gone, another negative errno otherwise.
@@ -17,6 +18,6 @@ pub(crate) fn update_entries(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Update)?;
-    let put = |buffer: &mut Vec<u8>, seq, given: &Entry, found: &Entry, by| put_update(buffer, seq, found, by, given);
+    let put = |buffer: &mut Buffer, seq, given: &Entry, found: &Entry, by| put_update(buffer, seq, found, by, given);
     Changer::new("update_entries", LookUp::Always, false, put).all(link, entries, status, outcome)
 }

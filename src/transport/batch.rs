@@ -6,6 +6,7 @@
 
 use super::link::{Link, Wait, REPLY_BUFFER};
 use crate::error::{Error, KernelDetail, NetnsName};
+use crate::wire::buffer::Buffer;
 use crate::wire::consts::*;
 use crate::wire::encode::ask_for_ack;
 use crate::wire::message::{decode_ack, first_message};
@@ -20,7 +21,7 @@ pub(crate) const GET_BATCH: usize = 32;
 /// Encoded requests with sequence numbers in a row.
 pub(crate) struct Requests {
     op: &'static str,
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// Where each one ends.
     ends: Vec<usize>,
     /// Whether the last one of a batch asks for an acknowledgement.
@@ -31,7 +32,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub fn new(op: &'static str) -> Requests {
-        Requests { op, bytes: Vec::new(), ends: Vec::new(), barrier: true, permitted: false }
+        Requests { op, bytes: Buffer::new(), ends: Vec::new(), barrier: true, permitted: false }
     }
 
     /// For a single request that is answered by data: then nothing more is waited for.
@@ -62,7 +63,7 @@ impl Requests {
     }
 
     /// Appends what `put` encodes. It must leave the sequence number to be set when the request is sent.
-    pub fn push(&mut self, put: impl FnOnce(&mut Vec<u8>, u32)) -> Result<(), Error> {
+    pub fn push(&mut self, put: impl FnOnce(&mut Buffer, u32)) -> Result<(), Error> {
         // The longest request, a create with everything, has about 400 bytes.
         let no_memory = |_| Error::NoMemory { op: self.op };
         self.bytes.try_reserve(512).map_err(no_memory)?;

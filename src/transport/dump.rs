@@ -3,6 +3,7 @@
 use super::link::{Link, Wait, DUMP_BUFFER};
 use crate::error::Error;
 use crate::types::{Entry, Tuple, CT_HAS_ID};
+use crate::wire::buffer::Buffer;
 use crate::wire::consts::*;
 use crate::wire::kernel_filter::{put_dump, KernelFilter};
 use crate::wire::message::{decode_ack, decode_done, first_message};
@@ -25,7 +26,7 @@ impl Dump {
     pub fn start(link: &mut Link, op: &'static str, filter: &KernelFilter) -> Result<Dump, Error> {
         let buckets = link.buckets();
         let seq = link.next_seq();
-        let mut request = Vec::new();
+        let mut request = Buffer::new();
         put_dump(&mut request, seq, filter);
         link.send(op, &request)?;
         Ok(Dump {

@@ -7,6 +7,7 @@
 //!  +------+------+---------------+----------+
 //! ```
 
+use super::buffer::Buffer;
 use super::consts::*;
 use super::WireError;
 
@@ -93,36 +94,43 @@ pub(crate) const fn align(length: usize) -> usize {
     (length + 3) & !3
 }
 
-/// Appends an attribute. Values are ours and short: at most a few dozen bytes.
-pub(crate) fn put(buffer: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    debug_assert_eq!(usize::from(length), 4 + value.len());
-    let mut bytes = [0; 24];
-    bytes[..2].copy_from_slice(&length.to_ne_bytes());
-    bytes[2..4].copy_from_slice(&kind.to_ne_bytes());
-    // Appended at once: a create takes a quarter fewer instructions than with four steps.
-    if let Some(place) = bytes.get_mut(4..4 + value.len()) {
-        place.copy_from_slice(value);
-        buffer.extend_from_slice(&bytes[..align(4 + value.len())]);
-    } else {
-        buffer.extend_from_slice(&bytes[..4]);
-        buffer.extend_from_slice(value);
-        buffer.resize(align(buffer.len()), 0);
-    }
+/// The header of an attribute, for a value of `length` bytes. Values are ours and short: at most a few dozen bytes.
+#[inline(always)]
+fn header(kind: u16, length: usize) -> [u8; 4] {
+    let [a, b] = u16::try_from(4 + length).unwrap_or(u16::MAX).to_ne_bytes();
+    let [c, d] = kind.to_ne_bytes();
+    [a, b, c, d]
+}
+
+/// Appends an attribute.
+pub(crate) fn put<const N: usize>(buffer: &mut Buffer, kind: u16, value: &[u8; N]) {
+    append(buffer, kind, value);
+}
+
+/// The same, where a call would cost as much as what it does.
+#[inline(always)]
+fn append<const N: usize>(buffer: &mut Buffer, kind: u16, value: &[u8; N]) {
+    let place = buffer.append(align(4 + N));
+    place[..4].copy_from_slice(&header(kind, N));
+    place[4..4 + N].copy_from_slice(value);
+    place[4 + N..].fill(0);
+}
+
+/// Appends an attribute of a length that is not known before.
+pub(crate) fn put_slice(buffer: &mut Buffer, kind: u16, value: &[u8]) {
+    let place = buffer.append(align(4 + value.len()));
+    place.fill(0);
+    place[..4].copy_from_slice(&header(kind, value.len()));
+    place[4..4 + value.len()].copy_from_slice(value);
 }
 
 /// Appends an attribute of one number in network byte order.
-#[inline]
-pub(crate) fn put_word(buffer: &mut Vec<u8>, kind: u16, value: u32) {
-    let mut bytes = [0; 8];
-    bytes[..2].copy_from_slice(&8u16.to_ne_bytes());
-    bytes[2..4].copy_from_slice(&kind.to_ne_bytes());
-    bytes[4..].copy_from_slice(&value.to_be_bytes());
-    buffer.extend_from_slice(&bytes);
+pub(crate) fn put_word(buffer: &mut Buffer, kind: u16, value: u32) {
+    append(buffer, kind, &value.to_be_bytes());
 }
 
 /// Appends an attribute that holds those which `fill` appends.
-pub(crate) fn put_nested(buffer: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn put_nested(buffer: &mut Buffer, kind: u16, fill: impl FnOnce(&mut Buffer)) {
     let start = buffer.len();
     put(buffer, kind | NLA_F_NESTED, &[]);
     fill(buffer);

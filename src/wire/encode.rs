@@ -4,7 +4,8 @@
 //! here can build one by accident: [`put_delete`] takes an entry and puts its tuple first, where no later attribute can
 //! hide it, and [`put_flush_all`] wants a [`FlushEverything`], which says so in its name.
 
-use super::attr::{put, put_nested, put_word};
+use super::attr::{put, put_nested, put_slice, put_word};
+use super::buffer::Buffer;
 use super::consts::*;
 use super::template;
 use crate::types::*;
@@ -14,14 +15,14 @@ use crate::types::*;
 pub(crate) struct FlushEverything;
 
 /// Begins a message; its length is set by [`end`].
-pub(super) fn begin(buffer: &mut Vec<u8>, kind: u16, flags: u16, seq: u32, family: u8, version: u8) -> usize {
+pub(super) fn begin(buffer: &mut Buffer, kind: u16, flags: u16, seq: u32, family: u8, version: u8) -> usize {
     let start = buffer.len();
     let mut header = [0; NLMSG_HEADER_LEN + NFGENMSG_LEN];
     header[4..6].copy_from_slice(&message_type(kind).to_ne_bytes());
     header[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
     header[8..12].copy_from_slice(&seq.to_ne_bytes());
     (header[16], header[17]) = (family, version);
-    buffer.extend_from_slice(&header);
+    buffer.append(header.len()).copy_from_slice(&header);
     start
 }
 
@@ -66,7 +67,7 @@ impl By {
 }
 
 /// A GET of the entry that holds the key's tuple.
-pub(crate) fn put_get(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By) {
+pub(crate) fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, by: By) {
     let start = begin(buffer, IPCTNL_MSG_CT_GET, 0, seq, key.family, 0);
     put_key(buffer, key, by);
     end(buffer, start);
@@ -76,7 +77,7 @@ pub(crate) fn put_get(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By) {
 ///
 /// Version 1: with 0, kernels 5.2 and early 5.1 and 5.2 stable ones look the tuple up in the wrong family (commit
 /// f8e608982022, mended by e7600865db32); others do not look at it here.
-pub(crate) fn put_delete(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By) {
+pub(crate) fn put_delete(buffer: &mut Buffer, seq: u32, key: &Entry, by: By) {
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, 0, seq, key.family, 1);
     put_key(buffer, key, by);
     if key.has(CT_HAS_ID) {
@@ -86,13 +87,13 @@ pub(crate) fn put_delete(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By) {
 }
 
 /// A DELETE of every entry of the network namespace.
-pub(crate) fn put_flush_all(buffer: &mut Vec<u8>, seq: u32, _: FlushEverything) {
+pub(crate) fn put_flush_all(buffer: &mut Buffer, seq: u32, _: FlushEverything) {
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, 0, 0);
     end(buffer, start);
 }
 
 /// A NEW that makes the entry; it fails if there is one with either tuple.
-pub(crate) fn put_create(buffer: &mut Vec<u8>, seq: u32, entry: &Entry) {
+pub(crate) fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
     let flags = NLM_F_CREATE | NLM_F_EXCL;
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, flags, seq, entry.family, 0);
     let mirrored = mirror(entry);
@@ -121,7 +122,7 @@ pub(crate) fn put_create(buffer: &mut Vec<u8>, seq: u32, entry: &Entry) {
 }
 
 /// A NEW that changes what `has` of `values` names of the entry that holds the key's tuple.
-pub(crate) fn put_update(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By, values: &Entry) {
+pub(crate) fn put_update(buffer: &mut Buffer, seq: u32, key: &Entry, by: By, values: &Entry) {
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, 0, seq, key.family, 0);
     put_key(buffer, key, by);
     put_values(buffer, values, values.status);
@@ -129,7 +130,7 @@ pub(crate) fn put_update(buffer: &mut Vec<u8>, seq: u32, key: &Entry, by: By, va
 }
 
 /// The tuple that identifies the entry, and the zone in which it does.
-fn put_key(buffer: &mut Vec<u8>, key: &Entry, by: By) {
+fn put_key(buffer: &mut Buffer, key: &Entry, by: By) {
     match by {
         By::Orig => put_tuple(buffer, CTA_TUPLE_ORIG, key, &key.orig, key.has(CT_HAS_ORIG_ZONE)),
         By::Reply => put_tuple(buffer, CTA_TUPLE_REPLY, key, &key.reply, key.has(CT_HAS_REPLY_ZONE)),
@@ -138,7 +139,7 @@ fn put_key(buffer: &mut Vec<u8>, key: &Entry, by: By) {
 }
 
 /// The zone of both directions, always of 2 bytes: of 4, the kernel would read the first two and take zone 0.
-fn put_zone(buffer: &mut Vec<u8>, entry: &Entry) {
+fn put_zone(buffer: &mut Buffer, entry: &Entry) {
     if entry.has(CT_HAS_ZONE) && entry.zone != 0 {
         put(buffer, CTA_ZONE, &zone_bytes(entry.zone));
     }
@@ -149,15 +150,15 @@ fn zone_bytes(zone: u32) -> [u8; 2] {
     u16::try_from(zone).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-fn put_tuple(buffer: &mut Vec<u8>, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: bool) {
+fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: bool) {
     if entry.has(CT_HAS_PORTS) && !own_zone {
         return template::put_tuple(buffer, kind, entry.family, entry.proto, tuple);
     }
     put_nested(buffer, kind, |buffer| {
         put_nested(buffer, CTA_TUPLE_IP, |buffer| {
             if entry.family == CT_FAMILY_IPV4 {
-                put(buffer, CTA_IP_V4_SRC, &tuple.src[..4]);
-                put(buffer, CTA_IP_V4_DST, &tuple.dst[..4]);
+                put_slice(buffer, CTA_IP_V4_SRC, &tuple.src[..4]);
+                put_slice(buffer, CTA_IP_V4_DST, &tuple.dst[..4]);
             } else {
                 put(buffer, CTA_IP_V6_SRC, &tuple.src);
                 put(buffer, CTA_IP_V6_DST, &tuple.dst);
@@ -173,7 +174,7 @@ fn put_tuple(buffer: &mut Vec<u8>, kind: u16, entry: &Entry, tuple: &Tuple, own_
     });
 }
 
-fn put_proto_fields(buffer: &mut Vec<u8>, entry: &Entry, tuple: &Tuple) {
+fn put_proto_fields(buffer: &mut Buffer, entry: &Entry, tuple: &Tuple) {
     if entry.has(CT_HAS_PORTS) {
         put(buffer, CTA_PROTO_SRC_PORT, &tuple.sport.to_be_bytes());
         put(buffer, CTA_PROTO_DST_PORT, &tuple.dport.to_be_bytes());
@@ -190,10 +191,10 @@ fn put_proto_fields(buffer: &mut Vec<u8>, entry: &Entry, tuple: &Tuple) {
 }
 
 /// A NAT range of one address and, for protocols with ports, one port.
-fn put_nat(buffer: &mut Vec<u8>, kind: u16, entry: &Entry, address: &[u8; 16], port: u16) {
+fn put_nat(buffer: &mut Buffer, kind: u16, entry: &Entry, address: &[u8; 16], port: u16) {
     put_nested(buffer, kind, |buffer| {
         if entry.family == CT_FAMILY_IPV4 {
-            put(buffer, CTA_NAT_V4_MINIP, &address[..4]);
+            put_slice(buffer, CTA_NAT_V4_MINIP, &address[..4]);
         } else {
             put(buffer, CTA_NAT_V6_MINIP, address);
         }
@@ -207,7 +208,7 @@ fn put_nat(buffer: &mut Vec<u8>, kind: u16, entry: &Entry, address: &[u8; 16], p
 }
 
 /// What create and update can set.
-fn put_values(buffer: &mut Vec<u8>, entry: &Entry, status: u32) {
+fn put_values(buffer: &mut Buffer, entry: &Entry, status: u32) {
     if entry.has(CT_HAS_TIMEOUT) {
         put_word(buffer, CTA_TIMEOUT, entry.timeout);
     }
@@ -229,13 +230,13 @@ fn put_values(buffer: &mut Vec<u8>, entry: &Entry, status: u32) {
         put_nested(buffer, CTA_HELP, |buffer| {
             let mut name = until_nul(&entry.helper_bytes()).to_vec();
             name.push(0);
-            put(buffer, CTA_HELP_NAME, &name);
+            put_slice(buffer, CTA_HELP_NAME, &name);
         });
     }
     put_protoinfo(buffer, entry);
 }
 
-fn put_protoinfo(buffer: &mut Vec<u8>, entry: &Entry) {
+fn put_protoinfo(buffer: &mut Buffer, entry: &Entry) {
     let tcp = entry.has & (CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS) != 0;
     if tcp && entry.proto == CT_PROTO_TCP {
         put_nested(buffer, CTA_PROTOINFO, |buffer| {
@@ -253,7 +254,7 @@ fn put_protoinfo(buffer: &mut Vec<u8>, entry: &Entry) {
     }
 }
 
-fn put_tcp(buffer: &mut Vec<u8>, entry: &Entry) {
+fn put_tcp(buffer: &mut Buffer, entry: &Entry) {
     if entry.has(CT_HAS_TCP_STATE) {
         put(buffer, CTA_PROTOINFO_TCP_STATE, &[entry.tcp_state]);
     }

@@ -3,7 +3,8 @@
 //! In a dump it is a hint that saves work: every entry that comes back is looked at again. In a flush it decides, so a flush is
 //! only built with a guard that makes kernels which do not know the filter refuse instead of flushing more.
 
-use super::attr::{put, put_nested};
+use super::attr::{put, put_nested, put_slice};
+use super::buffer::Buffer;
 use super::consts::*;
 use super::encode::{begin, end};
 use crate::filter::Masked;
@@ -71,7 +72,7 @@ impl KernelFilter {
     }
 
     /// Appends everything but the family, which is in the header.
-    fn put(&self, buffer: &mut Vec<u8>) {
+    fn put(&self, buffer: &mut Buffer) {
         if self.has_tuple() {
             self.put_tuple(buffer, CTA_TUPLE_ORIG, &self.orig, true);
             let reply = self.reply != Side::default();
@@ -89,7 +90,7 @@ impl KernelFilter {
         self.put_meta(buffer);
     }
 
-    fn put_meta(&self, buffer: &mut Vec<u8>) {
+    fn put_meta(&self, buffer: &mut Buffer) {
         if let Some(zone) = self.zone {
             put(buffer, CTA_ZONE, &zone.to_be_bytes());
         }
@@ -102,7 +103,7 @@ impl KernelFilter {
         }
     }
 
-    fn put_tuple(&self, buffer: &mut Vec<u8>, kind: u16, side: &Side, icmp: bool) {
+    fn put_tuple(&self, buffer: &mut Buffer, kind: u16, side: &Side, icmp: bool) {
         put_nested(buffer, kind, |buffer| {
             put_nested(buffer, CTA_TUPLE_IP, |buffer| {
                 let (src, dst, width) = match self.family {
@@ -111,7 +112,7 @@ impl KernelFilter {
                 };
                 for (kind, address) in [(src, &side.src), (dst, &side.dst)] {
                     if let Some(address) = address {
-                        put(buffer, kind, &address[..width]);
+                        put_slice(buffer, kind, &address[..width]);
                     }
                 }
             });
@@ -119,7 +120,7 @@ impl KernelFilter {
         });
     }
 
-    fn put_proto(&self, buffer: &mut Vec<u8>, side: &Side, icmp: bool) {
+    fn put_proto(&self, buffer: &mut Buffer, side: &Side, icmp: bool) {
         let Some(proto) = self.proto else { return };
         put(buffer, CTA_PROTO_NUM, &[proto]);
         for (kind, port) in [(CTA_PROTO_SRC_PORT, side.sport), (CTA_PROTO_DST_PORT, side.dport)] {
@@ -146,7 +147,7 @@ impl KernelFilter {
 }
 
 /// A dump of what the filter lets through, or of more.
-pub(crate) fn put_dump(buffer: &mut Vec<u8>, seq: u32, filter: &KernelFilter) {
+pub(crate) fn put_dump(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
     let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, filter.family, 0);
     filter.put(buffer);
     end(buffer, start);
@@ -157,7 +158,7 @@ pub(crate) fn put_dump(buffer: &mut Vec<u8>, seq: u32, filter: &KernelFilter) {
 /// The filter must have no tuple. A complete tuple that no entry can have comes first: kernels before 6.12 take it for what is to
 /// be deleted, find nothing and answer ENOENT; later ones see CTA_FILTER, whose flags are all clear, and do not look at the
 /// tuple (ctnetlink_del_conntrack()).
-pub(crate) fn put_guarded_flush(buffer: &mut Vec<u8>, seq: u32, filter: &KernelFilter) {
+pub(crate) fn put_guarded_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
     debug_assert!(!filter.has_tuple());
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
     put_impossible_tuple(buffer, filter.family);
@@ -170,7 +171,7 @@ pub(crate) fn put_guarded_flush(buffer: &mut Vec<u8>, seq: u32, filter: &KernelF
 
 /// A flush of what a filter with a tuple lets through. Only where the kernel was measured to flush by CTA_FILTER (then the
 /// tuple is a filter and not a key), and to honour all else that the filter has.
-pub(crate) fn put_tuple_flush(buffer: &mut Vec<u8>, seq: u32, filter: &KernelFilter, _: FlushFilterProven) {
+pub(crate) fn put_tuple_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter, _: FlushFilterProven) {
     debug_assert!(filter.has_tuple());
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
     filter.put(buffer);
@@ -182,7 +183,7 @@ pub(crate) fn put_tuple_flush(buffer: &mut Vec<u8>, seq: u32, filter: &KernelFil
 pub(crate) struct FlushFilterProven;
 
 /// 0.0.0.0:0 -> 0.0.0.0:0 (or ::), protocol 0.
-fn put_impossible_tuple(buffer: &mut Vec<u8>, family: u8) {
+fn put_impossible_tuple(buffer: &mut Buffer, family: u8) {
     put_nested(buffer, CTA_TUPLE_ORIG, |buffer| {
         put_nested(buffer, CTA_TUPLE_IP, |buffer| {
             if family == CT_FAMILY_IPV6 {
@@ -203,7 +204,7 @@ pub(crate) mod probe {
 
     /// A dump that a kernel refuses at once (EINVAL) if it filters by zone: MARK_MASK without MARK is only looked at when there
     /// is a filter to build, and a zone makes one since 6.8.
-    pub(crate) fn put_zone(buffer: &mut Vec<u8>, seq: u32) {
+    pub(crate) fn put_zone(buffer: &mut Buffer, seq: u32) {
         let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, 0, 0);
         put(buffer, CTA_ZONE, &[0; 2]);
         put(buffer, CTA_MARK_MASK, &1u32.to_be_bytes());
@@ -211,14 +212,14 @@ pub(crate) mod probe {
     }
 
     /// The same for the status (5.15): a status of 0 without a mask is refused.
-    pub(crate) fn put_status(buffer: &mut Vec<u8>, seq: u32) {
+    pub(crate) fn put_status(buffer: &mut Buffer, seq: u32) {
         let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, 0, 0);
         put(buffer, CTA_STATUS, &[0; 4]);
         end(buffer, start);
     }
 
     /// The same for CTA_FILTER in a dump (5.8): flags without a tuple are refused.
-    pub(crate) fn put_tuple(buffer: &mut Vec<u8>, seq: u32) {
+    pub(crate) fn put_tuple(buffer: &mut Buffer, seq: u32) {
         let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, 0, 0);
         put_nested(buffer, CTA_FILTER, |buffer| put(buffer, CTA_FILTER_ORIG_FLAGS, &CTA_FILTER_F_IP_SRC.to_ne_bytes()));
         end(buffer, start);
@@ -226,7 +227,7 @@ pub(crate) mod probe {
 
     /// A DELETE that no kernel carries out: those that flush by CTA_FILTER (6.12) refuse a port without a protocol (EINVAL), all
     /// others look for an entry with an impossible tuple and id (ENOENT).
-    pub(crate) fn put_flush(buffer: &mut Vec<u8>, seq: u32) {
+    pub(crate) fn put_flush(buffer: &mut Buffer, seq: u32) {
         let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, CT_FAMILY_IPV4, 1);
         put_impossible_tuple(buffer, CT_FAMILY_IPV4);
         put_nested(buffer, CTA_FILTER, |buffer| {

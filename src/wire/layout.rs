@@ -424,13 +424,14 @@ impl<'a> Headers<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::buffer::Buffer;
     use crate::wire::encode::put_create;
 
     /// What the kernel would send of such an entry, nearly.
     fn payload(entry: &Entry) -> Vec<u8> {
-        let mut message = Vec::new();
+        let mut message = Buffer::new();
         put_create(&mut message, 1, entry);
-        message.split_off(NLMSG_HEADER_LEN)
+        message[NLMSG_HEADER_LEN..].to_vec()
     }
 
     fn entry(proto: u8, mark: u32, zone: u16) -> Entry {

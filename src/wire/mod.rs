@@ -1,11 +1,13 @@
 //! The pure codec: bytes <-> types. No sockets, no state but the layouts that a [`Decoder`] remembers, no panic on any input.
 //!
-//! `consts` kernel numbers; `attr` the attribute walk; `message` netlink headers, acks and errors; `decode` an entry from
-//! the kernel; `layout` the same for messages of a layout that came before; `encode` requests to it; `kernel_filter`
-//! dumps and flushes that the kernel filters; `template` the usual shapes; `stats` the count request.
+//! `consts` kernel numbers; `attr` the attribute walk; `buffer` where requests are put together; `message` netlink headers,
+//! acks and errors; `decode` an entry from the kernel; `layout` the same for messages of a layout that came before; `encode`
+//! requests to it; `kernel_filter` dumps and flushes that the kernel filters; `template` the usual shapes; `stats` the count
+//! request.
 #![forbid(unsafe_code)]
 
 pub(crate) mod attr;
+pub(crate) mod buffer;
 pub(crate) mod consts;
 mod decode;
 pub(crate) mod encode;

@@ -1,12 +1,13 @@
 //! The count of entries: one request and one small reply.
 
 use super::attr::Attrs;
+use super::buffer::Buffer;
 use super::consts::*;
 use super::encode::{begin, end};
 use super::WireError;
 
 /// Appends an IPCTNL_MSG_CT_GET_STATS request.
-pub(crate) fn put_count_request(buffer: &mut Vec<u8>, seq: u32) {
+pub(crate) fn put_count_request(buffer: &mut Buffer, seq: u32) {
     let start = begin(buffer, IPCTNL_MSG_CT_GET_STATS, 0, seq, 0, 0);
     end(buffer, start);
 }

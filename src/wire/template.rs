@@ -3,6 +3,7 @@
 //!
 //! Together with the zero synproxy extension this saves a third of the decoder's time and half of the encoder's.
 
+use super::buffer::Buffer;
 use super::consts::*;
 use crate::types::*;
 
@@ -180,33 +181,32 @@ impl Form {
 }
 
 /// Appends a tuple with ports and without a zone of its own, header included.
-pub(super) fn put_tuple(buffer: &mut Vec<u8>, kind: u16, family: u8, proto: u8, tuple: &Tuple) {
+pub(super) fn put_tuple(buffer: &mut Buffer, kind: u16, family: u8, proto: u8, tuple: &Tuple) {
     let (sport, dport) = (tuple.sport.to_be_bytes(), tuple.dport.to_be_bytes());
     if family == CT_FAMILY_IPV4 {
-        let mut bytes: [u8; 4 + V4_LEN] = behind(kind, &V4);
-        bytes[12..16].copy_from_slice(&tuple.src[..4]);
-        bytes[20..24].copy_from_slice(&tuple.dst[..4]);
-        bytes[32] = proto;
-        bytes[40..42].copy_from_slice(&sport);
-        bytes[48..50].copy_from_slice(&dport);
-        buffer.extend_from_slice(&bytes);
+        let value = append(buffer, kind, &V4);
+        value[8..12].copy_from_slice(&tuple.src[..4]);
+        value[16..20].copy_from_slice(&tuple.dst[..4]);
+        value[28] = proto;
+        value[36..38].copy_from_slice(&sport);
+        value[44..46].copy_from_slice(&dport);
     } else {
-        let mut bytes: [u8; 4 + V6_LEN] = behind(kind, &V6);
-        bytes[12..28].copy_from_slice(&tuple.src);
-        bytes[32..48].copy_from_slice(&tuple.dst);
-        bytes[56] = proto;
-        bytes[64..66].copy_from_slice(&sport);
-        bytes[72..74].copy_from_slice(&dport);
-        buffer.extend_from_slice(&bytes);
+        let value = append(buffer, kind, &V6);
+        value[8..24].copy_from_slice(&tuple.src);
+        value[28..44].copy_from_slice(&tuple.dst);
+        value[52] = proto;
+        value[60..62].copy_from_slice(&sport);
+        value[68..70].copy_from_slice(&dport);
     }
 }
 
-/// A shape with the header of its attribute in front.
+/// Appends an attribute with a shape for its value, and returns the value.
 #[inline(always)]
-fn behind<const N: usize, const M: usize>(kind: u16, shape: &[u8; N]) -> [u8; M] {
-    let mut bytes = header([0; M], 0, M, kind | NLA_F_NESTED);
-    bytes[4..].copy_from_slice(shape);
-    bytes
+fn append<'a, const N: usize>(buffer: &'a mut Buffer, kind: u16, shape: &[u8; N]) -> &'a mut [u8] {
+    let (first, value) = buffer.append(4 + N).split_at_mut(4);
+    first.copy_from_slice(&header::<4>([0; 4], 0, 4 + N, kind | NLA_F_NESTED));
+    value.copy_from_slice(shape);
+    value
 }
 
 pub(super) const TCP_LEN: usize = 44;

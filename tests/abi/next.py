@@ -88,7 +88,7 @@ def entry_field() -> None:
     change("src/types.rs", r"^pub\(crate\) const HAS_ALL:[^;]*;", rf"\g<0>\n/// mock.\npub const CT_HAS_MOCK: u64 = 1u64 << {bits};")
     change("src/ops/check.rs", rf"e\.reserved != \[0; {words}\]", f"e.reserved != [0; {words - 1}]")
     change("src/ops/check.rs", r'        \("mark", e\.mark != 0, CT_HAS_MARK\),', r'\g<0>\n        ("mock", e.mock != 0, CT_HAS_MOCK),')
-    change("src/ops/check.rs", r"        \| bit\(e\.mark != 0, CT_HAS_MARK\)", r"\g<0>\n        | bit(e.mock != 0, CT_HAS_MOCK)")
+    change("src/ops/check.rs", r"        && \(e\.mark == 0 \|\| e\.has\(CT_HAS_MARK\)\)", r"\g<0>\n        && (e.mock == 0 || e.has(CT_HAS_MOCK))")
     change(
         "src/wire/decode.rs",
         r'entry\.mark = attr\.be32\("CTA_MARK"\)\?;',
