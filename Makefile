@@ -132,7 +132,7 @@ test-abi:
 test-cross:
 	./scripts/test-cross.sh
 
-# Instructions that decoding and writing take, compared with benches/instructions.txt.
+# Instructions that an entry takes, compared with benches/instructions.txt.
 test-instructions:
 	./scripts/test-instructions.sh
 

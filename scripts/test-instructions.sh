@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# test-instructions.sh [--record]: how many instructions decoding and writing an entry takes, counted by valgrind, so that no
-# noise hides what a change costs. Compared with benches/instructions.txt: more than 3 % in either direction must be deliberate,
-# and then --record writes the file anew.
+# test-instructions.sh [--record]: how many instructions an entry takes, counted by valgrind, so that no noise hides what a
+# change costs: decoding and writing in Rust (decode, general, line, json), and the functions of the shared library that
+# `make` builds, on real entries in a network namespace of their own (c-*). Compared with benches/instructions.txt: more than
+# 3 % in either direction must be deliberate, and then --record writes the file anew.
 #
-# Another compiler makes other code: with one that the file does not name the counts are printed and not compared.
+# Another compiler makes other code, and another kernel other messages: with those that the file does not name the counts are
+# printed and not compared. A machine without namespaces skips c-*; with CTRACK_REQUIRE_NETNS=1 it fails.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +17,7 @@ export CARGO_TERM_COLOR=never LC_ALL=C
 baseline=benches/instructions.txt
 # 200 entries of the table that the benchmarks use, as record.sh records them.
 dump=benches/dump-6.18.bin
+make -s all
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/instructions
 export CARGO_TARGET_DIR
 
@@ -47,20 +50,61 @@ for kind in decode general line json; do
 	printf '%s %d\n' "$kind" $(((instructions - few) / (entries - few_entries)))
 done >"$work/found"
 
+# run_c WORK FUNCTION COUNT: sets $instructions, those of FUNCTION and of what it calls.
+run_c() {
+	$alone valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$2" \
+		"$work/instructions" "$1" "$3" >"$work/out" 2>"$work/log" || {
+		cat "$work/log" >&2
+		exit 1
+	}
+	instructions=$(sed -n 's/.*Collected : //p' "$work/log")
+	read -r entries <"$work/out"
+	if [ "$entries" -ne "$3" ] || [ "$instructions" -lt $((100 * $3)) ]; then
+		echo "test-instructions: c-$1: $3 entries, and not $entries in $instructions instructions" >&2
+		exit 1
+	fi
+}
+
+alone='unshare -n'
+[ "$(id -u)" -eq 0 ] || alone='unshare -Urn'
+if $alone true 2>"$work/log"; then
+	${CC:-cc} -O2 -Wall -Wextra -Werror -Iinclude benches/instructions.c -o "$work/instructions" \
+		-Lbuild -lctrack -Wl,-rpath,"$PWD/build"
+	for pair in create:ct_create_entries stream:ct_dump_next list:ct_list line:ct_entry_format json:ct_entry_format \
+		delete:ct_delete_entries; do
+		run_c "${pair%:*}" "${pair#*:}" 1000
+		few=$instructions
+		run_c "${pair%:*}" "${pair#*:}" 4000
+		printf 'c-%s %d\n' "${pair%:*}" $(((instructions - few) / 3000))
+	done >>"$work/found"
+elif [ "${CTRACK_REQUIRE_NETNS:-}" = 1 ] || [ "${1-}" = --record ]; then
+	echo "test-instructions: no network namespace: $(cat "$work/log")" >&2
+	exit 1
+else
+	echo "skipped c-*: no network namespace: $(cat "$work/log")"
+fi
+
+kernel=$(uname -r | cut -d . -f 1,2)
 compiler=$(rustc --version | cut -d ' ' -f 2)-$(uname -m)
 if [ "${1-}" = --record ]; then
 	{
-		echo '# Instructions for an entry of benches/dump-6.18.bin; scripts/test-instructions.sh compares, and says how to renew it.'
+		echo '# Instructions for an entry of benches/dump-6.18.bin, or (c-*) of a real table; scripts/test-instructions.sh renews it.'
 		echo "compiler $compiler"
+		echo "kernel $kernel"
 		cat "$work/found"
 	} >"$baseline"
 fi
 
 failed=0
 compared=$(sed -n 's/^compiler //p' "$baseline")
+compared_kernel=$(sed -n 's/^kernel //p' "$baseline")
 while read -r kind count; do
 	wanted=$(sed -n "s/^$kind //p" "$baseline")
-	if [ "$compared" != "$compiler" ]; then
+	case $kind in
+	c-*) same=$compared/$compared_kernel is=$compiler/$kernel ;;
+	*) same=$compared is=$compiler ;;
+	esac
+	if [ "$same" != "$is" ]; then
 		printf 'counted %s: %d\n' "$kind" "$count"
 	elif [ $((count * 100)) -gt $((wanted * 103)) ] || [ $((count * 100)) -lt $((wanted * 97)) ]; then
 		printf 'FAILED  %s: %d instructions for an entry, and not %d; if that is meant: ./scripts/test-instructions.sh --record\n' \
@@ -71,4 +115,5 @@ while read -r kind count; do
 	fi
 done <"$work/found"
 [ "$compared" = "$compiler" ] || echo "not compared: $baseline is of $compared, and this is $compiler"
+[ "$compared_kernel" = "$kernel" ] || echo "c-* not compared: $baseline is of Linux $compared_kernel, and this is $kernel"
 exit "$failed"
