@@ -281,3 +281,82 @@ fn update(e: &Entry) -> Check {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZONES: u64 = CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE;
+
+    /// The name of a field, how it is set, and the bits that announce it: one of each group must be there.
+    type Field = (&'static str, fn(&mut Entry), &'static [u64]);
+
+    const FIELDS: [Field; 43] = [
+        ("id", |e| e.id = 1, &[CT_HAS_ID]),
+        ("status", |e| e.status = 1, &[CT_HAS_STATUS]),
+        ("mark", |e| e.mark = 1 << 31, &[CT_HAS_MARK]),
+        ("mark_mask", |e| e.mark_mask = 1, &[CT_HAS_MARK_MASK]),
+        ("timeout", |e| e.timeout = 1, &[CT_HAS_TIMEOUT]),
+        ("use_count", |e| e.use_count = 1, &[CT_HAS_USE]),
+        ("zone", |e| e.zone = 1, &[ZONES]),
+        ("orig.zone", |e| e.orig.zone = 1, &[CT_HAS_ZONE | CT_HAS_ORIG_ZONE]),
+        ("reply.zone", |e| e.reply.zone = 1, &[CT_HAS_ZONE | CT_HAS_REPLY_ZONE]),
+        ("orig.src", |e| e.orig.src[15] = 1, &[CT_HAS_ORIG]),
+        ("orig.dst", |e| e.orig.dst[0] = 1, &[CT_HAS_ORIG]),
+        ("reply.src", |e| e.reply.src[0] = 1, &[CT_HAS_REPLY]),
+        ("reply.dst", |e| e.reply.dst[15] = 1, &[CT_HAS_REPLY]),
+        ("orig.sport", |e| e.orig.sport = 1, &[CT_HAS_ORIG, CT_HAS_PORTS]),
+        ("orig.dport", |e| e.orig.dport = 1, &[CT_HAS_ORIG, CT_HAS_PORTS]),
+        ("reply.sport", |e| e.reply.sport = 1, &[CT_HAS_REPLY, CT_HAS_PORTS]),
+        ("reply.dport", |e| e.reply.dport = 1, &[CT_HAS_REPLY, CT_HAS_PORTS]),
+        ("orig.icmp_type", |e| e.orig.icmp_type = 1, &[CT_HAS_ORIG, CT_HAS_ICMP]),
+        ("orig.icmp_code", |e| e.orig.icmp_code = 1, &[CT_HAS_ORIG, CT_HAS_ICMP]),
+        ("orig.icmp_id", |e| e.orig.icmp_id = 1, &[CT_HAS_ORIG, CT_HAS_ICMP]),
+        ("reply.icmp_type", |e| e.reply.icmp_type = 1, &[CT_HAS_REPLY, CT_HAS_ICMP]),
+        ("reply.icmp_code", |e| e.reply.icmp_code = 1, &[CT_HAS_REPLY, CT_HAS_ICMP]),
+        ("reply.icmp_id", |e| e.reply.icmp_id = 1, &[CT_HAS_REPLY, CT_HAS_ICMP]),
+        ("labels", |e| e.labels[15] = 1, &[CT_HAS_LABELS]),
+        ("helper", |e| e.helper[0] = 1, &[CT_HAS_HELPER]),
+        ("orig_counters", |e| e.orig_counters.packets = 1 << 63, &[CT_HAS_ORIG_COUNTERS]),
+        ("orig_counters", |e| e.orig_counters.bytes = 1, &[CT_HAS_ORIG_COUNTERS]),
+        ("reply_counters", |e| e.reply_counters.packets = 1, &[CT_HAS_REPLY_COUNTERS]),
+        ("reply_counters", |e| e.reply_counters.bytes = 1 << 63, &[CT_HAS_REPLY_COUNTERS]),
+        ("start_ns", |e| e.start_ns = 1, &[CT_HAS_START]),
+        ("stop_ns", |e| e.stop_ns = 1, &[CT_HAS_STOP]),
+        ("tcp_state", |e| e.tcp_state = 1, &[CT_HAS_TCP_STATE]),
+        ("tcp_wscale_orig", |e| e.tcp_wscale_orig = 1, &[CT_HAS_TCP_WSCALE]),
+        ("tcp_wscale_reply", |e| e.tcp_wscale_reply = 1, &[CT_HAS_TCP_WSCALE]),
+        ("tcp_flags_orig", |e| e.tcp_flags_orig = 1, &[CT_HAS_TCP_FLAGS]),
+        ("tcp_flags_reply", |e| e.tcp_flags_reply = 1, &[CT_HAS_TCP_FLAGS]),
+        ("tcp_mask_orig", |e| e.tcp_mask_orig = 1, &[CT_HAS_TCP_FLAGS]),
+        ("tcp_mask_reply", |e| e.tcp_mask_reply = 1, &[CT_HAS_TCP_FLAGS]),
+        ("sctp_state", |e| e.sctp_state = 1, &[CT_HAS_SCTP]),
+        ("sctp_vtag_orig", |e| e.sctp_vtag_orig = 1, &[CT_HAS_SCTP]),
+        ("sctp_vtag_reply", |e| e.sctp_vtag_reply = 1, &[CT_HAS_SCTP]),
+        ("dccp_state", |e| e.dccp_state = 1, &[CT_HAS_DCCP]),
+        ("dccp_role", |e| e.dccp_role = 1, &[CT_HAS_DCCP]),
+    ];
+
+    #[test]
+    fn every_field_without_its_bit_is_refused_by_name_and_with_it_let_through() {
+        for (name, set, groups) in FIELDS {
+            let mut entry = Entry::EMPTY;
+            set(&mut entry);
+            for group in groups {
+                entry.has = HAS_ALL & !group;
+                assert_eq!(nothing_unannounced(&entry).map_err(|(field, _)| field), Err(name), "without {group:#x}");
+            }
+            entry.has = groups.iter().fold(0, |bits, group| bits | group);
+            assert_eq!(nothing_unannounced(&entry), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_bit_of_one_direction_announces_the_zone_of_that_one_alone() {
+        let mut entry = Entry { has: CT_HAS_ORIG_ZONE, zone: 3, ..Entry::EMPTY };
+        entry.orig.zone = 3;
+        assert_eq!(nothing_unannounced(&entry), Ok(()));
+        entry.has = CT_HAS_REPLY_ZONE;
+        assert_eq!(nothing_unannounced(&entry).map_err(|(field, _)| field), Err("orig.zone"));
+    }
+}
