@@ -30,8 +30,9 @@ func entryName(i int) string {
 // only the kernel can know (ID, Use, counters, times) is ignored, so that an entry of List can be made again as it stands. The
 // kernel drops labels silently while no firewall rule of the network namespace uses any.
 //
-// Status of each: 0 created, EEXIST one of its tuples is taken, ENOMEM the table is full, another errno for another failure. One
-// that fails does not stop the others; the error is nil if none failed. EINVAL: an entry is wrong, nothing was sent.
+// Status of each: 0 created, EEXIST one of its tuples is taken, ENOMEM the table is full, ENOSPC its bucket is, another errno for
+// another failure. One that fails does not stop the others; the error is nil if none failed. EINVAL: an entry is wrong, nothing
+// was sent.
 func (c *Conn) Create(ctx context.Context, entries []Entry) (Batch, error) {
 	raw, err := encodeEntries("create_entries", entries)
 	if err != nil {

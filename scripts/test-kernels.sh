@@ -10,6 +10,7 @@
 #   DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR
 #                            where to get them; default: where this machine gets its Debian packages
 #   MATRIX                   a matrix that is built already, to run instead
+#   MEMORY                   MiB for a kernel in qemu (512); GROUPS_ONLY=million wants 1024
 #   PARALLEL                 how many kernels at once (2)
 #   VERBOSE=1                print all that the program says, not only where it failed
 #
@@ -102,7 +103,7 @@ download() {
     (cd "$1" && in_apt apt-get -qq download "$2" >&2) || return 1
     # shellcheck disable=SC2016 # dpkg fills it in
     parts=$(dpkg-deb -f "$1/$2"_*.deb Pre-Depends Depends | tr ',: ' '\n' |
-        grep -E '^linux-(binary|modules)-' | sort -u || true)
+        grep -E '^linux-(base|binary|modules)-[0-9]' | sort -u || true)
     for part in $parts; do
         (cd "$1" && in_apt apt-get -qq download "$part" >&2) || return 1
     done
@@ -145,7 +146,8 @@ add_module() {
 
 # --- a kernel ---
 
-# fetch VERSION: leaves release, vmlinuz and modules/ in the cache.
+# fetch VERSION: leaves release, vmlinuz and modules/ in the cache. A kernel that came but cannot be used is never missing: that
+# is a fault of this script.
 fetch() {
     kernel=$cache/$1
     if [ -e "$kernel/release" ] && [ -z "${UPDATE:-}" ]; then
@@ -166,18 +168,22 @@ fetch() {
         rm -rf "$new"
         mkdir -p "$new/debs" "$new/tree" "$new/kernel/modules"
         say "test-kernels: downloading $image"
-        download "$new/debs" "$image" || continue
+        download "$new/debs" "$image" || {
+            say "test-kernels: $image, or a part of it, is not to be had"
+            continue
+        }
         for deb in "$new/debs"/*.deb; do
             dpkg-deb -x "$deb" "$new/tree"
         done
         image_file=$(find "$new/tree" -type f -name 'vmlinuz*' | head -n 1)
         builtin=$(find "$new/tree" -name modules.builtin | head -n 1)
         if [ -z "$image_file" ] || [ -z "$builtin" ]; then
-            continue
+            say "test-kernels: $image has no kernel, or not the list of what is built in: is it split in another way now?"
+            exit 1
         fi
         cp "$image_file" "$new/kernel/vmlinuz"
         cp "$builtin" "$new/kernel/modules/builtin"
-        add_module "$(dirname "$builtin")" "$new/kernel/modules" nf_conntrack_netlink || continue
+        add_module "$(dirname "$builtin")" "$new/kernel/modules" nf_conntrack_netlink || exit 1
         # With what the package calls the release: that of Debian's source is more exact.
         basename "$(dirname "$builtin")" >"$new/kernel/release"
         mkdir -p "$cache"
@@ -224,7 +230,7 @@ initramfs() {
 boot() {
     kernel=$cache/$1
     initramfs "$kernel" "$work/$1.modules" >"$work/$1.cpio"
-    timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max -m 512 -nographic -no-reboot -net none \
+    timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max -m "${MEMORY:-512}" -nographic -no-reboot -net none \
         -kernel "$kernel/vmlinuz" -initrd "$work/$1.cpio" \
         -append 'console=ttyS0 quiet loglevel=3 panic=-1 random.trust_cpu=on' </dev/null >"$work/$1.raw" 2>&1 &
     echo $! >"$work/$1.pid"

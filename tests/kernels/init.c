@@ -62,6 +62,21 @@ static void load_modules(void)
     fclose(list);
 }
 
+static void set_number(const char *path, int number)
+{
+    FILE *file = fopen(path, "w");
+
+    if (!file || fprintf(file, "%d\n", number) < 0 || fclose(file) != 0)
+        die(path);
+}
+
+/* Room for a million entries: these limits are the machine's, which here is ours. Kernels from 5.15 on refuse long chains. */
+static void make_room(void)
+{
+    set_number("/proc/sys/net/netfilter/nf_conntrack_buckets", 1 << 18);
+    set_number("/proc/sys/net/netfilter/nf_conntrack_max", 1 << 20);
+}
+
 static void bring_up_loopback(void)
 {
     struct ifreq request = {0};
@@ -104,6 +119,8 @@ int main(void)
     fclose(file);
     for (char *word = strtok(text, " \n"); word && count < 63; word = strtok(NULL, " \n"))
         arguments[count++] = word;
+    if (count > 1 && strcmp(arguments[count - 1], "million") == 0)
+        make_room();
     child = fork();
     if (child < 0)
         die("fork");
