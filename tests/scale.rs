@@ -113,6 +113,33 @@ fn a_hundred_thousand_entries_are_updated_and_flushed_exactly() {
     });
 }
 
+#[test]
+fn an_entry_that_two_walks_bring_is_listed_streamed_and_deleted_once() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        // So many that a walk for each filter is cheaper than one for both, even of the largest table of buckets.
+        let many: Vec<_> = (0..12_000u16)
+            .map(|n| udp(&format!("10.0.0.{}", n % 6), 1000 + n, &format!("10.1.0.{}", n % 15), 53))
+            .collect();
+        create(&mut conntrack, &many);
+        let from = |f: &mut Filter| f.orig_src = Some(ip("10.0.0.1").into());
+        let to = |f: &mut Filter| f.orig_dst = Some(ip("10.1.0.1").into());
+        let mut both = [Filter::default(), Filter::default()];
+        from(&mut both[0]);
+        to(&mut both[1]);
+        assert_eq!(conntrack.explain(&both).unwrap().dumps, 2);
+        // 2,000 from the one and 800 to the other, 400 of them from the one to the other.
+        let listed = conntrack.list(&both).unwrap();
+        assert_eq!((listed.len(), ids(&listed).len()), (2_400, 2_400));
+        let streamed: Vec<_> = conntrack.stream(&both).unwrap().map(Result::unwrap).collect();
+        assert_eq!((streamed.len(), ids(&streamed)), (2_400, ids(&listed)));
+        let outcome = conntrack.delete(&both).unwrap();
+        assert_eq!((outcome.matched, outcome.done, outcome.gone), (2_400, 2_400, 0));
+        assert_eq!(cli_count(), 9_600);
+        assert!(conntrack.list(&both).unwrap().is_empty());
+    });
+}
+
 /// The most memory that this process ever held, since the last [`forget_peak`], in kB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -1778,6 +1778,48 @@ static void group_inexact_trap(void)
     expect_all("an id of ICMP without a family", f, 1, 1);
 }
 
+/*
+ * Two addresses in a table so large that a walk for each of them pays, and entries that both filters select: the second walk
+ * brings them once more.
+ */
+static void group_overlap(void)
+{
+    struct table many = {0}, selected = {0}, rest = {0};
+    unsigned wanted = (unsigned)kernel.buckets / 32 + 600;
+    unsigned long pushed;
+    struct ct_filter f[2];
+
+    flush_everything();
+    for (unsigned i = 0; i < wanted; i++) {
+        struct ct_entry *e = add_row(&many);
+
+        *e = flow(CT_FAMILY_IPV4, CT_PROTO_UDP, i);
+        v4(e->orig.src, 10, 3, 0, 1 + i % 6);
+        v4(e->orig.dst, 10, 4, 0, 1 + i % 15);
+        e->orig.sport = (uint16_t)(1024 + i);
+        mirror(e);
+    }
+    create(&many, 0);
+    dump_all(&now);
+    for (unsigned k = 0; k < 2; k++) {
+        f[k] = with_family(no_filter(), CT_FAMILY_IPV4);
+        f[k].match |= k ? CT_MATCH_ORIG_DST : CT_MATCH_ORIG_SRC;
+    }
+    v4(f[0].orig_src, 10, 3, 0, 1);
+    f[0].orig_src_prefix = 32;
+    v4(f[1].orig_dst, 10, 4, 0, 1);
+    f[1].orig_dst_prefix = 32;
+    pushed = report.filtered_dumps;
+    expected_of(f, 2, &selected, &rest);
+    expect_list("two addresses that entries share", f, 2, &selected);
+    if (kernel.tuple)
+        check(report.filtered_dumps >= pushed + 2, "the kernel was not asked for each of the two addresses");
+    expect_all("two addresses that entries share", f, 2, 100);
+    free(many.rows);
+    free(selected.rows);
+    free(rest.rows);
+}
+
 static void group_directions_trap(void)
 {
     static const struct {
@@ -2279,6 +2321,7 @@ static const struct {
     {"ipv6-after-empty", group_ipv6_after_empty, 0},
     {"ports", group_ports_trap, 0},
     {"inexact", group_inexact_trap, 0},
+    {"overlap", group_overlap, 0},
     {"directions", group_directions_trap, 0},
     {"tuple-zone", group_tuple_zone_trap, 0},
     {"reversed", group_reversed_trap, 0},
