@@ -70,8 +70,9 @@
 
 /**
  * ct_open_opts.flags: deletes also compare the time at which an entry was made, where the kernel keeps it (sysctl
- * net.netfilter.nf_conntrack_timestamp). A successor with the same tuple can have the same id; it has not the same start.
- * Takes a look-up for each entry.
+ * net.netfilter.nf_conntrack_timestamp). A successor with the same tuples can have the same id; it has not the same start.
+ * An entry that has a start on one side only, when it was listed or when it is deleted, is another one. If it has none on
+ * either side, it is deleted, and the result says CT_RESULT_START_UNKNOWN. Takes a look-up for each entry.
  */
 #define CT_OPEN_COMPARE_START (1 << 1)
 
@@ -91,6 +92,12 @@
  * ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
  */
 #define CT_RESULT_UNCOUNTED (1 << 0)
+
+/**
+ * ct_result.flags: start times were to be compared (CT_OPEN_COMPARE_START), but at least one deleted entry has none, since the
+ * kernel kept none when it was made. It was told apart by its tuples, zone and id alone. Since 0.2.
+ */
+#define CT_RESULT_START_UNKNOWN (1 << 1)
 
 /**
  * ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
@@ -407,6 +414,17 @@
  * mark_mask. Only for ct_update_entries(); the kernel never sends it.
  */
 #define CT_HAS_MARK_MASK (1ull << 27)
+
+/**
+ * Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are set, all others stay as they are. So two programs
+ * that each add a label do not undo each other. Since 0.2.
+ */
+#define CT_HAS_LABELS_ADD (1ull << 28)
+
+/**
+ * Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are cleared, all others stay as they are. Since 0.2.
+ */
+#define CT_HAS_LABELS_REMOVE (1ull << 29)
 
 /**
  * The entry was expected by another one.
@@ -918,7 +936,7 @@ struct ct_result {
    */
   uint32_t flags;
   /**
-   * Entries that were selected or given.
+   * Entries that were selected or given: always done + gone + failed + spared.
    */
   uint64_t matched;
   /**
@@ -930,7 +948,8 @@ struct ct_result {
    */
   uint64_t gone;
   /**
-   * Entries for which the kernel refused, or whose fate is not known since the kernel fell silent.
+   * Entries for which the kernel refused, or whose fate is not known since the kernel fell silent, or which are there but
+   * cannot be reached (-ENOTUNIQ).
    */
   uint64_t failed;
   /**
@@ -941,6 +960,11 @@ struct ct_result {
    * Zero.
    */
   uint32_t pad0;
+  /**
+   * Entries that were selected, but changed before their turn came so that they are not any more: they stay. Where size
+   * does not cover this field, they are not in matched either. Since 0.2.
+   */
+  uint64_t spared;
 };
 
 #ifdef __cplusplus

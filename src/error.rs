@@ -1,8 +1,11 @@
 //! One error type for everything, and the one place where an errno is chosen for it.
 
+use crate::types::{Entry, Tuple, CT_FAMILY_IPV4, CT_HAS_ICMP};
+use crate::wire::encode::{zone_of, By};
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt;
+use std::net::IpAddr;
 
 /// What went wrong. Every variant is something that a caller would treat differently.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +122,29 @@ pub enum Error {
         op: &'static str,
     },
 
+    /// An entry is in the table, but every request that names it leads to another entry.
+    ///
+    /// That takes an entry with a zone for one direction only, which the kernel lets have a tuple that another entry has in its
+    /// other direction.
+    #[error("{op}: the entry is there, but cannot be reached: its tuples lead to another entry{hider}")]
+    Hidden {
+        /// The operation.
+        op: &'static str,
+        /// What is found in its place.
+        hider: Hider,
+    },
+
+    /// The entry cannot be changed like this. Seen before anything was sent for it.
+    #[error("{op}: {}: {reason}", errno_text(*errno))]
+    Unchangeable {
+        /// The operation.
+        op: &'static str,
+        /// The errno that stands for it, positive.
+        errno: i32,
+        /// Why.
+        reason: &'static str,
+    },
+
     /// All zones of the range are in use.
     #[error("zone_find_free: no free zone from {first} to {last}")]
     NoFreeZone {
@@ -136,7 +162,7 @@ impl Error {
             Error::Invalid { .. } | Error::NoDump { .. } => libc::EINVAL,
             Error::TooNew { .. } => libc::E2BIG,
             Error::Permission { .. } => libc::EPERM,
-            Error::Kernel { errno, .. } | Error::System { errno, .. } => *errno,
+            Error::Kernel { errno, .. } | Error::System { errno, .. } | Error::Unchangeable { errno, .. } => *errno,
             Error::Timeout { .. } => libc::ETIMEDOUT,
             Error::Interrupted { .. } => libc::EAGAIN,
             Error::Overrun { .. } => libc::ENOBUFS,
@@ -145,6 +171,7 @@ impl Error {
             Error::NoMemory { .. } => libc::ENOMEM,
             Error::DumpOpen { .. } => libc::EBUSY,
             Error::NoFreeZone { .. } => libc::ENOSPC,
+            Error::Hidden { .. } => libc::ENOTUNIQ,
         }
     }
 
@@ -173,6 +200,53 @@ impl fmt::Display for NetnsName {
         match self.0 {
             Some(inode) => write!(f, "network namespace net:[{inode}]"),
             None => f.write_str("this network namespace"),
+        }
+    }
+}
+
+/// An entry that is found in place of another one, for error texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hider {
+    orig: Tuple,
+    zones: (u32, u32),
+    family: u8,
+    proto: u8,
+    icmp: bool,
+}
+
+impl Hider {
+    pub(crate) fn of(entry: &Entry) -> Hider {
+        Hider {
+            orig: entry.orig,
+            zones: (zone_of(entry, By::Orig), zone_of(entry, By::Reply)),
+            family: entry.family,
+            proto: entry.proto,
+            icmp: entry.has(CT_HAS_ICMP),
+        }
+    }
+}
+
+impl fmt::Display for Hider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = |bytes: &[u8; 16]| match *bytes {
+            [a, b, c, d, ..] if self.family == CT_FAMILY_IPV4 => IpAddr::from([a, b, c, d]),
+            bytes => IpAddr::from(bytes),
+        };
+        if self.family == 0 {
+            return Ok(());
+        }
+        let (src, dst) = (address(&self.orig.src), address(&self.orig.dst));
+        write!(f, ", of protocol {} src={src} dst={dst}", self.proto)?;
+        if self.icmp {
+            write!(f, " id={}", self.orig.icmp_id)?;
+        } else {
+            write!(f, " sport={} dport={}", self.orig.sport, self.orig.dport)?;
+        }
+        match self.zones {
+            (0, 0) => Ok(()),
+            (orig, reply) if orig == reply => write!(f, " zone={orig}"),
+            (orig, 0) => write!(f, " zone-orig={orig}"),
+            (_, reply) => write!(f, " zone-reply={reply}"),
         }
     }
 }

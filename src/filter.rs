@@ -149,6 +149,25 @@ impl Selection {
             && (self.include().is_empty() || self.include().iter().any(Matcher::matches_everything))
     }
 
+    /// Whether it depends on what changes while an entry lives: status, mark, TCP state, labels, helper.
+    pub(crate) fn depends_on_changes(&self) -> bool {
+        self.include().iter().chain(self.exclude.matchers()).any(Matcher::depends_on_changes)
+    }
+
+    /// The part of it that is offloaded to a flow table. The excluding filters must be none.
+    pub(crate) fn offloaded(&self) -> Result<Selection, Error> {
+        let mut include = Vec::new();
+        include.try_reserve(self.include().len()).map_err(|_| Error::NoMemory { op: "filter" })?;
+        for matcher in self.include() {
+            let (value, mask) = matcher.status;
+            if value & CT_STATUS_OFFLOAD == mask & CT_STATUS_OFFLOAD {
+                let status = (value | CT_STATUS_OFFLOAD, mask | CT_STATUS_OFFLOAD);
+                include.push(Matcher { status, ..matcher.clone() });
+            }
+        }
+        Ok(Selection { include: Index::new(include), exclude: Index::default() })
+    }
+
     /// The including filters.
     pub(crate) fn include(&self) -> &[Matcher] {
         self.include.matchers()
@@ -336,6 +355,11 @@ impl Matcher {
             // Every entry of the table is confirmed.
             && (self.status == (0, 0) || self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED))
             && self.labels.1 == 0
+    }
+
+    fn depends_on_changes(&self) -> bool {
+        let status = self.status.1 & !CT_STATUS_CONFIRMED != 0;
+        status || self.mark.1 != 0 || self.tcp_states.is_some() || self.labels.1 != 0 || self.helper.is_some()
     }
 
     #[inline]

@@ -37,8 +37,9 @@ pub struct Load {
 pub(crate) enum Plan {
     /// Nothing: there are no entries.
     Nothing,
-    /// These entries, by their tuples, with the number of the including filter that each is for.
-    LookUps(Vec<(usize, Entry)>),
+    /// The entries with these original tuples, each in its zone. A key says with `CT_HAS_REPLY_ZONE` that an entry with a zone
+    /// for its reply direction only may be meant.
+    LookUps(Vec<Entry>),
     /// One dump of what all filters have in common.
     Common(KernelFilter),
     /// One dump for each, with the number of the including filter that it is for.
@@ -247,18 +248,34 @@ fn put_tuple(filter: &mut KernelFilter, matcher: &Matcher, caps: Caps) {
     }
 }
 
-/// If every filter pins a whole tuple and a zone: the keys to look up. An entry whose zone holds for one direction only has its
-/// other tuple in zone 0, so a zone takes two.
+/// If every filter pins a whole tuple and a zone: the keys to look up, each once. An entry whose zone holds for one direction
+/// only has its other tuple in zone 0, so a zone takes two.
 fn look_ups(include: &[Matcher]) -> Option<Plan> {
     let mut keys = Vec::new();
-    for (number, matcher) in include.iter().enumerate() {
+    for matcher in include {
         let key = pinned(matcher)?;
         let zone = matcher.zone.and_then(|zone| u16::try_from(zone).ok())?;
-        keys.push((number, key.in_zone(zone)));
-        if zone != 0 {
-            keys.push((number, key));
+        keys.try_reserve(2).ok()?;
+        if zone == 0 {
+            keys.push(key);
+        } else {
+            keys.push(key.in_zone(zone));
+            keys.push(Entry { has: key.has | CT_HAS_REPLY_ZONE, ..key });
         }
     }
+    let name = |key: &Entry| {
+        let Tuple { src, dst, sport, dport, icmp_id, icmp_type, icmp_code, .. } = key.orig;
+        let protocol = (key.family, key.proto, icmp_id, icmp_type, icmp_code);
+        (src, dst, sport, dport, protocol, if key.has(CT_HAS_ZONE) { key.zone } else { 0 })
+    };
+    keys.sort_unstable_by_key(name);
+    keys.dedup_by(|again, first| {
+        let same = name(again) == name(first);
+        if same {
+            first.has |= again.has;
+        }
+        same
+    });
     (!keys.is_empty()).then_some(Plan::LookUps(keys))
 }
 
@@ -275,6 +292,10 @@ fn pinned(matcher: &Matcher) -> Option<Entry> {
         CT_PROTO_TCP | CT_PROTO_UDP | CT_PROTO_SCTP | CT_PROTO_UDPLITE => {
             (key.orig.sport, key.orig.dport) = (port(0)?, port(1)?);
             key.has |= CT_HAS_PORTS;
+            // Its own mirror image: entries with it in either direction hide each other, and no name tells them apart.
+            if (key.orig.src, key.orig.sport) == (key.orig.dst, key.orig.dport) {
+                return None;
+            }
         }
         CT_PROTO_ICMP | CT_PROTO_ICMPV6 => {
             (key.orig.icmp_type, key.orig.icmp_code) = (matcher.icmp.0?, matcher.icmp.1?);
@@ -386,7 +407,7 @@ mod tests {
     #[test]
     fn a_whole_tuple_with_its_zone_is_looked_up_once_for_each_direction_of_the_zone() {
         let Plan::LookUps(keys) = plan(&[flow(Some(7))], ALL) else { panic!("not looked up") };
-        assert_eq!(keys.iter().map(|(_, key)| key.zone).collect::<Vec<_>>(), [7, 0]);
+        assert_eq!(keys.iter().map(|key| key.zone).collect::<Vec<_>>(), [0, 7]);
         let Plan::LookUps(keys) = plan(&[flow(Some(0))], ALL) else { panic!("not looked up") };
         assert_eq!(keys.len(), 1);
     }

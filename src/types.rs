@@ -86,8 +86,14 @@ pub const CT_HAS_SECCTX: u64 = 1u64 << 26;
 /// mark_mask. Only for ct_update_entries(); the kernel never sends it.
 pub const CT_HAS_MARK_MASK: u64 = 1u64 << 27;
 
+/// Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are set, all others stay as they are. So two programs
+/// that each add a label do not undo each other. Since 0.2.
+pub const CT_HAS_LABELS_ADD: u64 = 1u64 << 28;
+/// Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are cleared, all others stay as they are. Since 0.2.
+pub const CT_HAS_LABELS_REMOVE: u64 = 1u64 << 29;
+
 /// Every `CT_HAS_*` bit that this release knows.
-pub(crate) const HAS_ALL: u64 = (1 << 28) - 1;
+pub(crate) const HAS_ALL: u64 = (1 << 30) - 1;
 
 /// The entry was expected by another one.
 pub const CT_STATUS_EXPECTED: u32 = 1 << 0;

@@ -41,6 +41,6 @@ fn every_field_lies_where_the_abi_says() {
         sctp_vtag_orig, sctp_vtag_reply, mark_mask, orig, reply, orig_counters, reply_counters, start_ns, stop_ns,
         labels, helper, reserved,
     } }
-    layout! { found, "ct_result", ct_result { size, flags, matched, done, gone, failed, first_error, pad0 } }
+    layout! { found, "ct_result", ct_result { size, flags, matched, done, gone, failed, first_error, pad0, spared } }
     assert_eq!(found, include_str!("../abi/layout.txt"));
 }

@@ -247,7 +247,7 @@ fn wrong_entries() -> Vec<(&'static str, Entry, &'static str)> {
             "tcp_state",
         ),
         ("status bit 16", with(|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, 1 << 16)), "status"),
-        ("has bit 28", with(|e| e.has |= 1 << 28), "has"),
+        ("has bit 30", with(|e| e.has |= 1 << 30), "has"),
         ("has bit 63", with(|e| e.has |= 1 << 63), "has"),
         ("reserved", with(|e| e.reserved[3] = 1), "reserved"),
         ("mark forgotten in has", with(|e| e.has &= !CT_HAS_MARK), "mark"),
@@ -266,9 +266,12 @@ fn a_wrong_entry_is_refused_by_name_and_nothing_of_its_batch_is_done() {
         let new = udp("10.9.9.9", 1, "10.9.9.9", 2);
         for (what, wrong, field) in wrong_entries() {
             let h = &guarded.handle;
-            guarded.refused(what, failure(h.get(&wrong)), &format!("key.{field}"));
             let name = format!("entry[1].{field}");
-            guarded.refused(what, h.delete_entries(&[existing, wrong, existing]).ret, &name);
+            // A key may have values that only a later kernel or release knows: they identify nothing.
+            if !["tcp_state", "status", "tcp_wscale_orig", "helper", "sctp_state"].contains(&field) {
+                guarded.refused(what, failure(h.get(&wrong)), &format!("key.{field}"));
+                guarded.refused(what, h.delete_entries(&[existing, wrong, existing]).ret, &name);
+            }
             guarded.refused(what, h.update_entries(&[existing, wrong, existing]).ret, &name);
             guarded.refused(what, h.create_entries(&[new, wrong, new]).ret, &name);
         }

@@ -18,8 +18,9 @@ pub const CT_VERSION_NUMBER: u32 = 0x000100;
 pub const CT_OPEN_NETNS: u32 = 1 << 0;
 
 /// ct_open_opts.flags: deletes also compare the time at which an entry was made, where the kernel keeps it (sysctl
-/// net.netfilter.nf_conntrack_timestamp). A successor with the same tuple can have the same id; it has not the same start.
-/// Takes a look-up for each entry.
+/// net.netfilter.nf_conntrack_timestamp). A successor with the same tuples can have the same id; it has not the same start.
+/// An entry that has a start on one side only, when it was listed or when it is deleted, is another one. If it has none on
+/// either side, it is deleted, and the result says CT_RESULT_START_UNKNOWN. Takes a look-up for each entry.
 pub const CT_OPEN_COMPARE_START: u32 = 1 << 1;
 
 /// ct_filter.flags: entries that match this filter are not selected, whatever the others say.
@@ -32,6 +33,10 @@ pub const CT_DELETE_UNCOUNTED: u32 = 1 << 0;
 
 /// ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
 pub const CT_RESULT_UNCOUNTED: u32 = 1 << 0;
+
+/// ct_result.flags: start times were to be compared (CT_OPEN_COMPARE_START), but at least one deleted entry has none, since the
+/// kernel kept none when it was made. It was told apart by its tuples, zone and id alone. Since 0.2.
+pub const CT_RESULT_START_UNKNOWN: u32 = 1 << 1;
 
 /// ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
 pub const CT_FLUSH_ALL: u32 = 1 << 0;
@@ -181,18 +186,22 @@ pub struct ct_result {
     pub size: u32,
     /// Zero; the library sets CT_RESULT_ bits.
     pub flags: u32,
-    /// Entries that were selected or given.
+    /// Entries that were selected or given: always done + gone + failed + spared.
     pub matched: u64,
     /// Entries that were deleted, created or updated.
     pub done: u64,
     /// Entries that were no longer there (or no longer the same one) when their turn came. Not a failure.
     pub gone: u64,
-    /// Entries for which the kernel refused, or whose fate is not known since the kernel fell silent.
+    /// Entries for which the kernel refused, or whose fate is not known since the kernel fell silent, or which are there but
+    /// cannot be reached (-ENOTUNIQ).
     pub failed: u64,
     /// Negative errno of the first of the failed ones, or 0.
     pub first_error: i32,
     /// Zero.
     pub pad0: u32,
+    /// Entries that were selected, but changed before their turn came so that they are not any more: they stay. Where size
+    /// does not cover this field, they are not in matched either. Since 0.2.
+    pub spared: u64,
 }
 
 /// Size of `ct_open_opts` in the first release: the smallest that is accepted.
@@ -213,6 +222,7 @@ const _: () = {
     assert!(offset_of!(ct_filter, zone) == 24 && offset_of!(ct_filter, orig_src_prefix) == 44);
     assert!(offset_of!(ct_filter, orig_src) == 48 && offset_of!(ct_filter, orig_sport_first) == 112);
     assert!(offset_of!(ct_filter, labels) == 128);
-    assert!(size_of::<ct_result>() == RESULT_SIZE_V0);
+    assert!(size_of::<ct_result>() == RESULT_SIZE_V0 + 8);
+    assert!(offset_of!(ct_result, spared) == RESULT_SIZE_V0);
     assert!(CT_VERSION_NUMBER == CT_VERSION_MAJOR << 16 | CT_VERSION_MINOR << 8 | CT_VERSION_PATCH);
 };

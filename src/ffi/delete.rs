@@ -169,8 +169,15 @@ fn initialised(status: &mut [MaybeUninit<i32>]) -> &mut [i32] {
     unsafe { &mut *(std::ptr::from_mut(status) as *mut [i32]) }
 }
 
+/// A ct_result of at least this size has room for `spared`.
+const RESULT_SIZE_WITH_SPARED: usize = std::mem::offset_of!(ct_result, spared) + size_of::<u64>();
+
 /// The caller's ct_result, checked.
-struct ResultOut(*mut ct_result);
+struct ResultOut {
+    pointer: *mut ct_result,
+    /// The caller's struct has `spared`.
+    has_spared: bool,
+}
 
 impl ResultOut {
     /// # Safety
@@ -178,25 +185,30 @@ impl ResultOut {
     unsafe fn new(pointer: *mut ct_result) -> Result<ResultOut, Error> {
         // SAFETY: the caller's promise.
         let given = unsafe { extend::read(pointer, RESULT_SIZE_V0, |field| format!("result{field}").into()) }?;
-        if given.flags & !CT_RESULT_UNCOUNTED != 0 || given.pad0 != 0 {
+        if given.flags & !(CT_RESULT_UNCOUNTED | CT_RESULT_START_UNKNOWN) != 0 || given.pad0 != 0 {
             return Err(Error::invalid("result.flags", "unknown bits, or padding that is not zero"));
         }
-        let result = ResultOut(pointer);
+        let result = ResultOut { pointer, has_spared: given.size as usize >= RESULT_SIZE_WITH_SPARED };
         result.write(&Outcome::default());
         Ok(result)
     }
 
     fn write(&self, outcome: &Outcome) {
         let first_error = outcome.error.as_ref().map_or(0, |error| -error.errno());
+        let flag = |set: bool, flag| if set { flag } else { 0 };
         // SAFETY: `new` checked that the struct has at least the size of the first release, which ends with first_error
-        // and pad0; its size field stays as it is.
+        // and pad0, and whether it has `spared`; its size field stays as it is.
         unsafe {
-            (*self.0).flags = if outcome.uncounted { CT_RESULT_UNCOUNTED } else { 0 };
-            (*self.0).matched = outcome.matched;
-            (*self.0).done = outcome.done;
-            (*self.0).gone = outcome.gone;
-            (*self.0).failed = outcome.failed;
-            (*self.0).first_error = first_error;
+            (*self.pointer).flags =
+                flag(outcome.uncounted, CT_RESULT_UNCOUNTED) | flag(outcome.start_unknown, CT_RESULT_START_UNKNOWN);
+            (*self.pointer).matched = outcome.matched - if self.has_spared { 0 } else { outcome.spared };
+            (*self.pointer).done = outcome.done;
+            (*self.pointer).gone = outcome.gone;
+            (*self.pointer).failed = outcome.failed;
+            (*self.pointer).first_error = first_error;
+            if self.has_spared {
+                (*self.pointer).spared = outcome.spared;
+            }
         }
     }
 

@@ -347,7 +347,7 @@ fn the_size_of_a_result_is_checked_before_anything_is_sent() {
         assert_eq!(calls(&mut r), [expected; 4], "size {size}");
         assert_eq!(r, ct_result { size, matched: 99, ..result() }, "what is not understood is not written");
     }
-    for wrong in [ct_result { flags: 2, ..result() }, ct_result { pad0: 1, ..result() }] {
+    for wrong in [ct_result { flags: 4, ..result() }, ct_result { pad0: 1, ..result() }] {
         assert_eq!(calls(&mut wrong.clone()), [-libc::EINVAL; 4]);
     }
     let mut larger = Larger { known: result(), more: [0, 1] };

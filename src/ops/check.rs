@@ -60,11 +60,11 @@ fn entry(e: &Entry, purpose: Purpose) -> Check {
     nothing_unannounced(e)?;
     tuples(e, purpose)?;
     zones(e)?;
-    values(e)?;
     match purpose {
+        // A key is mostly an entry of a list. States and bits that this release does not know must not make it useless.
         Purpose::Key => Ok(()),
-        Purpose::Create => create(e),
-        Purpose::Update => update(e),
+        Purpose::Create => values(e).and_then(|()| create(e)),
+        Purpose::Update => values(e).and_then(|()| update(e)),
     }
 }
 
@@ -263,6 +263,9 @@ fn create(e: &Entry) -> Check {
     if e.has(CT_HAS_MARK_MASK) {
         return Err(("mark_mask", "is for updates only"));
     }
+    if e.has & (CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) != 0 {
+        return Err(("has", "CT_HAS_LABELS_ADD and CT_HAS_LABELS_REMOVE are for updates only"));
+    }
     if e.has(CT_HAS_HELPER) && e.helper[0] == 0 {
         return Err(("helper", "is empty"));
     }
@@ -275,6 +278,12 @@ fn update(e: &Entry) -> Check {
     }
     if e.has(CT_HAS_MARK_MASK) && !e.has(CT_HAS_MARK) {
         return Err(("mark_mask", "without a mark"));
+    }
+    if e.has(CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) {
+        return Err(("has", "CT_HAS_LABELS_ADD and CT_HAS_LABELS_REMOVE: one of them"));
+    }
+    if e.has & (CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) != 0 && !e.has(CT_HAS_LABELS) {
+        return Err(("has", "CT_HAS_LABELS is missing: it announces the labels to add or remove"));
     }
     if e.has(CT_HAS_TIMEOUT) && e.timeout == 0 {
         return Err(("timeout", "0 would delete the entry"));

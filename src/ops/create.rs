@@ -1,12 +1,11 @@
 //! New entries.
 
+use super::change::{Changer, LookUp, Verb};
 use super::check::{self, Purpose};
-use super::{Changer, LookUp, Outcome};
+use super::Outcome;
 use crate::error::Error;
 use crate::transport::link::Link;
 use crate::types::Entry;
-use crate::wire::buffer::Buffer;
-use crate::wire::encode::put_create;
 
 /// Makes the given entries. `status[i]`: 0 made, -EEXIST if one of its tuples is taken, another negative errno otherwise.
 pub(crate) fn create_entries(
@@ -16,6 +15,5 @@ pub(crate) fn create_entries(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Create)?;
-    let put = |buffer: &mut Buffer, seq, given: &Entry, _: &Entry, _| put_create(buffer, seq, given);
-    Changer::new("create_entries", LookUp::Never, false, put).all(link, entries, status, outcome)
+    Changer::new("create_entries", Verb::Create, LookUp::Never, false).all(link, entries, status, outcome)
 }

@@ -1,9 +1,11 @@
 //! Deletes: by filter, and of given entries.
 
+use super::change::{broken_off, Changer, LookUp, Verb};
 use super::check::{self, Purpose};
 use super::count::count_if_possible;
+use super::flush::delete_skipped;
 use super::select::{for_each, Visitor};
-use super::{broken_off, Changer, LookUp, Outcome};
+use super::Outcome;
 use crate::caps::caps;
 use crate::error::{Error, KernelDetail};
 use crate::filter::Selection;
@@ -11,8 +13,6 @@ use crate::plan::exact_flush;
 use crate::transport::batch::{Replies, Requests, BATCH};
 use crate::transport::link::Link;
 use crate::types::*;
-use crate::wire::buffer::Buffer;
-use crate::wire::encode::{put_delete, By};
 use crate::wire::kernel_filter::{put_guarded_flush, put_tuple_flush, FlushFilterProven};
 
 /// How much care a delete takes.
@@ -23,6 +23,9 @@ pub(crate) struct Care {
 }
 
 /// Deletes what the selection takes: a dump, the decision on each decoded entry, then deletes by tuple, zone and id.
+///
+/// Where the selection depends on what changes while an entry lives, each one is looked up again, a batch at a time, and judged
+/// by the whole selection right before its delete.
 ///
 /// A dump that is disturbed too often deletes nothing.
 pub(crate) fn delete(
@@ -35,27 +38,23 @@ pub(crate) fn delete(
     let mut marked = Marked { keys: Vec::new(), op };
     for_each(link, op, selection, &mut marked)?;
     outcome.matched = marked.keys.len() as u64;
-    let mut changer = Changer::new(op, care.look_up(LookUp::Never), true, put_found);
-    let (mut entries, mut status) = (Vec::with_capacity(BATCH), [0; BATCH]);
-    for (number, keys) in marked.keys.chunks(BATCH).enumerate() {
+    let look_up = if care.compare_start || selection.depends_on_changes() { LookUp::Always } else { LookUp::WhereOpen };
+    let mut changer = Changer::new(op, Verb::Delete(Some(selection)), look_up, care.compare_start);
+    let size = changer.chunk_size();
+    let (mut entries, mut status) = (Vec::new(), [0; BATCH]);
+    entries.try_reserve(size).map_err(|_| Error::NoMemory { op })?;
+    for (number, keys) in marked.keys.chunks(size).enumerate() {
         entries.clear();
         entries.extend(keys.iter().map(Key::to_entry));
-        if let Err(error) = changer.chunk(link, &entries, &mut status[..keys.len()], outcome) {
-            let left = marked.keys.len() - number * BATCH - keys.len();
+        let first = number * size;
+        if let Err(error) = changer.chunk(link, &entries, first, &mut status[..keys.len()], outcome) {
+            changer.give_up(&error, outcome, |_, _| {});
+            let left = marked.keys.len() - first - keys.len();
             return broken_off(number == 0, left, error, outcome);
         }
     }
+    changer.settle(link, outcome, |_, _| {});
     Ok(())
-}
-
-impl Care {
-    fn look_up(self, otherwise: LookUp) -> LookUp {
-        if self.compare_start {
-            LookUp::Always
-        } else {
-            otherwise
-        }
-    }
 }
 
 struct Marked {
@@ -111,7 +110,7 @@ impl Visitor for Marked {
 
 /// Deletes the given entries. `status[i]`: 0 deleted, -ENOENT gone, another negative errno for a failure.
 ///
-/// Those without an id are looked up first: their tuple alone might name another entry the other way round (see `get`).
+/// Those whose name and id leave something open are looked up first (see [`Name::says_all`](crate::wire::encode::Name)).
 pub(crate) fn delete_entries(
     link: &mut Link,
     entries: &[Entry],
@@ -120,12 +119,8 @@ pub(crate) fn delete_entries(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Key)?;
-    let look_up = care.look_up(LookUp::WithoutId);
-    Changer::new("delete_entries", look_up, true, put_found).all(link, entries, status, outcome)
-}
-
-fn put_found(buffer: &mut Buffer, seq: u32, _: &Entry, found: &Entry, by: By) {
-    put_delete(buffer, seq, found, by);
+    let look_up = if care.compare_start { LookUp::Always } else { LookUp::WhereOpen };
+    Changer::new("delete_entries", Verb::Delete(None), look_up, care.compare_start).all(link, entries, status, outcome)
 }
 
 /// Lets the kernel delete what the selection takes, in one message for each filter, if that is exact for these filters on this
@@ -164,6 +159,10 @@ pub(crate) fn delete_uncounted(
             Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => return Ok(false),
             Some((errno, detail)) => return Err(link.refused(op, errno, detail)),
         }
+    }
+    let skipped = selection.offloaded()?;
+    if !skipped.include().is_empty() {
+        delete_skipped(link, op, &skipped, outcome)?;
     }
     Ok(true)
 }

@@ -1,11 +1,13 @@
 //! Flushes: everything, or a scope.
 
+use super::count::count_if_possible;
 use super::delete::{delete, delete_uncounted, Care, Refusal};
 use super::Outcome;
 use crate::error::Error;
-use crate::filter::{check_scope, Filter};
+use crate::filter::{check_scope, Filter, Selection};
 use crate::transport::batch::Requests;
 use crate::transport::link::Link;
+use crate::types::CT_STATUS_OFFLOAD;
 use crate::wire::encode::{put_flush_all, FlushEverything};
 
 const OP: &str = "flush";
@@ -16,10 +18,13 @@ pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
     requests.push(|buffer, seq| put_flush_all(buffer, seq, FlushEverything))?;
     let mut reply = Refusal(None);
     requests.exchange(link, 0, 1, &mut reply)?;
-    match reply.0 {
-        Some((errno, detail)) => Err(link.refused(OP, errno, detail)),
-        None => Ok(()),
+    if let Some((errno, detail)) = reply.0 {
+        return Err(link.refused(OP, errno, detail));
     }
+    let mut outcome = Outcome::default();
+    let everything = Selection::new(&[Filter { status_set: CT_STATUS_OFFLOAD, ..Filter::default() }])?;
+    delete_skipped(link, OP, &everything, &mut outcome)?;
+    outcome.error.map_or(Ok(()), Err)
 }
 
 /// Deletes the entries of a family, zone, mark or status: in one message, guarded so that a kernel that does not know the filter
@@ -30,4 +35,18 @@ pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: 
         return Ok(());
     }
     delete(link, OP, &selection, care, outcome)
+}
+
+/// Some kernels skip entries that are offloaded to a flow table when they flush, and say that all is well
+/// (ctnetlink_flush_iterate()). What is left of those that `skipped` selects is deleted one by one, and refusals are told.
+pub(super) fn delete_skipped(
+    link: &mut Link,
+    op: &'static str,
+    skipped: &Selection,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    if count_if_possible(link, op)? == Some(0) {
+        return Ok(());
+    }
+    delete(link, op, skipped, Care::default(), outcome)
 }

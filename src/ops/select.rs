@@ -1,16 +1,16 @@
 //! Runs a plan: the selected entries, one by one, however they are found.
 
 use super::count::count_if_possible;
-use super::get::{find, Found};
+use super::get::{ask, can_hide, has_name, Answer};
 use crate::caps;
 use crate::error::Error;
 use crate::filter::Selection;
 use crate::plan::{Caps, Load, Plan};
-use crate::transport::batch::GET_BATCH;
+use crate::transport::batch::{Requests, GET_BATCH};
 use crate::transport::dump::Dump;
 use crate::transport::link::Link;
-use crate::types::{Entry, Tuple};
-use crate::wire::encode::By;
+use crate::types::Entry;
+use crate::wire::encode::{put_get, zone_of, By, Name};
 use crate::wire::kernel_filter::KernelFilter;
 use std::collections::VecDeque;
 
@@ -21,9 +21,9 @@ pub(crate) struct Select {
     dumps: VecDeque<(Option<usize>, KernelFilter)>,
     dump: Option<Running>,
     /// What is still to be looked up.
-    keys: VecDeque<(usize, Entry)>,
+    keys: Vec<Entry>,
     /// What was looked up and is still to be handed over.
-    found: VecDeque<Entry>,
+    found: Vec<Entry>,
     /// How many entries the table has, if that was asked.
     table: u64,
 }
@@ -78,10 +78,10 @@ impl Select {
 
     fn with_plan(op: &'static str, plan: Plan) -> Select {
         let mut select =
-            Select { op, dumps: VecDeque::new(), dump: None, keys: VecDeque::new(), found: VecDeque::new(), table: 0 };
+            Select { op, dumps: VecDeque::new(), dump: None, keys: Vec::new(), found: Vec::new(), table: 0 };
         match plan {
             Plan::Nothing => {}
-            Plan::LookUps(keys) => select.keys = keys.into(),
+            Plan::LookUps(keys) => select.keys = keys,
             Plan::Common(filter) => select.dumps.push_back((None, filter)),
             Plan::Each(filters) => {
                 select.dumps = filters.into_iter().map(|(number, filter)| (Some(number), filter)).collect();
@@ -113,7 +113,7 @@ impl Select {
                         return Err(error);
                     }
                 }
-            } else if let Some(found) = self.found.pop_front() {
+            } else if let Some(found) = self.found.pop() {
                 *entry = found;
                 return Ok(true);
             } else if !self.keys.is_empty() {
@@ -124,48 +124,59 @@ impl Select {
         }
     }
 
-    /// A dump sees all that look-ups may miss.
+    /// A dump sees what cannot be looked up. It is the one for everything, so that no entry is judged twice.
     fn dump_instead(&mut self, selection: &Selection) -> Result<(), Error> {
         self.found.clear();
         let family = selection.include().first().and_then(|matcher| matcher.family);
         let same = selection.include().iter().all(|matcher| matcher.family == family);
         let family = family.filter(|_| same).unwrap_or(0);
+        self.dumps.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
         self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
         Ok(())
     }
 
-    /// All at once, before any is handed over.
+    /// All at once, before any is handed over: each tuple once, and what is there is judged by the whole selection.
     fn look_up(&mut self, link: &mut Link, selection: &Selection) -> Result<(), Error> {
-        let keys: Vec<(usize, Entry)> = self.keys.drain(..).collect();
+        let keys = std::mem::take(&mut self.keys);
+        let (mut requests, mut answers) = (Requests::new(self.op), Vec::new());
         for keys in keys.chunks(GET_BATCH) {
-            let mut answers = [Found::Missing; GET_BATCH];
-            // The kernel's look-up is wider than a key; the selection says what is meant.
-            let any = |_, _: &Entry| true;
-            find(link, self.op, |at| (&keys[at].1, By::Orig), keys.len(), any, |at, answer| answers[at] = answer)?;
-            for (answer, (number, key)) in answers.into_iter().zip(keys) {
-                match answer {
-                    // A tuple that is its own mirror image is found in both directions.
-                    Found::Entry(entry, _)
-                        if selection.selected_by(&entry) == Some(*number)
-                            && self.found.back().is_none_or(|last| (last.id, last.orig) != (entry.id, entry.orig)) =>
-                    {
-                        self.found.push_back(entry);
+            let mut open = [0; GET_BATCH];
+            let mut left = keys.len();
+            (0..left).for_each(|at| open[at] = at);
+            // With a zone there is a second name, to which other entries answer: see `Name`.
+            for name in [Name::ORIG, Name { own_zone: true, ..Name::ORIG }] {
+                let put = |index: usize, requests: &mut Requests| {
+                    requests.push(|buffer, seq| put_get(buffer, seq, &keys[open[index]], name))
+                };
+                ask(link, self.op, &mut requests, left, put, &mut answers)?;
+                let asked = open;
+                left = 0;
+                for (answer, &at) in answers.iter().zip(&asked) {
+                    let key = &keys[at];
+                    let zone = zone_of(key, By::Orig) != 0;
+                    match answer {
+                        Answer::Missing => {}
+                        Answer::Entry(entry) if has_name(entry, key, By::Orig) => {
+                            if selection.selects(entry) {
+                                self.found.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+                                self.found.push(*entry);
+                            }
+                        }
+                        // It has the tuple in its other direction, and may hide what was asked for.
+                        Answer::Entry(_) if zone && !name.own_zone => {
+                            open[left] = at;
+                            left += 1;
+                        }
+                        Answer::Entry(entry) if !zone && !can_hide(entry, key) => {}
+                        Answer::Entry(_) => return self.dump_instead(selection),
+                        // For example an ICMP type without an answer: such an entry cannot be looked up.
+                        Answer::Refused(_) => return self.dump_instead(selection),
                     }
-                    // Another entry's reply tuple hides what was looked up, if that is there (see `By`).
-                    Found::Entry(entry, _) if !is_same_way_round(key, &entry) => return self.dump_instead(selection),
-                    // For example an ICMP type without an answer: such an entry cannot be looked up.
-                    Found::Refused(_) => return self.dump_instead(selection),
-                    _ => {}
                 }
             }
         }
         Ok(())
     }
-}
-
-/// Whether an entry that was found by an original tuple has it as its original one.
-fn is_same_way_round(key: &Entry, entry: &Entry) -> bool {
-    Tuple { zone: 0, ..key.orig } == Tuple { zone: 0, ..entry.orig }
 }
 
 impl Running {

@@ -26,7 +26,7 @@ pub(crate) struct Requests {
     ends: Vec<usize>,
     /// Whether the last one of a batch asks for an acknowledgement.
     barrier: bool,
-    /// The kernel has already answered this operation: an EPERM is then about an entry and not about the caller.
+    /// The kernel has already answered this operation, and an EPERM is now about an entry and not about the caller.
     permitted: bool,
 }
 
@@ -40,7 +40,7 @@ impl Requests {
         Requests { barrier: false, ..Requests::new(op) }
     }
 
-    /// Says that the kernel has already answered this operation.
+    /// Says that the kernel has already answered this operation, and may refuse an entry with EPERM: an update of a fixed timeout.
     pub fn permitted(&mut self) {
         self.permitted = true;
     }
@@ -108,9 +108,7 @@ impl Requests {
             ask_for_ack(&mut self.bytes, start);
         }
         link.send(self.op, &self.bytes[self.start_of(first)..self.ends[last - 1]])?;
-        self.collect(link, first, count, seq, replies).inspect_err(|error| link.clean_up(self.op, error))?;
-        self.permitted = true;
-        Ok(())
+        self.collect(link, first, count, seq, replies).inspect_err(|error| link.clean_up(self.op, error))
     }
 
     fn collect(

@@ -37,39 +37,77 @@ pub(crate) fn ask_for_ack(buffer: &mut [u8], start: usize) {
     buffer[start + 6..start + 8].copy_from_slice(&flags.to_ne_bytes());
 }
 
-/// By which of its tuples an entry is named.
-///
-/// Mostly any will do. But the kernel lets an entry with a zone for one direction only have a tuple that another entry has in its
-/// other direction, and a look-up finds the newer of both (6.18, 7.3): then the older one is reached by its other tuple only.
+/// Which tuple of an entry a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Orig,
     Reply,
 }
 
-impl By {
-    /// The original one, if the key has it.
-    pub fn default_of(key: &Entry) -> By {
-        if key.has(CT_HAS_ORIG) {
-            By::Orig
+/// A name of an entry: what a request says for the kernel to find it.
+///
+/// The kernel's look-up knows no direction, and it lets an entry with a zone for one direction only have a tuple that another
+/// entry has in its other direction. Which of both a name then leads to depends on the place in the hash chain, so that an
+/// entry can be *hidden* under a name (6.1 and later). An entry with a zone has up to four names: each of its tuples, with the
+/// zone for both directions (CTA_ZONE) or for that of the tuple (CTA_TUPLE_ZONE). For the tuple's own direction both mean the
+/// same; an entry that has the tuple in the other direction is met in the zone by the first, in zone 0 by the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub by: By,
+    /// The zone goes into the tuple.
+    pub own_zone: bool,
+}
+
+impl Name {
+    pub(crate) const ORIG: Name = Name { by: By::Orig, own_zone: false };
+    pub(crate) const REPLY: Name = Name { by: By::Reply, own_zone: false };
+
+    /// The name under which an entry is deleted.
+    ///
+    /// By the reply tuple, since an id covers the entry's address in the kernel and its original tuple (nf_ct_get_id()): both
+    /// together leave nothing of a successor's tuples open. By the original tuple where only that one has a zone, or another
+    /// zone's entry with the same tuples would answer: such an entry is to be looked up first ([`Name::says_all`]).
+    pub fn first_of(key: &Entry) -> Name {
+        if key.has(CT_HAS_REPLY) && !key.has(CT_HAS_ORIG_ZONE) || !key.has(CT_HAS_ORIG) {
+            Name::REPLY
         } else {
-            By::Reply
+            Name::ORIG
         }
     }
 
-    /// The other one.
-    pub fn other(self) -> By {
-        match self {
-            By::Orig => By::Reply,
-            By::Reply => By::Orig,
-        }
+    /// Whether the first name and an id leave no tuple open, so that a delete needs no look-up.
+    pub fn says_all(key: &Entry) -> bool {
+        key.has(CT_HAS_ID | CT_HAS_REPLY) && key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0
+    }
+
+    /// All names of an entry, best first. CTA_TUPLE_ZONE comes last: on 5.10 a mirrored entry of zone 0 answers to it.
+    pub fn all_of(key: &Entry) -> impl Iterator<Item = Name> {
+        let first = Name::first_of(key);
+        let second = if first.by == By::Reply { Name::ORIG } else { Name::REPLY };
+        let zone = |name: Name| zone_of(key, name.by) != 0;
+        let usable = |name: Name| name.by == By::Reply || key.has(CT_HAS_ORIG);
+        let own = [Name::ORIG, Name::REPLY].map(|name| (Name { own_zone: true, ..name }, zone(name) && usable(name)));
+        [(first, true), (second, usable(second)), own[0], own[1]]
+            .into_iter()
+            .filter(|(_, is)| *is)
+            .map(|(name, _)| name)
+    }
+}
+
+/// The zone in which an entry has one of its tuples.
+pub(crate) fn zone_of(entry: &Entry, by: By) -> u32 {
+    match by {
+        _ if entry.has(CT_HAS_ZONE) => entry.zone,
+        By::Orig if entry.has(CT_HAS_ORIG_ZONE) => entry.orig.zone,
+        By::Reply if entry.has(CT_HAS_REPLY_ZONE) => entry.reply.zone,
+        _ => 0,
     }
 }
 
 /// A GET of the entry that holds the key's tuple.
-pub(crate) fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, by: By) {
+pub(crate) fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
     let start = begin(buffer, IPCTNL_MSG_CT_GET, 0, seq, key.family, 0);
-    put_key(buffer, key, by);
+    put_key(buffer, key, name);
     end(buffer, start);
 }
 
@@ -77,9 +115,9 @@ pub(crate) fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, by: By) {
 ///
 /// Version 1: with 0, kernels 5.2 and early 5.1 and 5.2 stable ones look the tuple up in the wrong family (commit
 /// f8e608982022, mended by e7600865db32); others do not look at it here.
-pub(crate) fn put_delete(buffer: &mut Buffer, seq: u32, key: &Entry, by: By) {
+pub(crate) fn put_delete(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, 0, seq, key.family, 1);
-    put_key(buffer, key, by);
+    put_key(buffer, key, name);
     if key.has(CT_HAS_ID) {
         put_word(buffer, CTA_ID, key.id);
     }
@@ -106,8 +144,9 @@ pub(crate) fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
     if nat & CT_STATUS_DST_NAT != 0 {
         (reply.src, reply.sport) = (mirrored.src, mirrored.sport);
     }
-    put_tuple(buffer, CTA_TUPLE_ORIG, entry, &entry.orig, entry.has(CT_HAS_ORIG_ZONE));
-    put_tuple(buffer, CTA_TUPLE_REPLY, entry, &reply, entry.has(CT_HAS_REPLY_ZONE));
+    let own_zone = |bit, zone| entry.has(bit).then_some(zone);
+    put_tuple(buffer, CTA_TUPLE_ORIG, entry, &entry.orig, own_zone(CT_HAS_ORIG_ZONE, entry.orig.zone));
+    put_tuple(buffer, CTA_TUPLE_REPLY, entry, &reply, own_zone(CT_HAS_REPLY_ZONE, reply.zone));
     put_zone(buffer, entry);
     if nat & CT_STATUS_SRC_NAT != 0 {
         put_nat(buffer, CTA_NAT_SRC, entry, &entry.reply.dst, entry.reply.dport);
@@ -122,20 +161,25 @@ pub(crate) fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
 }
 
 /// A NEW that changes what `has` of `values` names of the entry that holds the key's tuple.
-pub(crate) fn put_update(buffer: &mut Buffer, seq: u32, key: &Entry, by: By, values: &Entry) {
+pub(crate) fn put_update(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name, values: &Entry) {
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, 0, seq, key.family, 0);
-    put_key(buffer, key, by);
+    put_key(buffer, key, name);
     put_values(buffer, values, values.status);
     end(buffer, start);
 }
 
 /// The tuple that identifies the entry, and the zone in which it does.
-fn put_key(buffer: &mut Buffer, key: &Entry, by: By) {
-    match by {
-        By::Orig => put_tuple(buffer, CTA_TUPLE_ORIG, key, &key.orig, key.has(CT_HAS_ORIG_ZONE)),
-        By::Reply => put_tuple(buffer, CTA_TUPLE_REPLY, key, &key.reply, key.has(CT_HAS_REPLY_ZONE)),
+fn put_key(buffer: &mut Buffer, key: &Entry, name: Name) {
+    let (kind, tuple) = match name.by {
+        By::Orig => (CTA_TUPLE_ORIG, &key.orig),
+        By::Reply => (CTA_TUPLE_REPLY, &key.reply),
+    };
+    let zone = zone_of(key, name.by);
+    let own_zone = (name.own_zone && zone != 0).then_some(zone);
+    put_tuple(buffer, kind, key, tuple, own_zone);
+    if own_zone.is_none() && zone != 0 {
+        put(buffer, CTA_ZONE, &zone_bytes(zone));
     }
-    put_zone(buffer, key);
 }
 
 /// The zone of both directions, always of 2 bytes: of 4, the kernel would read the first two and take zone 0.
@@ -150,8 +194,8 @@ fn zone_bytes(zone: u32) -> [u8; 2] {
     u16::try_from(zone).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: bool) {
-    if entry.has(CT_HAS_PORTS) && !own_zone {
+fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: Option<u32>) {
+    if entry.has(CT_HAS_PORTS) && own_zone.is_none() {
         return template::put_tuple(buffer, kind, entry.family, entry.proto, tuple);
     }
     put_nested(buffer, kind, |buffer| {
@@ -168,8 +212,8 @@ fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_z
             put(buffer, CTA_PROTO_NUM, &[entry.proto]);
             put_proto_fields(buffer, entry, tuple);
         });
-        if own_zone {
-            put(buffer, CTA_TUPLE_ZONE, &zone_bytes(tuple.zone));
+        if let Some(zone) = own_zone {
+            put(buffer, CTA_TUPLE_ZONE, &zone_bytes(zone));
         }
     });
 }
@@ -224,7 +268,7 @@ fn put_values(buffer: &mut Buffer, entry: &Entry, status: u32) {
         }
     }
     if entry.has(CT_HAS_LABELS) {
-        put(buffer, CTA_LABELS, &entry.labels);
+        put_labels(buffer, entry);
     }
     if entry.has(CT_HAS_HELPER) {
         put_nested(buffer, CTA_HELP, |buffer| {
@@ -234,6 +278,19 @@ fn put_values(buffer: &mut Buffer, entry: &Entry, status: u32) {
         });
     }
     put_protoinfo(buffer, entry);
+}
+
+/// All labels, or only those that are to be set or cleared: the kernel computes (old & ~mask) ^ labels
+/// (nf_connlabels_replace()), so no bit of the labels may be outside the mask.
+fn put_labels(buffer: &mut Buffer, entry: &Entry) {
+    if entry.has(CT_HAS_LABELS_REMOVE) {
+        put(buffer, CTA_LABELS, &[0; 16]);
+    } else {
+        put(buffer, CTA_LABELS, &entry.labels);
+    }
+    if entry.has & (CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) != 0 {
+        put(buffer, CTA_LABELS_MASK, &entry.labels);
+    }
 }
 
 fn put_protoinfo(buffer: &mut Buffer, entry: &Entry) {

@@ -240,7 +240,7 @@ impl Table {
             },
             DELETE => self.delete(request),
             NEW if request.flags & F_CREATE != 0 => self.create(request),
-            NEW => self.find(request).map_or(libc::ENOENT, |_| 0),
+            NEW => self.update(request),
             other => panic!("a request of type {other:#x}"),
         };
         if errno != 0 || request.flags & F_ACK != 0 {
@@ -260,27 +260,32 @@ impl Table {
         events
     }
 
-    /// The look-up of the kernel: the tuple in either direction, in its zone; the direction does not count.
+    /// The look-up of the kernel: the tuple in either direction, the direction does not count; the newest entry is first in its
+    /// chain. A zone that comes in the tuple is one for its direction, and the other direction is then in zone 0.
     fn find(&self, request: &Request) -> Option<usize> {
         let asked = parse_key(&request.payload);
         let (proto, tuple, zone) = asked.tuple?;
-        self.0.lock().unwrap().iter().position(|entry| {
-            let ids = asked.id.is_none_or(|id| request.kind != DELETE || id == entry.id);
-            let directions = [(entry.orig, CT_HAS_ORIG_ZONE), (entry.reply, CT_HAS_REPLY_ZONE)];
-            ids && (entry.family, entry.proto) == (request.payload[0], proto)
-                && directions.iter().any(|(candidate, bit)| {
-                    let own = if entry.has(CT_HAS_ZONE) || entry.has(*bit) { entry.zone } else { 0 };
-                    tuple == Tuple { zone: 0, ..*candidate } && u32::from(zone) == own
+        let zone_in = |by_reply: bool| match asked.tuple_zone {
+            Some(_) if by_reply != asked.by_reply => 0,
+            _ => u32::from(zone),
+        };
+        self.0.lock().unwrap().iter().rposition(|entry| {
+            (entry.family, entry.proto) == (request.payload[0], proto)
+                && [(entry.orig, false), (entry.reply, true)].iter().any(|(candidate, by_reply)| {
+                    tuple == Tuple { zone: 0, ..*candidate } && zone_in(*by_reply) == zone_of(entry, *by_reply)
                 })
         })
     }
 
     fn delete(&self, request: &Request) -> i32 {
-        if parse_key(&request.payload).tuple.is_none() {
+        let asked = parse_key(&request.payload);
+        if asked.tuple.is_none() {
             self.change(Vec::clear);
             return 0;
         }
-        match self.find(request) {
+        // The id is compared with what the look-up found, and is no part of it.
+        let found = self.find(request).filter(|&at| asked.id.is_none_or(|id| id == self.entries()[at].id));
+        match found {
             Some(at) => {
                 self.change(|entries| {
                     entries.remove(at);
@@ -289,6 +294,40 @@ impl Table {
             }
             None => libc::ENOENT,
         }
+    }
+
+    /// An update of what tests look at, with the refusals that ctnetlink_change_status() has.
+    fn update(&self, request: &Request) -> i32 {
+        let Some(at) = self.find(request) else {
+            return libc::ENOENT;
+        };
+        let mut values = Entry::EMPTY;
+        for (kind, value) in attrs(&request.payload[4..]) {
+            let word = || u32::from_be_bytes(value.as_slice().try_into().unwrap());
+            match kind & !NESTED {
+                3 => (values.has, values.status) = (values.has | CT_HAS_STATUS, word()),
+                7 => (values.has, values.timeout) = (values.has | CT_HAS_TIMEOUT, word()),
+                8 => (values.has, values.mark) = (values.has | CT_HAS_MARK, word()),
+                _ => {}
+            }
+        }
+        let mut errno = 0;
+        self.change(|entries| {
+            let entry = &mut entries[at];
+            if values.has(CT_HAS_TIMEOUT) {
+                entry.timeout = values.timeout;
+            }
+            const KEPT: u32 = CT_STATUS_CONFIRMED | CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
+            if values.has(CT_HAS_STATUS) && entry.status & !values.status & KEPT != 0 {
+                errno = libc::EBUSY;
+                return;
+            }
+            entry.status |= values.status & (KEPT | CT_STATUS_FIXED_TIMEOUT);
+            if values.has(CT_HAS_MARK) {
+                entry.mark = values.mark;
+            }
+        });
+        errno
     }
 
     fn create(&self, request: &Request) -> i32 {
@@ -304,6 +343,15 @@ impl Table {
     }
 }
 
+fn zone_of(entry: &Entry, by_reply: bool) -> u32 {
+    let bit = if by_reply { CT_HAS_REPLY_ZONE } else { CT_HAS_ORIG_ZONE };
+    if entry.has(CT_HAS_ZONE) || entry.has(bit) {
+        entry.zone
+    } else {
+        0
+    }
+}
+
 /// What a request says about the entry that it means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Key {
@@ -311,6 +359,8 @@ pub struct Key {
     pub tuple: Option<(u8, Tuple, u16)>,
     /// Of CTA_ZONE.
     pub zone: Option<u16>,
+    /// The tuple came as CTA_TUPLE_REPLY.
+    pub by_reply: bool,
     /// Of CTA_TUPLE_ZONE.
     pub tuple_zone: Option<u16>,
     pub id: Option<u32>,
@@ -328,6 +378,7 @@ pub fn parse_key(payload: &[u8]) -> Key {
             1 | 2 if tuple.is_none() => {
                 let zone = attrs(&value).into_iter().find(|(kind, _)| *kind == 3);
                 key.tuple_zone = zone.map(|(_, zone)| be16(&zone));
+                key.by_reply = kind & !NESTED == 2;
                 tuple = Some(parse_tuple(&value));
             }
             18 => key.zone = Some(be16(&value)),

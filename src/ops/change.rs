@@ -1,0 +1,379 @@
+//! How entries are changed, batch by batch: looked up where need be, one request for each that is there, and once more where
+//! the answer proves nothing.
+
+use super::get::{Finder, Found};
+use super::settle::{self, Sought};
+use super::update::{self, Part};
+use super::Outcome;
+use crate::error::{Error, Hider, KernelDetail};
+use crate::filter::Selection;
+use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
+use crate::transport::link::{Link, SEND};
+use crate::types::*;
+use crate::wire::encode::{put_create, put_delete, put_update, Name};
+
+// The status of an entry that has none yet. These never reach a caller, and no answer of the kernel can be one of them: a
+// status is 0 or negative.
+
+/// It was sent, or is about to be.
+const PENDING: i32 = 1;
+/// It is to be looked up.
+const OPEN: i32 = 2;
+/// It is no longer selected.
+const SPARED: i32 = 3;
+/// Only a dump can tell.
+const UNSETTLED: i32 = 4;
+
+/// How often an entry is looked up and asked for before a dump has to tell what became of it.
+pub(super) const ROUNDS: u32 = 4;
+
+/// What is done to the entries.
+#[derive(Clone, Copy)]
+pub(super) enum Verb<'a> {
+    Create,
+    /// Those that are looked up must still be selected, if there is a selection.
+    Delete(Option<&'a Selection>),
+    Update,
+}
+
+/// Whether entries are looked up before they are changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LookUp {
+    /// There is nothing to find yet.
+    Never,
+    /// Those whose first name and id leave something open ([`Name::says_all`]).
+    WhereOpen,
+    /// All: what is done depends on what they are now.
+    Always,
+}
+
+pub(super) struct Changer<'a> {
+    op: &'static str,
+    verb: Verb<'a>,
+    look_up: LookUp,
+    compare_start: bool,
+    requests: Requests,
+    /// Which entry of the chunk a request is for.
+    targets: Vec<usize>,
+    /// What was looked up; empty if nothing was.
+    finder: Finder,
+    unsettled: Vec<Sought>,
+    /// The kernel's first refusal of a chunk.
+    refusal: Option<(i32, KernelDetail)>,
+}
+
+impl<'a> Changer<'a> {
+    pub fn new(op: &'static str, verb: Verb<'a>, look_up: LookUp, compare_start: bool) -> Self {
+        let (requests, targets, finder) = (Requests::new(op), Vec::new(), Finder::new(op, compare_start));
+        Changer { op, verb, look_up, compare_start, requests, targets, finder, unsettled: Vec::new(), refusal: None }
+    }
+
+    /// How many entries to hand to [`Changer::chunk`] at once. Where all are looked up, little time should pass between the
+    /// look-up of one and its change.
+    pub fn chunk_size(&self) -> usize {
+        if self.look_up == LookUp::Always {
+            GET_BATCH
+        } else {
+            BATCH
+        }
+    }
+
+    /// Changes all entries. `status[i]`: 0 done, -ENOENT gone, another negative errno for a failure.
+    ///
+    /// An error means that nothing was done. What goes wrong later, or leaves fates unknown, is in `outcome`.
+    pub fn all(
+        mut self,
+        link: &mut Link,
+        entries: &[Entry],
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        outcome.matched = entries.len() as u64;
+        status.fill(-libc::ECANCELED);
+        let size = self.chunk_size();
+        for first in (0..entries.len()).step_by(size) {
+            let last = (first + size).min(entries.len());
+            let result = self.chunk(link, &entries[first..last], first, &mut status[first..last], outcome);
+            if let Err(error) = result {
+                self.give_up(&error, outcome, |index, errno| status[index] = errno);
+                let left = entries.len() - last;
+                return broken_off(first == 0, left, error, outcome).inspect_err(|error| status.fill(-error.errno()));
+            }
+        }
+        self.settle(link, outcome, |index, errno| status[index] = errno);
+        Ok(())
+    }
+
+    /// Changes up to [`Changer::chunk_size`] entries, before which came `first` others. After an error the fate of all of them
+    /// is told, and nothing more should be sent.
+    pub fn chunk(
+        &mut self,
+        link: &mut Link,
+        chunk: &[Entry],
+        first: usize,
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        self.refusal = None;
+        self.finder.found.clear();
+        for (status, entry) in status.iter_mut().zip(chunk) {
+            let open = match self.look_up {
+                LookUp::Never => false,
+                LookUp::WhereOpen => !Name::says_all(entry),
+                LookUp::Always => true,
+            };
+            *status = if open { OPEN } else { PENDING };
+        }
+        let result = self.rounds(link, chunk, first, status, outcome);
+        if let Err(error) = &result {
+            let silent = status.iter_mut().filter(|status| matches!(**status, PENDING | OPEN));
+            silent.for_each(|status| *status = -error.errno());
+        }
+        for &status in &*status {
+            match status {
+                0 => outcome.done += 1,
+                SPARED => outcome.spared += 1,
+                UNSETTLED => {}
+                _ if status == -libc::ENOENT => outcome.gone += 1,
+                _ => outcome.fail(1, || match &result {
+                    Err(error) if error.errno() == -status => error.clone(),
+                    _ => self.explain(link, -status),
+                }),
+            }
+        }
+        result
+    }
+
+    /// The error for an errno with which the kernel refused an entry of this chunk.
+    fn explain(&self, link: &Link, errno: i32) -> Error {
+        let detail = self.refusal.as_ref().filter(|(refused, _)| *refused == errno).map(|(_, detail)| detail.clone());
+        self.requests.refused(link.netns(), errno, detail.unwrap_or_default())
+    }
+
+    fn rounds(
+        &mut self,
+        link: &mut Link,
+        chunk: &[Entry],
+        first: usize,
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        for round in 1..=ROUNDS {
+            self.aim(link, chunk, first, status, outcome)?;
+            let sent = self.send(link, chunk, status);
+            self.reopen(chunk, status, round == ROUNDS);
+            sent?;
+            if !status.contains(&OPEN) {
+                break;
+            }
+        }
+        for (at, status) in status.iter_mut().enumerate().filter(|(_, status)| **status == OPEN) {
+            self.leave(first + at, &chunk[at], Hider::default())?;
+            *status = UNSETTLED;
+        }
+        Ok(())
+    }
+
+    /// Looks the open ones up. Those that are to be sent become targets, and the others get their status.
+    fn aim(
+        &mut self,
+        link: &mut Link,
+        chunk: &[Entry],
+        first: usize,
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        if status.contains(&OPEN) {
+            self.finder.find(link, chunk, |at| status[at] == OPEN)?;
+            if matches!(self.verb, Verb::Update) {
+                // The kernel has answered: an EPERM is about an entry now, whose timeout is fixed.
+                self.requests.permitted();
+            }
+        }
+        self.targets.clear();
+        self.targets.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: self.op })?;
+        for at in 0..chunk.len() {
+            if status[at] == OPEN {
+                status[at] = match self.finder.found[at] {
+                    Found::Missing => -libc::ENOENT,
+                    Found::Refused(errno) => -errno,
+                    Found::Hidden(hider) => {
+                        self.leave(first + at, &chunk[at], hider)?;
+                        UNSETTLED
+                    }
+                    Found::Entry(ref found, _) => self.judge(&chunk[at], found, outcome),
+                };
+            }
+            if status[at] == PENDING {
+                self.targets.push(at);
+                outcome.start_unknown |=
+                    self.compare_start && !target(&self.finder.found, chunk, at).0.has(CT_HAS_START);
+            }
+        }
+        Ok(())
+    }
+
+    /// What to do with an entry that was found.
+    fn judge(&self, given: &Entry, found: &Entry, outcome: &mut Outcome) -> i32 {
+        match self.verb {
+            Verb::Delete(Some(selection)) if !selection.selects(found) => SPARED,
+            Verb::Update => match update::values(self.op, given, found) {
+                Ok(Some(_)) => PENDING,
+                Ok(None) => 0,
+                Err(error) => {
+                    let status = -error.errno();
+                    outcome.error.get_or_insert(error);
+                    status
+                }
+            },
+            _ => PENDING,
+        }
+    }
+
+    /// Sends one request for each target; for updates that change labels and more, two.
+    fn send(&mut self, link: &mut Link, chunk: &[Entry], status: &mut [i32]) -> Result<(), Error> {
+        let parts: &[Part] =
+            if matches!(self.verb, Verb::Update) { &[Part::Labels, Part::Rest] } else { &[Part::Rest] };
+        for &part in parts {
+            self.requests.clear();
+            let mut sent = [0; BATCH];
+            for &at in &self.targets {
+                let (target, name) = target(&self.finder.found, chunk, at);
+                let values = match self.verb {
+                    Verb::Update if status[at] != PENDING => None,
+                    Verb::Update => update::values(self.op, &chunk[at], target)?.and_then(|values| part.of(&values)),
+                    _ => Some(chunk[at]),
+                };
+                let Some(values) = values else { continue };
+                sent[self.requests.len()] = at;
+                self.requests.push(|buffer, seq| match self.verb {
+                    Verb::Create => put_create(buffer, seq, &values),
+                    Verb::Delete(_) => put_delete(buffer, seq, target, name),
+                    Verb::Update => put_update(buffer, seq, target, name, &values),
+                })?;
+            }
+            let count = self.requests.len();
+            if count > 0 {
+                self.exchange(link, &sent[..count], status)?;
+            }
+        }
+        for &at in &self.targets {
+            if status[at] == PENDING {
+                status[at] = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the requests. Only those that were refused get a status.
+    fn exchange(&mut self, link: &mut Link, sent: &[usize], status: &mut [i32]) -> Result<(), Error> {
+        let mut statuses = Statuses { sent, status, refusal: &mut self.refusal };
+        let result = self.requests.exchange(link, 0, sent.len(), &mut statuses);
+        if matches!(result, Err(Error::Permission { .. })) {
+            // Only the first was answered, for all of them.
+            sent.iter().for_each(|&at| status[at] = PENDING);
+        }
+        result
+    }
+
+    /// An answer that proves nothing is no answer: -ENOENT of a request that names an id or may have met a hidden entry, and
+    /// -EBUSY of an update whose entry may have got another status bit meanwhile.
+    fn reopen(&self, chunk: &[Entry], status: &mut [i32], last: bool) {
+        for &at in &self.targets {
+            let again = match self.verb {
+                Verb::Create => false,
+                Verb::Update if status[at] == -libc::EBUSY => !last && chunk[at].has(CT_HAS_STATUS),
+                Verb::Delete(_) | Verb::Update => status[at] == -libc::ENOENT,
+            };
+            if again {
+                status[at] = OPEN;
+            }
+        }
+    }
+
+    /// Leaves an entry to the dump at the end.
+    fn leave(&mut self, index: usize, key: &Entry, hider: Hider) -> Result<(), Error> {
+        self.unsettled.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+        self.unsettled.push(Sought::new(index, *key, hider));
+        Ok(())
+    }
+
+    /// Looks in one dump for what no request could settle. `report` hears the status of each.
+    pub fn settle(&mut self, link: &mut Link, outcome: &mut Outcome, mut report: impl FnMut(usize, i32)) {
+        if let Err(error) = settle::look(link, self.op, self.compare_start, &mut self.unsettled) {
+            return self.give_up(&error, outcome, report);
+        }
+        for sought in self.unsettled.drain(..) {
+            let status = match (sought.entry, self.verb) {
+                (None, _) => {
+                    outcome.gone += 1;
+                    -libc::ENOENT
+                }
+                (Some(entry), Verb::Delete(Some(selection))) if !selection.selects(&entry) => {
+                    outcome.spared += 1;
+                    0
+                }
+                _ => {
+                    let error = sought.error(self.op);
+                    let status = -error.errno();
+                    outcome.fail(1, || error);
+                    status
+                }
+            };
+            report(sought.index, status);
+        }
+    }
+
+    /// Nobody will look for what is not settled: its fate is not known.
+    pub fn give_up(&mut self, error: &Error, outcome: &mut Outcome, mut report: impl FnMut(usize, i32)) {
+        for sought in self.unsettled.drain(..) {
+            outcome.fail(1, || error.clone());
+            report(sought.index, -error.errno());
+        }
+    }
+}
+
+/// The entry that a request names, and how.
+fn target<'a>(found: &'a [Found], chunk: &'a [Entry], at: usize) -> (&'a Entry, Name) {
+    match found.get(at) {
+        Some(Found::Entry(entry, name)) => (entry, *name),
+        _ => (&chunk[at], Name::first_of(&chunk[at])),
+    }
+}
+
+/// A batch broke off, and `left` requests behind it are not sent any more. Only if nothing can have been done is that an
+/// error of the whole operation.
+pub(super) fn broken_off(is_first: bool, left: usize, error: Error, outcome: &mut Outcome) -> Result<(), Error> {
+    outcome.fail(left as u64, || error.clone());
+    let nothing_was_done = match &error {
+        Error::Permission { .. } | Error::NoMemory { .. } => true,
+        Error::System { call, .. } => *call == SEND,
+        _ => false,
+    };
+    if is_first && nothing_was_done && outcome.done == 0 {
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// What a batch answers.
+struct Statuses<'a> {
+    /// For which entry each request is.
+    sent: &'a [usize],
+    status: &'a mut [i32],
+    refusal: &'a mut Option<(i32, KernelDetail)>,
+}
+
+impl Replies for Statuses<'_> {
+    fn failed(&mut self, index: usize, errno: i32, detail: KernelDetail) {
+        let Some(status) = self.sent.get(index).and_then(|&at| self.status.get_mut(at)) else {
+            return;
+        };
+        if *status == PENDING {
+            *status = -errno.saturating_abs().max(1);
+            if errno != libc::ENOENT {
+                self.refusal.get_or_insert((errno, detail));
+            }
+        }
+    }
+}

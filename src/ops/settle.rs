@@ -1,0 +1,92 @@
+//! Entries that no request can name: whether they are still there is seen in a dump, one for all of them.
+
+use super::get::is_asked_for;
+use super::select::{for_each, Visitor};
+use crate::error::{Error, Hider};
+use crate::filter::Selection;
+use crate::transport::link::Link;
+use crate::types::*;
+use std::cmp::Ordering;
+
+/// An entry that is sought in a dump.
+pub(crate) struct Sought {
+    /// Which one of its batch it is.
+    pub index: usize,
+    pub key: Entry,
+    /// What hides it; empty if nothing was seen to.
+    pub hider: Hider,
+    /// What the dump has.
+    pub entry: Option<Entry>,
+}
+
+impl Sought {
+    pub fn new(index: usize, key: Entry, hider: Hider) -> Sought {
+        Sought { index, key, hider, entry: None }
+    }
+
+    /// The error for one that is there.
+    pub fn error(&self, op: &'static str) -> Error {
+        if self.hider == Hider::default() {
+            // It came and went each time that it was asked for.
+            return Error::Interrupted { op, tries: super::change::ROUNDS };
+        }
+        Error::Hidden { op, hider: self.hider }
+    }
+}
+
+/// Looks for all of them in one dump. They come out in another order.
+pub(crate) fn look(link: &mut Link, op: &'static str, compare_start: bool, sought: &mut [Sought]) -> Result<(), Error> {
+    if sought.is_empty() {
+        return Ok(());
+    }
+    // In the order of a tuple that all of a kind have, so that each entry of the dump is found by a binary search.
+    sought.sort_unstable_by(|a, b| order(&a.key, &b.key));
+    let by_reply = sought.partition_point(|one| one.key.has(CT_HAS_ORIG));
+    let (by_orig, by_reply) = sought.split_at_mut(by_reply);
+    for_each(link, op, &Selection::default(), &mut Seeker { compare_start, by_orig, by_reply })
+}
+
+struct Seeker<'a> {
+    compare_start: bool,
+    by_orig: &'a mut [Sought],
+    by_reply: &'a mut [Sought],
+}
+
+/// Keys with an original tuple first, in its order, then the others in that of their reply tuple.
+fn order(a: &Entry, b: &Entry) -> Ordering {
+    let kind = |key: &Entry| !key.has(CT_HAS_ORIG);
+    kind(a).cmp(&kind(b)).then_with(|| compare(main_tuple(a), main_tuple(b)))
+}
+
+fn main_tuple(key: &Entry) -> &Tuple {
+    if key.has(CT_HAS_ORIG) {
+        &key.orig
+    } else {
+        &key.reply
+    }
+}
+
+fn compare(a: &Tuple, b: &Tuple) -> Ordering {
+    let rest = |t: &Tuple| (t.sport, t.dport, t.icmp_id, t.icmp_type, t.icmp_code);
+    a.src.cmp(&b.src).then(a.dst.cmp(&b.dst)).then_with(|| rest(a).cmp(&rest(b)))
+}
+
+impl Visitor for Seeker<'_> {
+    fn restart(&mut self) {
+        for sought in self.by_orig.iter_mut().chain(self.by_reply.iter_mut()) {
+            sought.entry = None;
+        }
+    }
+
+    fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
+        let sides = [(&mut *self.by_orig, &entry.orig), (&mut *self.by_reply, &entry.reply)];
+        for (side, tuple) in sides {
+            let first = side.partition_point(|sought| compare(main_tuple(&sought.key), tuple).is_lt());
+            let same = side[first..].iter_mut().take_while(|sought| compare(main_tuple(&sought.key), tuple).is_eq());
+            for sought in same.filter(|sought| is_asked_for(&sought.key, entry, self.compare_start)) {
+                sought.entry = Some(*entry);
+            }
+        }
+        Ok(())
+    }
+}
