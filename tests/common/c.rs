@@ -138,12 +138,15 @@ impl Handle {
         ok(unsafe { dump::ct_dump_end(self.0) })
     }
 
+    /// ct_delete() with a result as it is in the caller's hands.
+    pub fn delete_into(&self, filters: &[ct_filter], result: &mut ct_result) -> i32 {
+        // SAFETY: the handle is live; filters and result say their own size.
+        unsafe { delete::ct_delete(self.0, filters.as_ptr(), filters.len(), 0, result) }
+    }
+
     pub fn delete(&self, filters: &[ct_filter]) -> (i32, ct_result) {
         let mut result = empty_result();
-        let (first, count) = (filters.as_ptr(), filters.len());
-        // SAFETY: the handle is live; filters and result say their own size.
-        let ret = unsafe { delete::ct_delete(self.0, first, count, 0, &mut result) };
-        (ret, result)
+        (self.delete_into(filters, &mut result), result)
     }
 
     pub fn delete_entries(&self, entries: &[Entry]) -> Changed {
