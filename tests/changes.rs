@@ -391,3 +391,148 @@ fn updating_an_entry_that_is_gone_or_was_replaced_says_gone() {
         assert_eq!(conntrack.get(&by_hand(&entry)).unwrap().mark, 0);
     });
 }
+
+/// The first 16 labels of the one entry there is.
+fn labels_of(conntrack: &mut Conntrack, entry: &Entry) -> u16 {
+    let labels = conntrack.get(&by_hand(entry)).unwrap().labels;
+    u16::from_ne_bytes([labels[0], labels[1]])
+}
+
+fn labelled(entry: &Entry, how: u64, labels: u16) -> Entry {
+    let mut entry = Entry { has: change(entry).has | CT_HAS_LABELS | how, ..change(entry) };
+    entry.labels[..2].copy_from_slice(&labels.to_ne_bytes());
+    entry
+}
+
+#[test]
+fn labels_are_added_and_removed_without_a_look_at_the_others() {
+    netns(|| {
+        table::allow_labels();
+        let mut conntrack = Conntrack::open().unwrap();
+        let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
+        for (how, bits, now) in [
+            (0, 0b0110, 0b0110),
+            (CT_HAS_LABELS_ADD, 0b1001, 0b1111),
+            (CT_HAS_LABELS_ADD, 0b0001, 0b1111),
+            (CT_HAS_LABELS_REMOVE, 0b0101, 0b1010),
+            (CT_HAS_LABELS_REMOVE, 0b0001, 0b1010),
+            (CT_HAS_LABELS_ADD, 0, 0b1010),
+            (0, 0b0001, 0b0001),
+        ] {
+            assert_eq!(changed_one(&mut conntrack, labelled(&listed, how, bits)), 0);
+            assert_eq!(labels_of(&mut conntrack, &listed), now, "{how:#x} {bits:#b}");
+        }
+        let both = labelled(&listed, CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE, 1);
+        let alone = Entry { has: change(&listed).has | CT_HAS_LABELS_ADD | CT_HAS_MARK, ..change(&listed) };
+        for wrong in [both, alone] {
+            assert_eq!(conntrack.update_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL);
+        }
+        let new = Entry { has: udp("1.1.1.1", 2, "2.2.2.2", 2).has | CT_HAS_LABELS | CT_HAS_LABELS_ADD, ..listed };
+        assert_eq!(conntrack.create_entries(&[new]).unwrap_err().errno(), libc::EINVAL);
+    });
+}
+
+#[test]
+fn of_two_programs_that_each_add_and_remove_a_label_neither_undoes_the_other() {
+    netns(|| {
+        table::allow_labels();
+        let mut conntrack = Conntrack::open().unwrap();
+        let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
+        let netns = own_netns();
+        std::thread::scope(|scope| {
+            for bit in [0, 5] {
+                let (netns, listed) = (&netns, &listed);
+                scope.spawn(move || {
+                    enter(netns);
+                    let mut conntrack = Conntrack::open().unwrap();
+                    for n in 0..2000u32 {
+                        let how = if n % 2 == 0 { CT_HAS_LABELS_ADD } else { CT_HAS_LABELS_REMOVE };
+                        assert_eq!(changed_one(&mut conntrack, labelled(listed, how, 1 << bit)), 0);
+                        let now = labels_of(&mut conntrack, listed) >> bit & 1 == 1;
+                        assert_eq!(now, how == CT_HAS_LABELS_ADD, "somebody else undid it");
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn an_update_whose_labels_are_refused_changes_nothing_else() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
+        let before = cli_table();
+        let update = marked(labelled(&listed, 0, 1), 77);
+        assert_eq!(changed_one(&mut conntrack, update), -libc::ENOSPC);
+        assert_untouched(&before, "a refused update");
+        // None are there already.
+        assert_eq!(changed_one(&mut conntrack, marked(labelled(&listed, 0, 0), 77)), 0);
+        assert_eq!(conntrack.get(&listed).unwrap().mark, 77);
+    });
+}
+
+#[test]
+fn window_scales_and_tcp_flags_are_changed_as_asked_or_refused() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let listed = one_listed(&mut conntrack, tcp("1.1.1.1", 1, "2.2.2.2", 2));
+        let scales = |has: u64, flags: u8| {
+            let mut entry = Entry { has: change(&listed).has | CT_HAS_TCP_WSCALE | has, ..change(&listed) };
+            (entry.tcp_wscale_orig, entry.tcp_wscale_reply) = (7, 6);
+            (entry.tcp_flags_orig, entry.tcp_flags_reply) = (flags, flags);
+            (entry.tcp_mask_orig, entry.tcp_mask_reply) = (flags, flags);
+            entry
+        };
+        let now = |conntrack: &mut Conntrack| {
+            let entry = conntrack.get(&listed).unwrap();
+            assert_eq!(entry.tcp_state, CT_TCP_STATE_ESTABLISHED, "the state stays");
+            (entry.tcp_wscale_orig, entry.tcp_wscale_reply)
+        };
+        assert_eq!(changed_one(&mut conntrack, marked(scales(0, 0), 5)), -libc::EBUSY);
+        assert_eq!((now(&mut conntrack), conntrack.get(&listed).unwrap().mark), ((0, 0), 0));
+        assert_eq!(changed_one(&mut conntrack, scales(CT_HAS_TCP_FLAGS, 0x02)), -libc::EBUSY);
+        assert_eq!(changed_one(&mut conntrack, scales(CT_HAS_TCP_FLAGS, 0x01)), 0);
+        assert_eq!(now(&mut conntrack), (7, 6));
+        assert_eq!(conntrack.get(&listed).unwrap().tcp_flags_orig & 1, 1);
+        assert_eq!(changed_one(&mut conntrack, scales(0, 0)), 0, "what it has already");
+    });
+}
+
+#[test]
+fn a_status_bit_that_came_meanwhile_is_no_reason_to_refuse() {
+    netns(|| {
+        let netns = own_netns();
+        let entry = udp("1.1.1.1", 1, "2.2.2.2", 2);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                enter(&netns);
+                let mut other = Conntrack::open().unwrap();
+                let status = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
+                let seen = Entry { has: by_hand(&entry).has | CT_HAS_STATUS, status, ..by_hand(&entry) };
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    other.delete_entries(&[by_hand(&entry)]).unwrap();
+                    create(&mut other, &[entry]);
+                    other.update_entries(&[seen]).unwrap();
+                }
+            });
+            let mut conntrack = Conntrack::open().unwrap();
+            let (mut done, mut gone) = (0, 0);
+            let status = CT_STATUS_FIXED_TIMEOUT;
+            let fixed = Entry { has: by_hand(&entry).has | CT_HAS_STATUS, status, ..by_hand(&entry) };
+            for _ in 0..20_000 {
+                match conntrack.update_entries(&[fixed]).unwrap().status[..] {
+                    [0] => done += 1,
+                    [status] if status == -libc::ENOENT => gone += 1,
+                    // Another one of the same tuple each time that it was asked for.
+                    [status] if status == -libc::EAGAIN => gone += 1,
+                    ref status => panic!("{status:?}"),
+                }
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            println!("{done} changed, {gone} gone");
+            assert!(done > 100 && gone > 100, "{done} {gone}: hardly anything happened meanwhile");
+        });
+    });
+}

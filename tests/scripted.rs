@@ -2,7 +2,7 @@
 //! transport that follows a script.
 //!
 //! `transport` the scripted transport; `kernel` a small conntrack table behind it; `operations` right results; `requests` what
-//! is sent; `faults` what may go wrong with any operation; `dumps` and `batches` what may go wrong with these.
+//! is sent; `proofs` what makes an entry gone; `faults` what may go wrong with any operation; `dumps` and `batches` what may go wrong with these.
 
 pub(crate) use ::ctrack;
 
@@ -16,6 +16,8 @@ mod faults;
 mod kernel;
 #[path = "scripted/operations.rs"]
 mod operations;
+#[path = "scripted/proofs.rs"]
+mod proofs;
 #[path = "scripted/requests.rs"]
 mod requests;
 #[path = "scripted/transport.rs"]

@@ -129,7 +129,7 @@ impl Finder {
             Answer::Entry(_) if guessed => *before,
             // Only one entry has a tuple in a direction and zone, so the one that is meant is there no more.
             Answer::Entry(entry) if has_name(entry, key, name.by) => Found::Missing,
-            Answer::Entry(entry) if !can_hide(entry, key) => Found::Missing,
+            Answer::Entry(entry) if !name.own_zone && !can_hide(entry, key) => Found::Missing,
             Answer::Entry(entry) => Found::Hidden(Hider::of(entry)),
         }
     }
@@ -219,7 +219,7 @@ pub(crate) fn has_name(entry: &Entry, key: &Entry, by: By) -> bool {
     same(asked, real) && zone_of(key, by) == zone_of(entry, by)
 }
 
-/// Whether an entry can have a tuple in one direction that another one has in the other: the kernel refuses to insert the
+/// Whether an entry can have a tuple in one direction that another one of the same zone has in the other: the kernel refuses to insert the
 /// second one unless the zone of one of them is for one direction only (nf_conntrack_hash_check_insert(), which compares the
 /// zones of the direction in which it finds the first).
 pub(crate) fn can_hide(a: &Entry, b: &Entry) -> bool {
