@@ -984,7 +984,7 @@ extern "C" {
  *   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
  *   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
  *   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE the process or the
- *   system has too many open files; -ENOMEM
+ *   system has too many open files; -ENOMEM, with CT_OPEN_NETNS also where the process may have no more threads
  * Since 0.1.
  */
 int ct_handle_open(struct ct_handle **ret_handle, const struct ct_open_opts *opts);

@@ -71,8 +71,9 @@ fn known(
 /// Whether the kernel refuses a dump whose filter is wrong: then it has read the filter. One that does not know it begins to
 /// dump, and is interrupted.
 fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
+    link.make_room(op, DUMP_BUFFER)?;
+    let mut request = Buffer::for_a_request().map_err(|_| Error::NoMemory { op })?;
     let seq = link.next_seq();
-    let mut request = Buffer::new();
     put(&mut request, seq);
     link.send(op, &request)?;
     let answer = first_answer(link, op, seq);
@@ -95,7 +96,7 @@ fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Buffer,
 fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i32>, Error> {
     let mut wait = Wait::new();
     loop {
-        let length = link.receive(op, &mut wait, DUMP_BUFFER)?;
+        let length = link.receive(op, &mut wait)?;
         let mut at = 0;
         while at < length {
             let malformed = |source| Error::Malformed { op, source };

@@ -6,6 +6,7 @@ use crate::ops::delete::Care;
 use crate::ops::select::{self, Select};
 use crate::ops::{self, Outcome};
 use crate::plan::Explanation;
+use crate::sys;
 use crate::transport::link::{Link, DEFAULT_TIMEOUT};
 use crate::transport::socket::{NetlinkSocket, OpenOptions};
 use crate::transport::Transport;
@@ -60,7 +61,8 @@ impl Conntrack {
     /// Opens a table as `options` say.
     pub fn open_with(options: &OpenOptions) -> Result<Conntrack, Error> {
         let socket = NetlinkSocket::open(options)?;
-        let mut conntrack = Self::over(Box::new(socket), options.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        let socket = sys::try_box(socket).ok_or(Error::NoMemory { op: "open" })?;
+        let mut conntrack = Self::over(socket, options.timeout.unwrap_or(DEFAULT_TIMEOUT));
         conntrack.compare_start(options.compare_start);
         Ok(conntrack)
     }
@@ -283,7 +285,9 @@ impl Conntrack {
         entries: &[Entry],
         run: impl FnOnce(&mut Self, &[Entry], &mut [i32], &mut Outcome) -> Result<(), Error>,
     ) -> Result<BatchOutcome, Error> {
-        let mut result = BatchOutcome { status: vec![0; entries.len()], ..BatchOutcome::default() };
+        let mut result = BatchOutcome::default();
+        result.status.try_reserve_exact(entries.len()).map_err(|_| Error::NoMemory { op: "entries" })?;
+        result.status.resize(entries.len(), 0);
         run(self, entries, &mut result.status, &mut result.outcome)?;
         Ok(result)
     }

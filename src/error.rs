@@ -4,11 +4,11 @@ use crate::types::{Entry, Tuple, CT_FAMILY_IPV4, CT_HAS_ICMP};
 use crate::wire::encode::{zone_of, By};
 use std::borrow::Cow;
 use std::ffi::CStr;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 /// What went wrong. Every variant is something that a caller would treat differently.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An argument makes no sense. Nothing was sent.
@@ -191,6 +191,68 @@ impl Error {
     }
 }
 
+/// By hand, since the derived one aborts the process where memory is short: then it is the text that suffers.
+impl Clone for Error {
+    fn clone(&self) -> Error {
+        let copy = |text: &Cow<'static, str>, otherwise| match text {
+            Cow::Borrowed(text) => Cow::Borrowed(*text),
+            Cow::Owned(text) => self::text(otherwise, format_args!("{text}")),
+        };
+        match self {
+            Error::Invalid { place, reason } => {
+                Error::Invalid { place: copy(place, "argument"), reason: copy(reason, "is wrong") }
+            }
+            Error::TooNew { place } => Error::TooNew { place: copy(place, "argument") },
+            Error::Kernel { op, errno, detail } => Error::Kernel { op, errno: *errno, detail: detail.clone() },
+            Error::Permission { op, netns } => Error::Permission { op, netns: *netns },
+            Error::System { op, call, errno } => Error::System { op, call, errno: *errno },
+            Error::Timeout { op, millis } => Error::Timeout { op, millis: *millis },
+            Error::Interrupted { op, tries } => Error::Interrupted { op, tries: *tries },
+            Error::Overrun { op } => Error::Overrun { op },
+            Error::Truncated { op, length } => Error::Truncated { op, length: *length },
+            Error::Malformed { op, source } => Error::Malformed { op, source: *source },
+            Error::NoMemory { op } => Error::NoMemory { op },
+            Error::DumpOpen { op } => Error::DumpOpen { op },
+            Error::NoDump { op } => Error::NoDump { op },
+            Error::Hidden { op, hider } => Error::Hidden { op, hider: *hider },
+            Error::Unchangeable { op, errno, reason } => Error::Unchangeable { op, errno: *errno, reason },
+            Error::NoFreeZone { first, last } => Error::NoFreeZone { first: *first, last: *last },
+        }
+    }
+}
+
+/// A text of parts for an error. Where memory is short it is `otherwise`: what cannot be told in full must still be told.
+pub(crate) fn text(otherwise: &'static str, parts: fmt::Arguments<'_>) -> Cow<'static, str> {
+    let mut text = Text(String::new());
+    match text.write_fmt(parts) {
+        Ok(()) => Cow::Owned(text.0),
+        Err(fmt::Error) => Cow::Borrowed(otherwise),
+    }
+}
+
+/// A string that does not abort the process where memory is short.
+struct Text(String);
+
+impl Write for Text {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.0.try_reserve(part.len()).map_err(|_| fmt::Error)?;
+        self.0.push_str(part);
+        Ok(())
+    }
+}
+
+/// Bytes that are UTF-8 or should be, for an error; each stretch that is not becomes U+FFFD. `None`: no memory.
+pub(crate) fn boxed_text(bytes: &[u8]) -> Option<Box<str>> {
+    let parts = || {
+        bytes.utf8_chunks().flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { "\u{fffd}" }])
+    };
+    let mut text = String::new();
+    text.try_reserve_exact(parts().map(str::len).sum()).ok()?;
+    parts().for_each(|part| text.push_str(part));
+    // Of exactly this capacity, so that nothing is allocated again.
+    Some(text.into_boxed_str())
+}
+
 /// The name of a network namespace as `/proc/PID/ns/net` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NetnsName(pub Option<u64>);
@@ -252,7 +314,7 @@ impl fmt::Display for Hider {
 }
 
 /// What the kernel adds to an errno (extended ack, linux/netlink.h: NLMSGERR_ATTR_MSG and _OFFS).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, PartialEq, Eq, Default)]
 pub struct KernelDetail {
     /// The kernel's own words.
     pub message: Option<Box<str>>,
@@ -260,6 +322,14 @@ pub struct KernelDetail {
     pub offset: Option<u32>,
     /// The name of that attribute.
     pub attribute: Option<&'static str>,
+}
+
+/// By hand for the same reason as that of [`Error`].
+impl Clone for KernelDetail {
+    fn clone(&self) -> KernelDetail {
+        let message = self.message.as_deref().and_then(|message| boxed_text(message.as_bytes()));
+        KernelDetail { message, ..*self }
+    }
 }
 
 impl fmt::Display for KernelDetail {

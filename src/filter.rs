@@ -2,9 +2,10 @@
 //!
 //! Pure: no I/O. Everything that can be wrong with a filter is found here, before anything is sent.
 
-use crate::error::Error;
+use crate::error::{text, Error};
 use crate::index::Index;
 use crate::types::*;
+use std::borrow::Cow;
 use std::ffi::c_char;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -115,21 +116,25 @@ pub struct Selection {
 impl Selection {
     /// Checks and compiles the filters. No filter at all selects every entry.
     pub fn new(filters: &[Filter]) -> Result<Selection, Error> {
+        Self::compile(filters, |index, field| text("filter", format_args!("filter[{index}].{field}")))
+    }
+
+    /// The same; `place` names a field of a filter.
+    fn compile(filters: &[Filter], place: impl Fn(usize, &str) -> Cow<'static, str>) -> Result<Selection, Error> {
+        let no_memory = |_| Error::NoMemory { op: "filter" };
         let (mut include, mut exclude) = (Vec::new(), Vec::new());
         for (index, filter) in filters.iter().enumerate() {
             let matcher = Matcher::new(filter)
-                .map_err(|Fault { field, reason }| Error::invalid(format!("filter[{index}].{field}"), reason))?;
+                .map_err(|Fault { field, reason }| Error::Invalid { place: place(index, field), reason })?;
             if filter.exclude && matcher.matches_everything() {
-                return Err(Error::invalid(
-                    format!("filter[{index}].match"),
-                    "an excluding filter excludes everything",
-                ));
+                return Err(Error::invalid(place(index, "match"), "an excluding filter excludes everything"));
             }
             let list = if filter.exclude { &mut exclude } else { &mut include };
-            list.try_reserve(1).map_err(|_| Error::NoMemory { op: "filter" })?;
+            list.try_reserve(1).map_err(no_memory)?;
             list.push(matcher);
         }
-        Ok(Selection { include: Index::new(include), exclude: Index::new(exclude) })
+        let index = |list| Index::new(list).map_err(no_memory);
+        Ok(Selection { include: index(include)?, exclude: index(exclude)? })
     }
 
     /// Refuses a selection that would take everything: that is never what a delete by filter may do.
@@ -165,7 +170,8 @@ impl Selection {
                 include.push(Matcher { status, ..matcher.clone() });
             }
         }
-        Ok(Selection { include: Index::new(include), exclude: Index::default() })
+        let include = Index::new(include).map_err(|_| Error::NoMemory { op: "filter" })?;
+        Ok(Selection { include, exclude: Index::default() })
     }
 
     /// The including filters.
@@ -205,10 +211,8 @@ pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
     if *scope != wanted {
         return Err(Error::invalid("scope", "only family, zone, mark and status can limit a flush"));
     }
-    let selection = Selection::new(std::slice::from_ref(scope)).map_err(|error| match error {
-        Error::Invalid { place, reason } => Error::invalid(place.replace("filter[0]", "scope"), reason),
-        other => other,
-    })?;
+    let place = |_, field: &str| text("scope", format_args!("scope.{field}"));
+    let selection = Selection::compile(std::slice::from_ref(scope), place)?;
     if selection.takes_everything() {
         return Err(Error::invalid("scope", "limits nothing; to flush everything pass NULL and CT_FLUSH_ALL"));
     }
@@ -217,10 +221,10 @@ pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
 
 struct Fault {
     field: &'static str,
-    reason: String,
+    reason: Cow<'static, str>,
 }
 
-fn fault(field: &'static str, reason: impl Into<String>) -> Fault {
+fn fault(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Fault {
     Fault { field, reason: reason.into() }
 }
 
@@ -308,13 +312,19 @@ impl Matcher {
     fn set_meta(&mut self, filter: &Filter) -> Result<(), Fault> {
         if let Some(Masked { value, mask }) = filter.mark {
             if value & !mask != 0 {
-                return Err(fault("mark", format!("{value:#x} has bits outside the mask {mask:#x}")));
+                let reason =
+                    text("has bits outside the mask", format_args!("{value:#x} has bits outside the mask {mask:#x}"));
+                return Err(fault("mark", reason));
             }
             self.mark = (value, mask);
         }
         for (field, bits) in [("status_set", filter.status_set), ("status_clear", filter.status_clear)] {
             if bits & !STATUS_ALL != 0 {
-                return Err(fault(field, format!("unknown status bits {:#x}", bits & !STATUS_ALL)));
+                let unknown = bits & !STATUS_ALL;
+                return Err(fault(
+                    field,
+                    text("unknown status bits", format_args!("unknown status bits {unknown:#x}")),
+                ));
             }
         }
         if filter.status_set & filter.status_clear != 0 {
@@ -324,7 +334,8 @@ impl Matcher {
         if let Some(states) = filter.tcp_states {
             let known = (1u16 << (TCP_STATE_MAX + 1)) - 1;
             if states == 0 || states & !known != 0 {
-                return Err(fault("tcp_states", format!("{states:#x} is not a set of TCP states")));
+                let reason = text("is not a set of TCP states", format_args!("{states:#x} is not a set of TCP states"));
+                return Err(fault("tcp_states", reason));
             }
             if filter.proto != Some(CT_PROTO_TCP) {
                 return Err(fault("tcp_states", "needs the protocol TCP"));
@@ -406,7 +417,8 @@ fn port_ranges(filter: &Filter) -> [(&'static str, Option<&RangeInclusive<u16>>)
 fn check_family(filter: &Filter) -> Result<Option<u8>, Fault> {
     if let Some(family) = filter.family {
         if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
-            return Err(fault("family", format!("{family} is neither CT_FAMILY_IPV4 nor CT_FAMILY_IPV6")));
+            const NEITHER: &str = "is neither CT_FAMILY_IPV4 nor CT_FAMILY_IPV6";
+            return Err(fault("family", text(NEITHER, format_args!("{family} {NEITHER}"))));
         }
     }
     let mut family = filter.family;
@@ -424,13 +436,16 @@ fn check_family(filter: &Filter) -> Result<Option<u8>, Fault> {
 fn check_prefix(field: &'static str, prefix: Prefix) -> Result<Net, Fault> {
     let width = if prefix.address.is_ipv4() { 32 } else { 128 };
     if prefix.length > width {
-        return Err(fault(field, format!("prefix length {} is larger than {width}", prefix.length)));
+        let length = prefix.length;
+        let reason = format_args!("prefix length {length} is larger than {width}");
+        return Err(fault(field, text("prefix length is too large", reason)));
     }
     let mask = if prefix.length == 0 { 0 } else { u128::MAX << (128 - u32::from(prefix.length)) };
     let value = u128::from_be_bytes(address_bytes(prefix.address));
     if value & !mask != 0 {
         let Prefix { address, length } = prefix;
-        return Err(fault(field, format!("{address}/{length} has bits set behind the prefix")));
+        const BEHIND: &str = "has bits set behind the prefix";
+        return Err(fault(field, text(BEHIND, format_args!("{address}/{length} {BEHIND}"))));
     }
     Ok(Net { value, mask })
 }
@@ -440,7 +455,8 @@ fn check_ports(field: &'static str, range: &RangeInclusive<u16>, proto: Option<u
         return Err(fault(field, "needs a protocol that has ports"));
     }
     if range.start() > range.end() {
-        return Err(fault(field, format!("range {}-{} is upside down", range.start(), range.end())));
+        let (first, last) = (range.start(), range.end());
+        return Err(fault(field, text("range is upside down", format_args!("range {first}-{last} is upside down"))));
     }
     Ok((*range.start(), *range.end()))
 }

@@ -6,8 +6,8 @@
 
 use crate::filter::{addresses_of, ports_of, Matcher};
 use crate::types::Entry;
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{HashMap, HashSet, TryReserveError};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// Up to so many filters are compared one by one: that is cheaper than a look-up.
 const FEW: usize = 4;
@@ -40,24 +40,25 @@ struct PortTable {
 }
 
 impl Index {
-    pub fn new(matchers: Vec<Matcher>) -> Index {
+    pub fn new(matchers: Vec<Matcher>) -> Result<Index, TryReserveError> {
         let mut index = Index { matchers, ..Index::default() };
         if index.matchers.len() <= FEW {
-            index.rest = (0..).take(index.matchers.len()).collect();
-            return index;
+            index.rest.try_reserve_exact(index.matchers.len())?;
+            index.rest.extend((0..).take(index.matchers.len()));
+            return Ok(index);
         }
-        let variety = Variety::of(&index.matchers);
+        let variety = Variety::of(&index.matchers)?;
         for at in 0..index.matchers.len() {
-            index.file(at, &variety);
+            index.file(at, &variety)?;
         }
-        index
+        Ok(index)
     }
 
     pub fn matchers(&self) -> &[Matcher] {
         &self.matchers
     }
 
-    fn file(&mut self, at: usize, variety: &Variety) {
+    fn file(&mut self, at: usize, variety: &Variety) -> Result<(), TryReserveError> {
         let matcher = &self.matchers[at];
         // There are never 2^32 filters: each takes a few hundred bytes.
         let number = u32::try_from(at).unwrap_or(u32::MAX);
@@ -66,22 +67,26 @@ impl Index {
             let table = match known {
                 Some(table) => table,
                 None => {
+                    self.nets.try_reserve(1)?;
                     self.nets.push(NetTable { role, mask: net.mask, by_value: Table::default() });
                     self.nets.last_mut().expect("just pushed")
                 }
             };
-            table.by_value.entry(net.value).or_default().push(number);
+            push(&mut table.by_value, net.value, number)
         } else if let Some((role, port)) = variety.best_port(matcher) {
             let table = match self.ports.iter_mut().find(|table| table.role == role) {
                 Some(table) => table,
                 None => {
+                    self.ports.try_reserve(1)?;
                     self.ports.push(PortTable { role, by_port: Table::default() });
                     self.ports.last_mut().expect("just pushed")
                 }
             };
-            table.by_port.entry(port).or_default().push(number);
+            push(&mut table.by_port, port, number)
         } else {
+            self.rest.try_reserve(1)?;
             self.rest.push(number);
+            Ok(())
         }
     }
 
@@ -113,6 +118,15 @@ impl Index {
     }
 }
 
+/// Files a filter.
+fn push<K: Eq + Hash>(table: &mut Table<K>, key: K, number: u32) -> Result<(), TryReserveError> {
+    table.try_reserve(1)?;
+    let filed = table.entry(key).or_default();
+    filed.try_reserve(1)?;
+    filed.push(number);
+    Ok(())
+}
+
 /// How many different values each role has over all filters: a filter is filed where it has the fewest neighbours.
 struct Variety {
     nets: [usize; 4],
@@ -120,16 +134,14 @@ struct Variety {
 }
 
 impl Variety {
-    fn of(matchers: &[Matcher]) -> Variety {
-        let nets = std::array::from_fn(|role| {
-            let values = matchers.iter().filter_map(|matcher| matcher.nets[role]);
-            values.map(|net| (net.value, net.mask)).collect::<HashSet<_>>().len()
-        });
-        let ports = std::array::from_fn(|role| {
-            let values = matchers.iter().filter_map(|matcher| one_port(matcher, role));
-            values.collect::<HashSet<_>>().len()
-        });
-        Variety { nets, ports }
+    fn of(matchers: &[Matcher]) -> Result<Variety, TryReserveError> {
+        let mut variety = Variety { nets: [0; 4], ports: [0; 4] };
+        for role in 0..4 {
+            let nets = matchers.iter().filter_map(|matcher| matcher.nets[role]);
+            variety.nets[role] = different(nets.map(|net| (net.value, net.mask)))?;
+            variety.ports[role] = different(matchers.iter().filter_map(|matcher| one_port(matcher, role)))?;
+        }
+        Ok(variety)
     }
 
     /// The role with the most values tells most; of two such, the one with the longer prefix.
@@ -142,6 +154,16 @@ impl Variety {
         let ports = (0..4).filter_map(|role| one_port(matcher, role).map(|port| (role, port)));
         ports.max_by_key(|(role, _)| self.ports[*role])
     }
+}
+
+/// How many different values there are.
+fn different<T: Eq + Hash>(values: impl Iterator<Item = T>) -> Result<usize, TryReserveError> {
+    let mut known = HashSet::new();
+    for value in values {
+        known.try_reserve(1)?;
+        known.insert(value);
+    }
+    Ok(known.len())
 }
 
 fn one_port(matcher: &Matcher, role: usize) -> Option<u16> {
@@ -262,7 +284,7 @@ mod tests {
         let peer = |n: u16| IpAddr::V4(Ipv4Addr::new(10, 1, (n >> 8) as u8, n as u8));
         let filter = |n| Filter { orig_src: Some(peer(n).into()), orig_dst: Some(service.into()), ..Filter::default() };
         let matchers = Selection::new(&(0..1000).map(filter).collect::<Vec<_>>()).unwrap().include().to_vec();
-        let index = Index::new(matchers);
+        let index = Index::new(matchers).unwrap();
         assert!(index.rest.is_empty() && index.nets.len() == 1);
         assert!(index.nets[0].by_value.values().all(|filed| filed.len() == 1));
     }

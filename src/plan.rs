@@ -77,7 +77,8 @@ const COARSE: u64 = 4;
 const MOST_DUMPS: usize = 10;
 
 impl Plan {
-    /// The cheapest plan.
+    /// The cheapest plan. Where memory is short for it, the one that takes none: that asks for too much, and never for too
+    /// little.
     pub fn new(selection: &Selection, load: Load, caps: Caps) -> Plan {
         if load.entries == 0 {
             return Plan::Nothing;
@@ -191,9 +192,13 @@ fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
     if include.windows(2).any(|pair| changing(&pair[0]) != changing(&pair[1])) {
         return None;
     }
+    if include.len() > MOST_DUMPS {
+        return None;
+    }
     let mut filters = Vec::new();
     for (number, matcher) in include.iter().enumerate() {
         let filter = kernel_filter(matcher, caps);
+        filters.try_reserve(2).ok()?;
         if filter.family == 0 && filter.has_tuple() {
             for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
                 filters.push((number, KernelFilter { family, ..filter.clone() }));

@@ -1,8 +1,10 @@
 //! The few system calls that netlink-sys and std lack. With `ffi` the only place with unsafe code.
 #![allow(unsafe_code)]
 
+use std::alloc::Layout;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 use std::time::Duration;
 
 /// linux/sockios.h: a descriptor of the network namespace of a socket.
@@ -56,20 +58,95 @@ pub(crate) fn netns_of_socket(socket: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A box, or nothing where memory is short: `Box::new` aborts the process there.
+pub(crate) fn try_box<T>(value: T) -> Option<Box<T>> {
+    let layout = Layout::new::<T>();
+    if layout.size() == 0 {
+        // Allocates nothing.
+        return Some(Box::new(value));
+    }
+    // SAFETY: the size is not zero.
+    let place = NonNull::new(unsafe { std::alloc::alloc(layout) }.cast::<T>())?;
+    // SAFETY: `place` is a T's room and alignment, from the allocator that boxes use, and nobody else's.
+    unsafe {
+        place.write(value);
+        Some(Box::from_raw(place.as_ptr()))
+    }
+}
+
+/// Runs `work` on a thread of its own and waits for its end. No signal handler of the program runs there.
+///
+/// Not on one of std's: making that aborts the process where memory is short. `work` must not allocate much either: the stack is
+/// small, unless the program has so much thread-local data that only the default takes it.
+pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    const SMALL_STACK: usize = 64 * 1024;
+    let mut job = Job { work: Some(work), result: None };
+    let thread = with_signals_blocked(|| match start(&mut job, Some(SMALL_STACK)) {
+        Err(libc::EINVAL) => start(&mut job, None),
+        result => result,
+    });
+    let thread = thread.map_err(|errno| match errno {
+        // What is said where memory lacks, and where there are too many threads.
+        libc::EAGAIN => io::Error::from_raw_os_error(libc::ENOMEM),
+        errno => io::Error::from_raw_os_error(errno),
+    })?;
+    // SAFETY: the thread was made just now and is joined this once; the caller of `start` keeps `job` until then.
+    let joined = unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+    debug_assert_eq!(joined, 0);
+    job.result.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTRECOVERABLE))
+}
+
+struct Job<W, T> {
+    work: Option<W>,
+    /// `None` in the end: it panicked.
+    result: Option<T>,
+}
+
+/// Starts a thread that does the job, which must stay where it is, untouched, until the thread is joined.
+fn start<T: Send, W: FnOnce() -> T + Send>(job: &mut Job<W, T>, stack: Option<usize>) -> Result<libc::pthread_t, i32> {
+    extern "C" fn run<T, W: FnOnce() -> T>(job: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: it is the job of `start`, which nobody touches until this thread is joined.
+        let job = unsafe { &mut *job.cast::<Job<W, T>>() };
+        if let Some(work) = job.work.take() {
+            job.result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok();
+        }
+        std::ptr::null_mut()
+    }
+    let ok = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(result) };
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let mut thread = std::mem::MaybeUninit::<libc::pthread_t>::uninit();
+    let job = std::ptr::from_mut(job).cast();
+    // SAFETY: the attributes are initialised first, and destroyed last; `run` gets what it expects, which outlives the thread
+    // (caller); the thread is only read when pthread_create() says that it made one.
+    unsafe {
+        ok(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
+        let made = stack
+            .map_or(Ok(()), |size| ok(libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), size)))
+            .and_then(|()| ok(libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), run::<T, W>, job)));
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        made.map(|()| thread.assume_init())
+    }
+}
+
+/// Does something while no signal handler of the program runs on this thread. A thread that is made meanwhile keeps it so.
+fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset() initialises the set that the next call reads; that one initialises the old mask.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let result = work();
+    // SAFETY: the mask was initialised above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    result
+}
+
 /// Moves this thread into a network namespace. Wants CAP_SYS_ADMIN over it and over the caller's own user namespace.
 pub(crate) fn enter_netns(netns: &OwnedFd) -> io::Result<()> {
     // SAFETY: setns() takes any descriptor and fails on one that is no network namespace.
     check(unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
-}
-
-/// Keeps signal handlers of the program off this thread.
-pub(crate) fn block_all_signals() {
-    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset() initialises the set that the next call reads; the old mask is not wanted.
-    unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
-    }
 }
 
 /// Seconds since 1970. time(2) has them from the kernel's last tick: a look at the clock itself took a sixth of
@@ -115,4 +192,50 @@ pub(crate) fn local_time(seconds: u64) -> Option<LocalTime> {
         second: part(tm.tm_sec)?,
         year: part(tm.tm_year)? + 1900,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which signals this thread does not take.
+    fn blocked() -> Vec<i32> {
+        let mut mask = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: with no new mask the call only writes the present one, which is then read.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr());
+            (1..=libc::SIGSYS).filter(|signal| libc::sigismember(mask.as_ptr(), *signal) == 1).collect()
+        }
+    }
+
+    #[test]
+    fn work_on_a_thread_is_done_elsewhere_with_all_signals_blocked_and_its_result_comes_back() {
+        let (own, before) = (std::thread::current().id(), blocked());
+        let here = String::from("borrowed");
+        let (there, signals, text) =
+            on_a_thread(|| (std::thread::current().id(), blocked(), here.as_str().to_owned())).unwrap();
+        assert_ne!(there, own);
+        assert_eq!(text, here);
+        // All but the two that cannot be.
+        let all: Vec<_> =
+            (1..=libc::SIGSYS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)).collect();
+        assert_eq!(signals, all);
+        assert_eq!(blocked(), before, "the mask of the caller");
+    }
+
+    #[test]
+    fn a_panic_on_a_thread_is_an_error_there() {
+        let error = on_a_thread(|| -> () { std::panic::resume_unwind(Box::new(())) }).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTRECOVERABLE));
+    }
+
+    #[test]
+    fn a_box_holds_what_was_put_into_it_and_drops_it() {
+        let shared = std::rc::Rc::new(7);
+        let boxed = try_box(shared.clone()).unwrap();
+        assert_eq!((**boxed, std::rc::Rc::strong_count(&shared)), (7, 2));
+        drop(boxed);
+        assert_eq!(std::rc::Rc::strong_count(&shared), 1);
+        try_box(()).unwrap();
+    }
 }

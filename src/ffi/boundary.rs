@@ -62,7 +62,7 @@ pub(super) unsafe fn with_handle(
     match catch_unwind(AssertUnwindSafe(|| operation(&mut inner.conntrack))) {
         Ok(Ok(value)) => value,
         Ok(Err(error)) => {
-            inner.say(&error.to_string());
+            inner.say(&error);
             negative(error.errno())
         }
         Err(_) => {

@@ -2,9 +2,10 @@
 
 use super::abi::*;
 use super::extend;
-use crate::error::Error;
+use crate::error::{text, Error};
 use crate::filter::{Filter, Masked, Prefix};
 use crate::types::*;
+use std::borrow::Cow;
 use std::ffi::c_char;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -24,7 +25,7 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
     converted.try_reserve_exact(count).map_err(|_| Error::NoMemory { op: "filter" })?;
     let mut stride = 0;
     for index in 0..count {
-        let name = |field: &'static str| format!("filter[{index}]{field}").into();
+        let name = |field: &'static str| text("filter", format_args!("filter[{index}]{field}"));
         let at = filters.cast::<u8>().wrapping_add(index * stride).cast::<ct_filter>();
         // SAFETY: the caller promises `count` filters, each as large as the first one says.
         let raw = unsafe { extend::read(at, FILTER_SIZE_V0, name) }?;
@@ -34,7 +35,7 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
         } else if size != stride {
             return Err(Error::invalid(name(".size"), "differs from that of filter[0]"));
         }
-        converted.push(filter(&raw).map_err(|(field, reason)| Error::invalid(name(field), reason))?);
+        converted.push(filter(&raw).map_err(|fault| fault.error(name))?);
     }
     Ok(converted)
 }
@@ -44,33 +45,55 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
 /// # Safety
 /// `pointer` points to a filter as the header describes it.
 pub(super) unsafe fn scope(pointer: *const ct_filter) -> Result<Filter, Error> {
-    let name = |field: &'static str| format!("scope{field}").into();
+    let name = |field: &'static str| text("scope", format_args!("scope{field}"));
     // SAFETY: the caller promises so.
     let raw = unsafe { extend::read(pointer, FILTER_SIZE_V0, name) }?;
-    let filter = filter(&raw).map_err(|(field, reason)| Error::invalid(name(field), reason))?;
+    let filter = filter(&raw).map_err(|fault| fault.error(name))?;
     if filter.exclude {
         return Err(Error::invalid("scope.flags", "a scope cannot be an excluding filter"));
     }
     Ok(filter)
 }
 
-type Fault = (&'static str, &'static str);
+/// What is wrong with a field.
+type Wrong = (&'static str, &'static str);
+
+/// Why there is no filter.
+enum Fault {
+    Wrong(Wrong),
+    NoMemory,
+}
+
+impl From<Wrong> for Fault {
+    fn from(wrong: Wrong) -> Fault {
+        Fault::Wrong(wrong)
+    }
+}
+
+impl Fault {
+    fn error(self, name: impl Fn(&'static str) -> Cow<'static, str>) -> Error {
+        match self {
+            Fault::Wrong((field, reason)) => Error::invalid(name(field), reason),
+            Fault::NoMemory => Error::NoMemory { op: "filter" },
+        }
+    }
+}
 
 fn filter(raw: &ct_filter) -> Result<Filter, Fault> {
     if raw.flags & !CT_FILTER_EXCLUDE != 0 {
-        return Err((".flags", "unknown bits"));
+        return Err((".flags", "unknown bits").into());
     }
     if raw.r#match & !MATCH_ALL != 0 {
-        return Err((".match", "unknown bits"));
+        return Err((".match", "unknown bits").into());
     }
     let counts = |bit: u64| raw.r#match & bit != 0;
     only_what_counts(raw)?;
     if counts(CT_MATCH_ZONE) && raw.zone > u32::from(u16::MAX) {
-        return Err((".zone", "is larger than 65535"));
+        return Err((".zone", "is larger than 65535").into());
     }
     let addresses = [CT_MATCH_ORIG_SRC, CT_MATCH_ORIG_DST, CT_MATCH_REPLY_SRC, CT_MATCH_REPLY_DST];
     if addresses.iter().any(|bit| counts(*bit)) && !counts(CT_MATCH_FAMILY) {
-        return Err((".family", "addresses need CT_MATCH_FAMILY"));
+        return Err((".family", "addresses need CT_MATCH_FAMILY").into());
     }
     let prefix =
         |bit, address, length, field| counts(bit).then(|| prefix(raw.family, address, length, field)).transpose();
@@ -103,7 +126,7 @@ fn filter(raw: &ct_filter) -> Result<Filter, Fault> {
 
 /// A field that is set although `match` does not say that it counts was forgotten there, and the filter would take more than
 /// was meant.
-fn only_what_counts(raw: &ct_filter) -> Result<(), Fault> {
+fn only_what_counts(raw: &ct_filter) -> Result<(), Wrong> {
     let address = |address: &[u8; 16], prefix: u8| address != &[0; 16] || prefix != 0;
     let fields = [
         (".family", raw.family != 0, CT_MATCH_FAMILY),
@@ -133,7 +156,7 @@ fn only_what_counts(raw: &ct_filter) -> Result<(), Fault> {
     }
 }
 
-fn prefix(family: u8, address: &[u8; 16], length: u8, field: &'static str) -> Result<Prefix, Fault> {
+fn prefix(family: u8, address: &[u8; 16], length: u8, field: &'static str) -> Result<Prefix, Wrong> {
     if family != CT_FAMILY_IPV4 {
         // An unknown family is refused later on, by name.
         return Ok(Prefix { address: IpAddr::V6(Ipv6Addr::from(*address)), length });
@@ -148,11 +171,15 @@ fn prefix(family: u8, address: &[u8; 16], length: u8, field: &'static str) -> Re
 fn helper(name: &[c_char; 16]) -> Result<String, Fault> {
     let name = &name.map(|byte| byte as u8);
     if name[15] != 0 {
-        return Err((".helper", "is not terminated"));
+        return Err((".helper", "is not terminated").into());
     }
     let name = until_nul(name);
     if name.is_empty() {
-        return Err((".helper", "is empty"));
+        return Err((".helper", "is empty").into());
     }
-    String::from_utf8(name.to_vec()).map_err(|_| (".helper", "is not text"))
+    let name = std::str::from_utf8(name).map_err(|_| (".helper", "is not text"))?;
+    let mut owned = String::new();
+    owned.try_reserve_exact(name.len()).map_err(|_| Fault::NoMemory)?;
+    owned.push_str(name);
+    Ok(owned)
 }

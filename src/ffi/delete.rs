@@ -6,7 +6,7 @@ use super::convert::filters;
 use super::extend;
 use super::handle::ct_handle;
 use crate::conntrack::Conntrack;
-use crate::error::Error;
+use crate::error::{text, Error};
 use crate::ops::Outcome;
 use crate::types::Entry;
 use std::ffi::c_int;
@@ -184,7 +184,8 @@ impl ResultOut {
     /// `pointer` is NULL or points to a ct_result as the header describes it.
     unsafe fn new(pointer: *mut ct_result) -> Result<ResultOut, Error> {
         // SAFETY: the caller's promise.
-        let given = unsafe { extend::read(pointer, RESULT_SIZE_V0, |field| format!("result{field}").into()) }?;
+        let given =
+            unsafe { extend::read(pointer, RESULT_SIZE_V0, |field| text("result", format_args!("result{field}"))) }?;
         if given.flags & !(CT_RESULT_UNCOUNTED | CT_RESULT_START_UNKNOWN) != 0 || given.pad0 != 0 {
             return Err(Error::invalid("result.flags", "unknown bits, or padding that is not zero"));
         }

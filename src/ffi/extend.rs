@@ -2,7 +2,7 @@
 //!
 //! Smaller than in the first release: -EINVAL. Larger than this library knows: fine if the rest is zero, -E2BIG otherwise.
 
-use crate::error::Error;
+use crate::error::{text, Error};
 use std::borrow::Cow;
 
 /// A struct of this release from `size` bytes at `pointer`.
@@ -25,7 +25,8 @@ pub(super) unsafe fn read<T: Copy + Default>(
     let size = unsafe { pointer.cast::<u32>().read() };
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size < smallest {
-        return Err(Error::invalid(name(".size"), format!("{size} is smaller than {smallest}, the first release's")));
+        let reason = format_args!("{size} is smaller than {smallest}, the first release's");
+        return Err(Error::invalid(name(".size"), text("is smaller than the first release's", reason)));
     }
     if size > MAX_SIZE {
         return Err(Error::TooNew { place: name(".size") });

@@ -4,11 +4,12 @@ use super::abi::*;
 use super::boundary::{without_handle, Lock};
 use super::{boundary, extend};
 use crate::conntrack::Conntrack;
-use crate::error::{errno_c_text, Error};
+use crate::error::{errno_c_text, text, Error};
 use crate::sys;
 use crate::transport::socket::OpenOptions;
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int};
+use std::fmt::{Display, Write};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -26,23 +27,45 @@ pub(super) struct Inner {
     pub conntrack: Conntrack,
     /// A panic was caught: what it left behind is not trusted any more.
     pub poisoned: bool,
-    /// NUL-terminated.
-    error: Vec<u8>,
+    error: ErrorText,
 }
 
 impl Inner {
     /// Sets the error text.
-    pub fn say(&mut self, text: &str) {
-        self.error.clear();
-        self.error.extend(text.bytes().filter(|&byte| byte != 0));
-        self.error.push(0);
+    pub fn say(&mut self, text: impl Display) {
+        self.error.length = 0;
+        // The end of what is too long is left out, and nothing else can fail.
+        let _ = write!(self.error, "{text}");
+        self.error.bytes[self.error.length] = 0;
+    }
+}
+
+/// A text with its NUL. It has its place in the handle, so that an error can be told where memory is short.
+struct ErrorText {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Write for ErrorText {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        for char in part.chars().filter(|&char| char != '\0') {
+            let end = self.length + char.len_utf8();
+            // The NUL must fit behind it.
+            if end >= self.bytes.len() {
+                return Err(std::fmt::Error);
+            }
+            char.encode_utf8(&mut self.bytes[self.length..end]);
+            self.length = end;
+        }
+        Ok(())
     }
 }
 
 impl ct_handle {
-    pub(super) fn new(conntrack: Conntrack) -> Box<ct_handle> {
-        let inner = Inner { conntrack, poisoned: false, error: vec![0] };
-        Box::new(ct_handle { busy: AtomicBool::new(false), opener: std::process::id(), inner: UnsafeCell::new(inner) })
+    pub(super) fn new(conntrack: Conntrack) -> Result<Box<ct_handle>, Error> {
+        let inner = Inner { conntrack, poisoned: false, error: ErrorText { bytes: [0; 512], length: 0 } };
+        let (busy, inner) = (AtomicBool::new(false), UnsafeCell::new(inner));
+        sys::try_box(ct_handle { busy, opener: std::process::id(), inner }).ok_or(Error::NoMemory { op: "open" })
     }
 }
 
@@ -58,7 +81,7 @@ impl ct_handle {
 ///   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
 ///   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
 ///   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE the process or the
-///   system has too many open files; -ENOMEM
+///   system has too many open files; -ENOMEM, with CT_OPEN_NETNS also where the process may have no more threads
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *const ct_open_opts) -> c_int {
@@ -69,9 +92,11 @@ pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *
             OpenOptions::default()
         } else {
             // SAFETY: the caller's promise.
-            open_options(&unsafe { extend::read(opts, OPEN_OPTS_SIZE_V0, |field| format!("opts{field}").into()) }?)?
+            open_options(&unsafe {
+                extend::read(opts, OPEN_OPTS_SIZE_V0, |field| text("opts", format_args!("opts{field}")))
+            }?)?
         };
-        let handle = ct_handle::new(Conntrack::open_with(&options)?);
+        let handle = ct_handle::new(Conntrack::open_with(&options)?)?;
         ret_handle.write(Box::into_raw(handle));
         Ok(0)
     })
@@ -136,7 +161,7 @@ pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
         return c"another thread is using the handle".as_ptr();
     };
     // SAFETY: the lock is held.
-    unsafe { (*handle.inner.get()).error.as_ptr().cast() }
+    unsafe { (*handle.inner.get()).error.bytes.as_ptr().cast() }
 }
 
 /// Text for an errno value as this library uses it, of either sign.
@@ -147,4 +172,22 @@ pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
 #[no_mangle]
 pub extern "C" fn ct_strerror(err: c_int) -> *const c_char {
     errno_c_text(err).as_ptr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_text_that_is_too_long_ends_with_a_whole_character() {
+        let mut text = ErrorText { bytes: [1; 512], length: 0 };
+        for (long, kept) in
+            [("x".repeat(600), 511), (format!("x{}", "\u{20ac}".repeat(300)), 511), ("\u{20ac}".repeat(300), 510)]
+        {
+            text.length = 0;
+            assert!(write!(text, "{long}").is_err());
+            assert_eq!(text.length, kept);
+            assert!(long.starts_with(std::str::from_utf8(&text.bytes[..text.length]).unwrap()));
+        }
+    }
 }

@@ -44,7 +44,7 @@ impl Drop for Handle {
 
 impl Handle {
     fn over(script: &Script) -> Handle {
-        Handle(Box::into_raw(ct_handle::new(Conntrack::over(script.transport(), TIMEOUT))))
+        Handle(Box::into_raw(ct_handle::new(Conntrack::over(script.transport(), TIMEOUT)).unwrap()))
     }
 
     fn error(&self) -> String {
@@ -440,7 +440,7 @@ fn a_panic_in_close_is_caught() {
     }
     let script = Script::new(|_, _| Vec::new());
     let bomb = Box::new(Bomb(script.transport()));
-    unsafe { ct_handle_close(Box::into_raw(ct_handle::new(Conntrack::over(bomb, TIMEOUT)))) };
+    unsafe { ct_handle_close(Box::into_raw(ct_handle::new(Conntrack::over(bomb, TIMEOUT)).unwrap())) };
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A zone that no entry is in: one dump, however many zones are searched.
 
 use super::select::{for_each, Visitor};
-use crate::error::Error;
+use crate::error::{text, Error};
 use crate::filter::Selection;
 use crate::transport::link::Link;
 use crate::types::*;
@@ -10,9 +10,13 @@ use crate::types::*;
 pub(crate) fn find_free(link: &mut Link, first: u16, last: u16) -> Result<u16, Error> {
     const OP: &str = "zone_find_free";
     if first > last {
-        return Err(Error::invalid("first", format!("zone range {first}-{last} is upside down")));
+        let reason = format_args!("zone range {first}-{last} is upside down");
+        return Err(Error::invalid("first", text("zone range is upside down", reason)));
     }
-    let mut zones = Zones { used: vec![false; usize::from(u16::MAX) + 1] };
+    const ZONES: usize = u16::MAX as usize + 1;
+    let mut zones = Zones { used: Vec::new() };
+    zones.used.try_reserve_exact(ZONES).map_err(|_| Error::NoMemory { op: OP })?;
+    zones.used.resize(ZONES, false);
     for_each(link, OP, &Selection::default(), &mut zones)?;
     (first..=last).find(|zone| !zones.used[usize::from(*zone)]).ok_or(Error::NoFreeZone { first, last })
 }

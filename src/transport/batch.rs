@@ -6,7 +6,7 @@
 
 use super::link::{Link, Wait, REPLY_BUFFER};
 use crate::error::{Error, KernelDetail, NetnsName};
-use crate::wire::buffer::Buffer;
+use crate::wire::buffer::{Buffer, LONGEST_REQUEST};
 use crate::wire::consts::*;
 use crate::wire::encode::ask_for_ack;
 use crate::wire::message::{decode_ack, first_message};
@@ -64,9 +64,8 @@ impl Requests {
 
     /// Appends what `put` encodes. It must leave the sequence number to be set when the request is sent.
     pub fn push(&mut self, put: impl FnOnce(&mut Buffer, u32)) -> Result<(), Error> {
-        // The longest request, a create with everything, has about 400 bytes.
         let no_memory = |_| Error::NoMemory { op: self.op };
-        self.bytes.try_reserve(512).map_err(no_memory)?;
+        self.bytes.try_reserve(LONGEST_REQUEST).map_err(no_memory)?;
         self.ends.try_reserve(1).map_err(no_memory)?;
         put(&mut self.bytes, 0);
         self.ends.push(self.bytes.len());
@@ -96,6 +95,7 @@ impl Requests {
         last: usize,
         replies: &mut dyn Replies,
     ) -> Result<(), Error> {
+        link.make_room(self.op, REPLY_BUFFER)?;
         let count = last - first;
         let seq = link.reserve_seqs(u32::try_from(count).unwrap_or(u32::MAX));
         for (at, index) in (first..last).enumerate() {
@@ -123,7 +123,7 @@ impl Requests {
         let mut wait = Wait::new();
         let mut forbidden = None;
         loop {
-            let length = match (link.receive(op, &mut wait, REPLY_BUFFER), forbidden.take()) {
+            let length = match (link.receive(op, &mut wait), forbidden.take()) {
                 (Err(Error::Timeout { .. }), Some(error)) => return Err(error),
                 (result, _) => result?,
             };

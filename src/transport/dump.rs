@@ -24,9 +24,10 @@ pub(crate) struct Dump {
 
 impl Dump {
     pub fn start(link: &mut Link, op: &'static str, filter: &KernelFilter) -> Result<Dump, Error> {
+        link.make_room(op, DUMP_BUFFER)?;
+        let mut request = Buffer::for_a_request().map_err(|_| Error::NoMemory { op })?;
         let buckets = link.buckets();
         let seq = link.next_seq();
-        let mut request = Buffer::new();
         put_dump(&mut request, seq, filter);
         link.send(op, &request)?;
         Ok(Dump {
@@ -83,7 +84,7 @@ impl Dump {
             self.at = 0;
             self.end = 0;
             self.check_buckets(link)?;
-            self.end = link.receive(self.op, &mut self.wait, DUMP_BUFFER)?;
+            self.end = link.receive(self.op, &mut self.wait)?;
             self.repeats.next_datagram();
         }
     }

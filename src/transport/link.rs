@@ -112,17 +112,23 @@ impl Link {
         }
     }
 
-    /// Receives a datagram of the kernel into a buffer of at least `room` bytes and returns its length; [`Link::received`] gives its bytes.
-    pub fn receive(&mut self, op: &'static str, wait: &mut Wait, room: usize) -> Result<usize, Error> {
+    /// Makes room for datagrams of that size. To be done before anything is sent: where there is no memory, nothing is then
+    /// under way that would have to be read.
+    pub fn make_room(&mut self, op: &'static str, room: usize) -> Result<(), Error> {
+        if self.buffer.len() < room {
+            self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(|_| Error::NoMemory { op })?;
+            self.buffer.resize(room, 0);
+        }
+        Ok(())
+    }
+
+    /// Receives a datagram of the kernel and returns its length; [`Link::received`] gives its bytes.
+    pub fn receive(&mut self, op: &'static str, wait: &mut Wait) -> Result<usize, Error> {
         let deadline = *wait.deadline.get_or_insert_with(|| Instant::now() + self.timeout);
         if wait.barren && Instant::now() >= deadline {
             return Err(self.timed_out(op));
         }
         wait.barren = true;
-        if self.buffer.len() < room {
-            self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(|_| Error::NoMemory { op })?;
-            self.buffer.resize(room, 0);
-        }
         loop {
             match self.transport.recv(&mut self.buffer, deadline) {
                 // Anyone may send to a netlink port; only the kernel is believed.
@@ -170,7 +176,7 @@ impl Link {
         for _ in 0..1_000_000 {
             let mut wait = Wait::new();
             wait.no_longer();
-            if matches!(self.receive(op, &mut wait, DUMP_BUFFER), Err(Error::Timeout { .. } | Error::System { .. })) {
+            if matches!(self.receive(op, &mut wait), Err(Error::Timeout { .. } | Error::System { .. })) {
                 break;
             }
         }

@@ -55,9 +55,8 @@ impl NetlinkSocket {
             let (socket, port) = open_here(receive_buffer).map_err(|error| open_error("socket", &error))?;
             return Ok(NetlinkSocket { socket, port, netns: NetnsName(None), receive_buffer, buckets: None });
         };
-        let netns = fd.try_clone().map_err(|error| open_error("dup", &error))?;
-        let name = netns_name(&netns).map_err(|error| open_error("stat of the network namespace", &error))?;
-        let (socket, port) = open_there(netns, receive_buffer)?;
+        let name = netns_name(fd).map_err(|error| open_error("stat of the network namespace", &error))?;
+        let (socket, port) = open_there(fd, receive_buffer)?;
         Ok(NetlinkSocket { socket, port, netns: name, receive_buffer, buckets: None })
     }
 }
@@ -79,15 +78,13 @@ fn open_here(receive_buffer: u32) -> io::Result<(Socket, u32)> {
 
 /// The same in another network namespace. Only a thread can enter one, and it must not be the caller's: so a helper does, and
 /// ends with it.
-fn open_there(netns: OwnedFd, receive_buffer: u32) -> Result<(Socket, u32), Error> {
-    let helper = std::thread::Builder::new().name("ctrack-netns".into()).stack_size(64 * 1024).spawn(move || {
-        sys::block_all_signals();
-        sys::enter_netns(&netns)
+fn open_there(netns: &OwnedFd, receive_buffer: u32) -> Result<(Socket, u32), Error> {
+    let opened = sys::on_a_thread(|| {
+        sys::enter_netns(netns)
             .map_err(|error| open_error("setns (needs CAP_SYS_ADMIN over the network namespace)", &error))?;
         open_here(receive_buffer).map_err(|error| open_error("socket", &error))
     });
-    let helper = helper.map_err(|error| open_error("thread", &error))?;
-    helper.join().unwrap_or(Err(Error::System { op: OP, call: "thread", errno: libc::ENOTRECOVERABLE }))
+    opened.unwrap_or_else(|error| Err(open_error("thread", &error)))
 }
 
 /// The network namespace of the calling thread. Not known without /proc.
@@ -145,7 +142,7 @@ impl Transport for NetlinkSocket {
         let (socket, port) = if netns_name(&netns)? == own_netns() {
             open_here(self.receive_buffer)?
         } else {
-            open_there(netns, self.receive_buffer).map_err(|error| io::Error::from_raw_os_error(error.errno()))?
+            open_there(&netns, self.receive_buffer).map_err(|error| io::Error::from_raw_os_error(error.errno()))?
         };
         self.socket = socket;
         self.port = port;

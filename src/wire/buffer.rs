@@ -3,6 +3,9 @@
 use std::collections::TryReserveError;
 use std::ops::{Deref, DerefMut};
 
+/// Room for the longest request: a create with everything has about 400 bytes.
+pub(crate) const LONGEST_REQUEST: usize = 512;
+
 /// Bytes to which arrays are appended.
 ///
 /// A `Vec<u8>` would do, but in a library built for size each append is a call of its code and one of memcpy. Here it is a
@@ -17,6 +20,13 @@ pub(crate) struct Buffer {
 impl Buffer {
     pub fn new() -> Buffer {
         Buffer::default()
+    }
+
+    /// An empty one with room for a request.
+    pub fn for_a_request() -> Result<Buffer, TryReserveError> {
+        let mut buffer = Buffer::new();
+        buffer.try_reserve(LONGEST_REQUEST)?;
+        Ok(buffer)
     }
 
     pub fn clear(&mut self) {
@@ -64,5 +74,53 @@ impl DerefMut for Buffer {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Masked;
+    use crate::types::*;
+    use crate::wire::encode::put_create;
+    use crate::wire::kernel_filter::{put_dump, KernelFilter, Side};
+
+    #[test]
+    fn no_request_is_longer_than_the_room_that_is_made_for_it() {
+        let full = Some([255; 16]);
+        let side = Side { src: full, dst: full, sport: Some(1), dport: Some(2) };
+        let masked = Some(Masked { value: 1, mask: 1 });
+        let mut dump = Buffer::new();
+        let filter = KernelFilter {
+            family: CT_FAMILY_IPV6,
+            zone: Some(1),
+            mark: masked,
+            status: masked,
+            proto: Some(CT_PROTO_TCP),
+            orig: side.clone(),
+            reply: side,
+            icmp: (Some(1), Some(2), Some(3)),
+        };
+        put_dump(&mut dump, 1, &filter);
+        assert!((200..=LONGEST_REQUEST).contains(&dump.len()), "a dump has {} bytes", dump.len());
+        for (proto, has) in [
+            (CT_PROTO_TCP, CT_HAS_TCP_STATE | CT_HAS_TCP_FLAGS | CT_HAS_TCP_WSCALE),
+            (CT_PROTO_SCTP, CT_HAS_SCTP),
+            (CT_PROTO_ICMPV6, CT_HAS_ICMP),
+        ] {
+            let mut create = Buffer::new();
+            let entry = Entry {
+                has: HAS_ALL & !CT_HAS_PORTS & !CT_HAS_ICMP
+                    | has
+                    | if proto_has_ports(proto) { CT_HAS_PORTS } else { 0 },
+                family: CT_FAMILY_IPV6,
+                proto,
+                status: CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT,
+                helper: [b'x' as std::ffi::c_char; 16],
+                ..Entry::EMPTY
+            };
+            put_create(&mut create, 1, &entry);
+            assert!((300..=LONGEST_REQUEST).contains(&create.len()), "a create has {} bytes", create.len());
+        }
     }
 }

@@ -272,9 +272,10 @@ fn put_values(buffer: &mut Buffer, entry: &Entry, status: u32) {
     }
     if entry.has(CT_HAS_HELPER) {
         put_nested(buffer, CTA_HELP, |buffer| {
-            let mut name = until_nul(&entry.helper_bytes()).to_vec();
-            name.push(0);
-            put_slice(buffer, CTA_HELP_NAME, &name);
+            // With its NUL. What was checked has one.
+            let name = entry.helper_bytes();
+            let length = until_nul(&name).len();
+            put_slice(buffer, CTA_HELP_NAME, name.get(..=length).unwrap_or(&name));
         });
     }
     put_protoinfo(buffer, entry);

@@ -107,7 +107,10 @@ impl Decoder {
             self.layouts.clear();
             self.first = First::default();
         }
-        self.layouts.reserve_exact(LAYOUTS - self.layouts.len());
+        if self.layouts.try_reserve_exact(LAYOUTS - self.layouts.len()).is_err() {
+            // Slower, but as right.
+            return Ok(());
+        }
         if let Some(slot) = self.first.slot(payload) {
             layout.next = *slot;
             self.layouts.push(layout);

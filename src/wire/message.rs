@@ -3,7 +3,7 @@
 use super::attr::{align, Attrs};
 use super::consts::*;
 use super::WireError;
-use crate::error::KernelDetail;
+use crate::error::{boxed_text, KernelDetail};
 
 /// The header of a netlink message (struct nlmsghdr), without its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +79,7 @@ fn decode_detail(attributes: &[u8], request: &[u8]) -> KernelDetail {
     let mut detail = KernelDetail::default();
     for attr in Attrs::new(attributes, "the extended ack").flatten() {
         match attr.kind {
-            NLMSGERR_ATTR_MSG => {
-                let text = String::from_utf8_lossy(crate::types::until_nul(attr.value));
-                detail.message = Some(text.into_owned().into_boxed_str());
-            }
+            NLMSGERR_ATTR_MSG => detail.message = boxed_text(crate::types::until_nul(attr.value)),
             NLMSGERR_ATTR_OFFS => detail.offset = attr.array("").ok().map(u32::from_ne_bytes),
             _ => {}
         }
