@@ -6,7 +6,7 @@
 
 use crate::filter::{addresses_of, ports_of, Matcher};
 use crate::types::Entry;
-use std::collections::{HashMap, HashSet, TryReserveError};
+use std::collections::{HashMap, TryReserveError};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// Up to so many filters are compared one by one: that is cheaper than a look-up.
@@ -157,13 +157,16 @@ impl Variety {
 }
 
 /// How many different values there are.
-fn different<T: Eq + Hash>(values: impl Iterator<Item = T>) -> Result<usize, TryReserveError> {
-    let mut known = HashSet::new();
-    for value in values {
-        known.try_reserve(1)?;
-        known.insert(value);
-    }
-    Ok(known.len())
+///
+/// Sorted, and not hashed: std's hasher keeps its keys in thread-local storage, for which glibc, in a library that was loaded
+/// by dlopen(), allocates when a thread first uses it, and aborts if it cannot.
+fn different<T: Ord>(values: impl Iterator<Item = T> + Clone) -> Result<usize, TryReserveError> {
+    let mut sorted = Vec::new();
+    sorted.try_reserve_exact(values.clone().count())?;
+    sorted.extend(values);
+    sorted.sort_unstable();
+    sorted.dedup();
+    Ok(sorted.len())
 }
 
 fn one_port(matcher: &Matcher, role: usize) -> Option<u16> {
