@@ -1,6 +1,6 @@
 //! What a caller may hand in as an entry. Nothing is sent before everything was found right.
 
-use crate::error::Error;
+use crate::error::{text, Error};
 use crate::types::*;
 
 /// What an entry is wanted for.
@@ -40,14 +40,15 @@ type Check = Result<(), (&'static str, &'static str)>;
 pub(crate) fn entries(entries: &[Entry], purpose: Purpose) -> Result<(), Error> {
     for (index, entry) in entries.iter().enumerate() {
         self::entry(entry, purpose)
-            .map_err(|(field, reason)| Error::invalid(format!("entry[{index}].{field}"), reason))?;
+            .map_err(|(field, reason)| Error::invalid(text("entry", format_args!("entry[{index}].{field}")), reason))?;
     }
     Ok(())
 }
 
 /// Checks one entry.
 pub(crate) fn one(entry: &Entry, purpose: Purpose) -> Result<(), Error> {
-    self::entry(entry, purpose).map_err(|(field, reason)| Error::invalid(format!("key.{field}"), reason))
+    self::entry(entry, purpose)
+        .map_err(|(field, reason)| Error::invalid(text("key", format_args!("key.{field}")), reason))
 }
 
 fn entry(e: &Entry, purpose: Purpose) -> Check {

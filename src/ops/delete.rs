@@ -139,10 +139,14 @@ pub(crate) fn delete_uncounted(
         return Ok(false);
     }
     let caps = caps(link, op, false)?;
-    let filters: Option<Vec<_>> = selection.include().iter().map(|matcher| exact_flush(matcher, caps)).collect();
-    let Some(filters) = filters else {
-        return Ok(false);
-    };
+    let mut filters = Vec::new();
+    filters.try_reserve_exact(selection.include().len()).map_err(|_| Error::NoMemory { op })?;
+    for matcher in selection.include() {
+        match exact_flush(matcher, caps) {
+            Some(filter) => filters.push(filter),
+            None => return Ok(false),
+        }
+    }
     let proven = caps.flush.then_some(FlushFilterProven);
     for filter in filters {
         let mut requests = Requests::new(op);

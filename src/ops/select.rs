@@ -59,7 +59,7 @@ pub(crate) fn plan(link: &mut Link, op: &'static str, selection: &Selection) -> 
 impl Select {
     pub fn start(link: &mut Link, op: &'static str, selection: &Selection) -> Result<Select, Error> {
         let (plan, load, _) = plan(link, op, selection)?;
-        let mut select = Select::with_plan(op, plan);
+        let mut select = Select::with_plan(op, plan)?;
         select.table = load.entries;
         // At once, so that whoever begins a stream hears of a refusal then.
         select.begin_dump(link)?;
@@ -76,18 +76,23 @@ impl Select {
         Ok(true)
     }
 
-    fn with_plan(op: &'static str, plan: Plan) -> Select {
+    fn with_plan(op: &'static str, plan: Plan) -> Result<Select, Error> {
+        let no_memory = |_| Error::NoMemory { op };
         let mut select =
             Select { op, dumps: VecDeque::new(), dump: None, keys: Vec::new(), found: Vec::new(), table: 0 };
         match plan {
             Plan::Nothing => {}
             Plan::LookUps(keys) => select.keys = keys,
-            Plan::Common(filter) => select.dumps.push_back((None, filter)),
+            Plan::Common(filter) => {
+                select.dumps.try_reserve(1).map_err(no_memory)?;
+                select.dumps.push_back((None, filter));
+            }
             Plan::Each(filters) => {
-                select.dumps = filters.into_iter().map(|(number, filter)| (Some(number), filter)).collect();
+                select.dumps.try_reserve(filters.len()).map_err(no_memory)?;
+                select.dumps.extend(filters.into_iter().map(|(number, filter)| (Some(number), filter)));
             }
         }
-        select
+        Ok(select)
     }
 
     /// Whether there can be something under way on the link.
