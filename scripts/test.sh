@@ -44,6 +44,9 @@ step 'other ways to the library'
 step 'C examples'
 ./scripts/test-examples.sh
 
+step 'memory that is short'
+./scripts/test-memory.sh
+
 step 'instructions'
 ./scripts/test-instructions.sh
 

@@ -1,4 +1,5 @@
-//! What is allocated: nothing for another entry of a stream, one array for a list, nothing for a text.
+//! What is allocated: nothing for another entry of a stream, one array for a list, nothing for a text. And what happens if that
+//! fails, where the real kernel cannot be brought to it; scripts/test-memory.sh has the rest.
 
 #![allow(unsafe_code, reason = "an allocator that counts, and the C interface")]
 
@@ -22,6 +23,10 @@ use std::time::{Duration, Instant};
 thread_local! {
     /// How often this thread has allocated, and how often a megabyte or more.
     static ALLOCATED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    /// Which allocation of this thread fails, counted from now on, and whether all behind it do; 0: none does.
+    static FAILS: Cell<(u64, bool)> = const { Cell::new((0, false)) };
+    /// How many have failed.
+    static FAILED: Cell<u64> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -31,22 +36,45 @@ fn note(size: usize) {
     ALLOCATED.set((all + 1, large + u64::from(size >= 1 << 20)));
 }
 
+/// Whether this allocation is to fail.
+fn fails() -> bool {
+    let (nth, rest) = FAILS.get();
+    if nth > 1 {
+        FAILS.set((nth - 1, rest));
+    }
+    if nth != 1 {
+        return false;
+    }
+    FAILS.set((u64::from(rest), rest));
+    FAILED.set(FAILED.get() + 1);
+    true
+}
+
 // SAFETY: everything is left to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
+        if fails() {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
+        if fails() {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
+        if fails() {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         unsafe { System.realloc(block, layout, size) }
     }
@@ -66,6 +94,53 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (u64, u64, T) {
     let result = work();
     let (all_after, large_after) = ALLOCATED.get();
     (all_after - all, large_after - large, result)
+}
+
+/// The same with a failing allocation: the `nth`, and all behind it if `rest` is set. How many failed, and the result.
+fn without_memory<T>(nth: u64, rest: bool, work: impl FnOnce() -> T) -> (u64, T) {
+    FAILED.set(0);
+    FAILS.set((nth, rest));
+    let result = work();
+    FAILS.set((0, false));
+    (FAILED.get(), result)
+}
+
+/// A transport that has all the memory it wants: it stands for the kernel.
+struct Kernel(Box<dyn Transport>);
+
+impl Kernel {
+    fn with_memory<T>(&mut self, work: impl FnOnce(&mut dyn Transport) -> T) -> T {
+        let fails = FAILS.replace((0, false));
+        let result = work(&mut *self.0);
+        FAILS.set(fails);
+        result
+    }
+}
+
+impl Transport for Kernel {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.with_memory(|kernel| kernel.send(datagram))
+    }
+
+    fn recv(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<Received> {
+        self.with_memory(|kernel| kernel.recv(buffer, deadline))
+    }
+
+    fn port(&self) -> u32 {
+        self.0.port()
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.with_memory(|kernel| kernel.reset())
+    }
+
+    fn netns(&self) -> NetnsName {
+        self.0.netns()
+    }
+
+    fn buckets(&mut self) -> Option<u64> {
+        self.with_memory(|kernel| kernel.buckets())
+    }
 }
 
 /// One at a time: resident memory is that of all threads.
@@ -257,4 +332,94 @@ fn a_text_allocates_nothing() {
             assert!(length > 100 && all == 0, "{length} bytes, {all} allocations");
         }
     }
+}
+
+#[test]
+fn the_allocator_fails_when_it_is_told_to() {
+    let attempt = || Vec::<u8>::new().try_reserve(1).is_ok();
+    let three = || [attempt(), attempt(), attempt()];
+    assert_eq!(without_memory(2, false, three), (1, [true, false, true]));
+    assert_eq!(without_memory(2, true, three), (2, [true, false, false]));
+    assert_eq!(without_memory(0, false, three), (0, [true, true, true]));
+}
+
+#[test]
+fn an_error_is_kept_where_memory_is_short_if_not_with_all_of_its_text() {
+    let invalid =
+        Error::Invalid { place: "filter[3].zone".to_owned().into(), reason: "9 is too large".to_owned().into() };
+    let detail = KernelDetail { message: Some("no".into()), offset: Some(20), attribute: Some("CTA_ZONE") };
+    let refused = Error::Kernel { op: "create", errno: libc::EINVAL, detail };
+    for error in [&invalid, &refused] {
+        assert_eq!(without_memory(0, false, || error.clone()), (0, error.clone()));
+        let (failed, copy) = without_memory(1, true, || error.clone());
+        assert!(failed > 0 && copy.errno() == error.errno(), "{copy}");
+    }
+    assert_eq!(without_memory(1, true, || invalid.clone()).1.to_string(), "argument: is wrong");
+    let (_, copy) = without_memory(1, true, || refused.clone());
+    assert_eq!(copy.to_string(), "create: invalid argument (attribute CTA_ZONE, offset 20)");
+}
+
+/// Runs something with each of its allocations failing, until it makes no more of them.
+fn each_allocation(mut work: impl FnMut(u64, bool) -> u64) {
+    for rest in [false, true] {
+        let tried = (1..).take_while(|nth| work(*nth, rest) > 0).count();
+        assert!(tried > 2, "{tried} allocations: that tells nothing");
+    }
+}
+
+#[test]
+fn a_list_that_memory_runs_out_for_leaves_a_link_that_lists_all_whether_it_can_be_reset_or_not() {
+    let entries: Vec<Entry> = (0..300)
+        .map(|port| Entry::key(CT_PROTO_UDP, [10, 0, 0, 1].into(), port, [10, 0, 0, 2].into(), 53).unwrap())
+        .collect();
+    let table = kernel::Table::new(&entries);
+    for can_reset in [true, false] {
+        each_allocation(|nth, rest| {
+            let answering = table.clone();
+            let script = transport::Script::new(move |_, requests| answering.answer(requests));
+            script.state().can_reset = can_reset;
+            // The list is disturbed once, and made again.
+            script.state().buckets = [Some(1), Some(1), Some(1), Some(2)].into();
+            let mut conntrack = Conntrack::over(Box::new(Kernel(script.transport())), Duration::from_secs(10));
+            let (failed, list) = without_memory(nth, rest, || conntrack.list(&[]));
+            match list {
+                Ok(list) => assert_eq!(list.len(), entries.len(), "allocation {nth}"),
+                Err(error) => {
+                    assert_eq!((error, failed > 0), (Error::NoMemory { op: "list" }, true), "allocation {nth}")
+                }
+            }
+            assert_eq!(conntrack.list(&[]).unwrap().len(), entries.len(), "after allocation {nth}");
+            failed
+        });
+    }
+}
+
+#[test]
+fn what_the_kernel_says_about_a_refusal_may_be_lost_but_not_the_refusal() {
+    let entry = Entry::key(CT_PROTO_UDP, [10, 0, 0, 1].into(), 1, [10, 0, 0, 2].into(), 53).unwrap();
+    let mut entry = Entry { has: entry.has | CT_HAS_TIMEOUT, ..entry };
+    entry.timeout = 9;
+    let mut told = [0, 0];
+    each_allocation(|nth, rest| {
+        let message = kernel::attr(1, b"not \xff today\0");
+        let script = transport::Script::new(move |_, requests| {
+            let refused =
+                requests.iter().map(|request| kernel::ack_with(request, libc::ERANGE, std::slice::from_ref(&message)));
+            vec![kernel::datagram(&refused.collect::<Vec<_>>())]
+        });
+        let mut conntrack = Conntrack::over(Box::new(Kernel(script.transport())), Duration::from_secs(10));
+        let (failed, made) = without_memory(nth, rest, || conntrack.create_entries(&[entry]));
+        match made {
+            Ok(made) => {
+                assert_eq!((made.status, made.outcome.failed), (vec![-libc::ERANGE], 1));
+                let error = made.outcome.error.unwrap().to_string();
+                let whole = "create_entries: value out of range: kernel: not \u{fffd} today";
+                assert!(whole.starts_with(&error) && error.len() > 30, "{error}");
+                told[usize::from(error == whole)] += 1;
+            }
+            Err(error) => assert!(matches!(error, Error::NoMemory { .. }) && script.requests().is_empty(), "{error}"),
+        }
+        failed
+    });
+    assert!(told[0] > 0 && told[1] > 0, "without and with the kernel's words: {told:?}");
 }
