@@ -1,15 +1,15 @@
 //! Handles and errors.
 
 use super::abi::*;
-use super::boundary::{without_handle, Lock};
+use super::boundary::{uncancelled, without_handle, Lock};
 use super::{boundary, extend};
 use crate::conntrack::Conntrack;
 use crate::error::{errno_c_text, Error};
-use crate::sys;
+use crate::sys::{self, Kinship, Process};
 use crate::transport::socket::OpenOptions;
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A handle: one request socket in one network namespace, and the text of its last error.
@@ -17,7 +17,7 @@ pub struct ct_handle {
     /// Set while a thread is in a call.
     pub(super) busy: AtomicBool,
     /// The process that opened the handle.
-    pub(super) opener: u32,
+    pub(super) opener: Process,
     /// Only touched while `busy` is held.
     pub(super) inner: UnsafeCell<Inner>,
 }
@@ -40,9 +40,10 @@ impl Inner {
 }
 
 impl ct_handle {
-    pub(super) fn new(conntrack: Conntrack) -> Box<ct_handle> {
+    pub(super) fn new(conntrack: Conntrack) -> Result<Box<ct_handle>, Error> {
+        let opener = Process::current().map_err(|error| Error::system("open", "pthread_atfork", &error))?;
         let inner = Inner { conntrack, poisoned: false, error: vec![0] };
-        Box::new(ct_handle { busy: AtomicBool::new(false), opener: std::process::id(), inner: UnsafeCell::new(inner) })
+        Ok(Box::new(ct_handle { busy: AtomicBool::new(false), opener, inner: UnsafeCell::new(inner) }))
     }
 }
 
@@ -71,7 +72,7 @@ pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *
             // SAFETY: the caller's promise.
             open_options(&unsafe { extend::read(opts, OPEN_OPTS_SIZE_V0, |field| format!("opts{field}").into()) }?)?
         };
-        let handle = ct_handle::new(Conntrack::open_with(&options)?);
+        let handle = ct_handle::new(Conntrack::open_with(&options)?)?;
         ret_handle.write(Box::into_raw(handle));
         Ok(0)
     })
@@ -109,8 +110,19 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
         return;
     }
     without_handle(|| {
-        // SAFETY: the caller's promise: this is the last use of a live handle.
-        drop(unsafe { Box::from_raw(h) });
+        // SAFETY: the caller promises a live handle; only what never changes and the atomic `busy` are touched.
+        let handle = unsafe { &*h };
+        let leave = match handle.opener.kinship() {
+            Kinship::Same => false,
+            // A thread of the parent was in a call when this copy was made, and what it was changing is half changed here.
+            Kinship::Copy => handle.busy.load(Ordering::Acquire),
+            // It is still the parent's.
+            Kinship::Shared => true,
+        };
+        if !leave {
+            // SAFETY: the caller's promise: this is the last use of a live handle.
+            drop(unsafe { Box::from_raw(h) });
+        }
         Ok(0)
     });
 }
@@ -125,18 +137,20 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
-    // SAFETY: the caller's promise.
-    let Some(handle) = (unsafe { h.as_ref() }) else {
-        return c"".as_ptr();
-    };
-    if handle.opener != std::process::id() {
-        return c"the handle was opened by a parent process; open one of your own".as_ptr();
-    }
-    let Some(_lock) = Lock::take(&handle.busy) else {
-        return c"another thread is using the handle".as_ptr();
-    };
-    // SAFETY: the lock is held.
-    unsafe { (*handle.inner.get()).error.as_ptr().cast() }
+    uncancelled(|| {
+        // SAFETY: the caller's promise.
+        let Some(handle) = (unsafe { h.as_ref() }) else {
+            return c"".as_ptr();
+        };
+        if handle.opener.kinship() != Kinship::Same {
+            return c"the handle was opened by a parent process; open one of your own".as_ptr();
+        }
+        let Some(_lock) = Lock::take(&handle.busy) else {
+            return c"another thread is using the handle".as_ptr();
+        };
+        // SAFETY: the lock is held.
+        unsafe { (*handle.inner.get()).error.as_ptr().cast() }
+    })
 }
 
 /// Text for an errno value as this library uses it, of either sign.

@@ -20,6 +20,9 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of the call in errors of [`Link::send`]: then nothing was done.
 pub(crate) const SEND: &str = "send";
 
+/// The same where an earlier part of what was to be sent was done.
+pub(crate) const SEND_REST: &str = "send of the rest";
+
 /// A wait for the kernel: over when it has been silent for too long. Only what belongs to the conversation counts as a sound, so
 /// that a flood of anything else does not keep it alive.
 pub(crate) struct Wait {
@@ -112,6 +115,15 @@ impl Link {
         }
     }
 
+    /// Makes room for what is received. Before something is sent of which the fate must be known.
+    pub fn make_room(&mut self, op: &'static str, room: usize) -> Result<(), Error> {
+        if self.buffer.len() < room {
+            self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(|_| Error::NoMemory { op })?;
+            self.buffer.resize(room, 0);
+        }
+        Ok(())
+    }
+
     /// Receives a datagram of the kernel into a buffer of at least `room` bytes and returns its length; [`Link::received`] gives its bytes.
     pub fn receive(&mut self, op: &'static str, wait: &mut Wait, room: usize) -> Result<usize, Error> {
         let deadline = *wait.deadline.get_or_insert_with(|| Instant::now() + self.timeout);
@@ -119,10 +131,7 @@ impl Link {
             return Err(self.timed_out(op));
         }
         wait.barren = true;
-        if self.buffer.len() < room {
-            self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(|_| Error::NoMemory { op })?;
-            self.buffer.resize(room, 0);
-        }
+        self.make_room(op, room)?;
         loop {
             match self.transport.recv(&mut self.buffer, deadline) {
                 // Anyone may send to a netlink port; only the kernel is believed.
@@ -155,7 +164,7 @@ impl Link {
         match error {
             // The kernel has said all that it had to say.
             Error::Kernel { .. } | Error::Permission { .. } => {}
-            Error::System { call, .. } if *call == SEND => {}
+            Error::System { call, .. } if [SEND, SEND_REST].contains(call) => {}
             _ => self.abandon(op),
         }
     }
