@@ -74,8 +74,10 @@ fn sizes(v0: usize) -> Vec<(u32, usize, c_int)> {
     sizes
 }
 
-/// Calls with a filter of any size, a matching one of each call.
-const FILTERING: [(&str, fn(&Handle, *const ct_filter, usize) -> c_int); 3] = [
+type Filtering = (&'static str, fn(&Handle, *const ct_filter, usize) -> c_int);
+
+/// Every call that takes many filters.
+const FILTERING: [Filtering; 3] = [
     ("ct_list", |h, f, n| {
         let (mut entries, mut count) = (null_mut(), 0);
         let returned = unsafe { ct_list(h.0, f, n, &mut entries, &mut count) };

@@ -8,7 +8,10 @@ const N: usize = 300;
 
 pub type Change = unsafe extern "C" fn(*mut ct_handle, *const Entry, usize, *mut i32, *mut ct_result) -> c_int;
 
-const CHANGES: [(&str, Change, fn(u16) -> Entry); 3] = [
+/// With a maker of entries that are right for it.
+type Named = (&'static str, Change, fn(u16) -> Entry);
+
+const CHANGES: [Named; 3] = [
     ("ct_delete_entries", ct_delete_entries, udp),
     ("ct_create_entries", ct_create_entries, change),
     ("ct_update_entries", ct_update_entries, change),
