@@ -100,7 +100,8 @@ fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
 
 /// Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
 ///
-/// No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent.
+/// No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent. If another
+/// thread was in a call on it when the child was made, nothing is released: what it holds is half changed.
 ///
 /// @param h the handle; it must not be used any more
 /// Since 0.1.
