@@ -15,11 +15,20 @@
  * Link with: cc prog.c $(pkg-config --cflags --libs libctrack)
  *
  * Errors. Functions that return int return 0 or more on success and a negative errno value on failure; errno itself is left
- * alone. ct_handle_error() has the details. Results (ret_x) are written only on success, unless said otherwise. NULL for a
+ * alone. ct_handle_error() has the details. Results (ret_x) are written only on success, unless said otherwise; status and result
+ * of calls on many entries are filled on failure too, whatever the failure: no status keeps an old value. NULL for a
  * pointer is -EINVAL unless said otherwise; so are unknown flags. Wrong arguments are found before anything is sent.
  *
  * Threads. A handle may be used by one thread at a time; a second one gets -EBUSY, never the other's data. Different handles
- * are independent. A handle may move between threads. A child process cannot use a handle of its parent (-ECHILD).
+ * are independent. A handle may move between threads. A thread with 32 KiB of stack can make every call.
+ *
+ * Cancellation. No call is a cancellation point. pthread_cancel() takes effect when the call is complete and its results are
+ * written; of an asynchronous one the thread may end before the call returns. The handle stays usable.
+ *
+ * Children. A child process cannot use a handle of its parent (-ECHILD), in whatever way it was made: not if both have the same
+ * process id, as the first ones of containers have, and not if another thread was in a call when it was made. It may close it. (Two
+ * are not told from their parents: a child of vfork() that has the parent's process id; and before Linux 4.14, or where
+ * madvise() is forbidden, one of a raw clone() that has it.)
  *
  * Waiting. Every wait for the kernel ends: after ct_open_opts.timeout_ms of its silence a call fails with -ETIMEDOUT.
  *
@@ -33,7 +42,8 @@
  *
  * The library writes nothing to stdout or stderr (but for Rust's message about an internal error), installs no signal
  * handlers, reads no environment variables (but for TZ, through localtime_r(), where you ask for times as text), keeps no
- * global state (but for what it measured of the kernel) and leaves no threads behind. Its descriptors are close-on-exec.
+ * global state (but for what it measured of the kernel, and a page that the kernel empties in children; before Linux 4.14 a
+ * handler of pthread_atfork()) and leaves no threads behind. Its descriptors are close-on-exec.
  */
 
 
@@ -992,7 +1002,8 @@ int ct_handle_open(struct ct_handle **ret_handle, const struct ct_open_opts *opt
 /**
  * Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
  *
- * No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent.
+ * No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent. If another
+ * thread was in a call on it when the child was made, nothing is released: what it holds is half changed.
  *
  * @param h the handle; it must not be used any more
  * Since 0.1.
@@ -1287,6 +1298,8 @@ uint32_t ct_version_number(void);
  * Since 0.1.
  */
 const char *ct_version_string(void);
+
+extern int pthread_setcancelstate(int state, int *before);
 
 #ifdef __cplusplus
 }  // extern "C"

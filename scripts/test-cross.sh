@@ -31,7 +31,8 @@ enough() {
 
 # These open a netlink socket, or run themselves again as a program.
 sockets='misaligned_single_pointers_are_refused null_is_fine_where_the_manual_says_so
-	open_options_that_make_no_sense_are_refused the_size_of_open_options_is_checked_before_anything_else'
+	open_options_of_any_size_are_read_up_to_their_end open_options_that_make_no_sense_are_refused
+	the_size_of_open_options_is_checked_before_anything_else'
 
 # try TARGET GNU-NAME QEMU
 try() {

@@ -38,6 +38,9 @@ step 'install, header and ABI'
 step 'old and new programs'
 ./scripts/test-abi.sh
 
+step 'threads, children and sockets of C programs'
+./scripts/test-boundary.sh
+
 step 'other ways to the library'
 ./scripts/test-other-ways.sh
 

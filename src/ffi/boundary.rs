@@ -1,8 +1,9 @@
-//! The one way from C into the library and back: NULL checks, exclusive use, panics, errors to negative errno.
+//! The one way from C into the library and back: cancellation, NULL checks, exclusive use, panics, errors to negative errno.
 
 use super::handle::ct_handle;
 use crate::conntrack::Conntrack;
 use crate::error::Error;
+use crate::sys::{self, Kinship};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -31,13 +32,46 @@ impl Drop for Errno {
     }
 }
 
+/// Runs all of a call without a cancellation point: pthread_cancel() has its effect behind it.
+///
+/// A thread is cancelled by unwinding its stack, through whatever it is doing: from within [`contained`] that would end in
+/// catch_unwind(), and the process with it ("exception not rethrown"), and under musl nothing at all is dropped. It can still
+/// end in the exported function itself, before and after the call, if it may be cancelled asynchronously. So that function
+/// must be a plain one, without anything to drop and without a table of what to do when it is unwound; that is why all the
+/// rest is in a function of its own, which never unwinds.
+#[inline(always)]
+pub(super) fn uncancelled<T>(work: impl FnOnce() -> T) -> T {
+    let before = sys::hold_cancellation();
+    let result = contained(work);
+    sys::release_cancellation(before);
+    result
+}
+
+#[inline(never)]
+extern "C" fn contained<T, F: FnOnce() -> T>(work: F) -> T {
+    work()
+}
+
 /// Runs an operation on a handle: alone, in the process that opened it, and with every panic caught.
 ///
 /// The error text of the handle is set on failure and cleared on success.
 ///
 /// # Safety
 /// `handle` is NULL or came from `ct_handle_open` and was not closed since (header, "Ownership").
+#[inline(always)]
 pub(super) unsafe fn with_handle(
+    handle: *mut ct_handle,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    uncancelled(|| unsafe { on_handle(handle, operation) })
+}
+
+/// What [`with_handle`] does, for those that have more to do in the same call. Only within [`uncancelled`].
+///
+/// # Safety
+/// As for `with_handle`.
+pub(super) unsafe fn on_handle(
     handle: *mut ct_handle,
     operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
 ) -> c_int {
@@ -46,7 +80,8 @@ pub(super) unsafe fn with_handle(
     let Some(handle) = (unsafe { handle.as_ref() }) else {
         return -libc::EINVAL;
     };
-    if handle.opener != std::process::id() {
+    // Before the lock: a thread of the parent may have held it when the child was made, and never lets go of the child's copy.
+    if handle.opener.kinship() != Kinship::Same {
         return -libc::ECHILD;
     }
     let Some(_lock) = Lock::take(&handle.busy) else {
@@ -74,13 +109,16 @@ pub(super) unsafe fn with_handle(
 }
 
 /// The same without a handle.
+#[inline(always)]
 pub(super) fn without_handle(operation: impl FnOnce() -> Result<c_int, Error>) -> c_int {
-    let _errno = Errno::keep();
-    match catch_unwind(AssertUnwindSafe(operation)) {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => negative(error.errno()),
-        Err(_) => -libc::ENOTRECOVERABLE,
-    }
+    uncancelled(|| {
+        let _errno = Errno::keep();
+        match catch_unwind(AssertUnwindSafe(operation)) {
+            Ok(Ok(value)) => value,
+            Ok(Err(error)) => negative(error.errno()),
+            Err(_) => -libc::ENOTRECOVERABLE,
+        }
+    })
 }
 
 /// Held while a thread uses a handle.
@@ -142,13 +180,19 @@ pub(super) unsafe fn array_out<'a, T>(
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer.as_ptr(), count) })
 }
 
+/// Whether there can be so many elements.
+pub(super) fn countable<T>(count: usize, name: &'static str) -> Result<(), Error> {
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(Error::invalid(name, "has more elements than memory can hold"));
+    }
+    Ok(())
+}
+
 fn checked<T>(pointer: *mut T, count: usize, name: &'static str) -> Result<NonNull<T>, Error> {
     if count == 0 {
         return Ok(NonNull::dangling());
     }
-    if count > isize::MAX as usize / size_of::<T>() {
-        return Err(Error::invalid(name, "has more elements than memory can hold"));
-    }
+    countable::<T>(count, name)?;
     let pointer = NonNull::new(pointer).ok_or_else(|| Error::invalid(name, "is NULL"))?;
     if !pointer.is_aligned() {
         return Err(Error::invalid(name, "is not aligned"));

@@ -28,13 +28,15 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
         let name = |field: &'static str| text("filter", format_args!("filter[{index}]{field}"));
         let at = filters.cast::<u8>().wrapping_add(index * stride).cast::<ct_filter>();
         // SAFETY: the caller promises `count` filters, each as large as the first one says.
-        let raw = unsafe { extend::read(at, FILTER_SIZE_V0, name) }?;
-        let size = usize::try_from(raw.size).unwrap_or(0);
+        let size = unsafe { extend::size(at, name) }?;
         if index == 0 {
             stride = size;
         } else if size != stride {
+            // Before anything behind it is read: a size that was forgotten is garbage, and leads beyond the array.
             return Err(Error::invalid(name(".size"), "differs from that of filter[0]"));
         }
+        // SAFETY: as above.
+        let raw = unsafe { extend::read(at, FILTER_SIZE_V0, name) }?;
         converted.push(filter(&raw).map_err(|fault| fault.error(name))?);
     }
     Ok(converted)

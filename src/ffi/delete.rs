@@ -1,7 +1,7 @@
 //! Changing: delete, create, update.
 
 use super::abi::*;
-use super::boundary::{array, array_out, with_handle};
+use super::boundary::{array, array_out, countable, on_handle, uncancelled};
 use super::convert::filters;
 use super::extend;
 use super::handle::ct_handle;
@@ -36,16 +36,18 @@ pub unsafe extern "C" fn ct_delete(
     result: *mut ct_result,
 ) -> c_int {
     // SAFETY: the caller's promise, for the handle and for every pointer below.
-    unsafe {
-        with_handle(h, |conntrack| {
-            let result = ResultOut::new(result)?;
+    uncancelled(|| unsafe {
+        // Emptied whatever becomes of the call: it may hold the sums of the last one.
+        let result = ResultOut::new(result);
+        on_handle(h, |conntrack| {
+            let result = result?;
             if flags & !CT_DELETE_UNCOUNTED != 0 {
                 return Err(Error::invalid("flags", "unknown bits"));
             }
             let filters = filters(f, n)?;
             result.fill(|outcome| conntrack.delete_into(&filters, flags & CT_DELETE_UNCOUNTED != 0, outcome))
         })
-    }
+    })
 }
 
 /// Deletes the given entries, each only if it is still the one that is meant.
@@ -148,16 +150,28 @@ unsafe fn change(
     change: Change,
 ) -> c_int {
     // SAFETY: the caller's promise, for the handle and for every pointer below.
-    unsafe {
-        with_handle(h, |conntrack| {
-            let result = ResultOut::new(result)?;
+    uncancelled(|| unsafe {
+        // Both are filled whatever becomes of the call: what the last one left in them must not pass for its outcome.
+        let result = ResultOut::new(result);
+        // No count that is impossible for the entries: then there are not so many statuses either.
+        let status = countable::<Entry>(n, "entries").and_then(|()| array_out(status, n, "status"));
+        let mut status = status.map(initialised);
+        let mut told = false;
+        let returned = on_handle(h, |conntrack| {
+            let result = result?;
+            let status = status.as_deref_mut().map_err(|error| error.clone())?;
             let entries = array(e, n, "entries")?;
-            let status = initialised(array_out(status, n, "status")?);
-            result.fill(|outcome| {
+            let returned = result.fill(|outcome| {
                 change(conntrack, entries, status, outcome).inspect_err(|error| status.fill(-error.errno()))
-            })
-        })
-    }
+            });
+            told = true;
+            returned
+        });
+        if let (false, Ok(status)) = (told, status) {
+            status.fill(returned);
+        }
+        returned
+    })
 }
 
 /// Fills an array of the caller's: nothing was attempted yet.
@@ -172,7 +186,7 @@ fn initialised(status: &mut [MaybeUninit<i32>]) -> &mut [i32] {
 /// A ct_result of at least this size has room for `spared`.
 const RESULT_SIZE_WITH_SPARED: usize = std::mem::offset_of!(ct_result, spared) + size_of::<u64>();
 
-/// The caller's ct_result, checked.
+/// The caller's ct_result, checked and emptied.
 struct ResultOut {
     pointer: *mut ct_result,
     /// The caller's struct has `spared`.

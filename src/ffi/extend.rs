@@ -5,6 +5,25 @@
 use crate::error::{text, Error};
 use std::borrow::Cow;
 
+/// The size that a struct says it has. Nothing behind its size field is read.
+///
+/// # Safety
+/// `pointer` is NULL, or points to a u32 that nobody changes during the call.
+pub(super) unsafe fn size<T>(
+    pointer: *const T,
+    name: impl Fn(&'static str) -> Cow<'static, str>,
+) -> Result<usize, Error> {
+    if pointer.is_null() {
+        return Err(Error::invalid(name(""), "is NULL"));
+    }
+    if !pointer.is_aligned() {
+        return Err(Error::invalid(name(""), "is not aligned"));
+    }
+    // SAFETY: the caller promises at least the size field.
+    let size = unsafe { pointer.cast::<u32>().read() };
+    Ok(usize::try_from(size).unwrap_or(usize::MAX))
+}
+
 /// A struct of this release from `size` bytes at `pointer`.
 ///
 /// # Safety
@@ -15,15 +34,8 @@ pub(super) unsafe fn read<T: Copy + Default>(
     smallest: usize,
     name: impl Fn(&'static str) -> Cow<'static, str>,
 ) -> Result<T, Error> {
-    if pointer.is_null() {
-        return Err(Error::invalid(name(""), "is NULL"));
-    }
-    if !pointer.is_aligned() {
-        return Err(Error::invalid(name(""), "is not aligned"));
-    }
     // SAFETY: the caller promises at least the size field.
-    let size = unsafe { pointer.cast::<u32>().read() };
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let size = unsafe { size(pointer, &name) }?;
     if size < smallest {
         let reason = format_args!("{size} is smaller than {smallest}, the first release's");
         return Err(Error::invalid(name(".size"), text("is smaller than the first release's", reason)));

@@ -1,16 +1,16 @@
 //! Handles and errors.
 
 use super::abi::*;
-use super::boundary::{without_handle, Lock};
+use super::boundary::{uncancelled, without_handle, Lock};
 use super::{boundary, extend};
 use crate::conntrack::Conntrack;
 use crate::error::{errno_c_text, text, Error};
-use crate::sys;
+use crate::sys::{self, Kinship, Process};
 use crate::transport::socket::OpenOptions;
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int};
 use std::fmt::{Display, Write};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A handle: one request socket in one network namespace, and the text of its last error.
@@ -18,7 +18,7 @@ pub struct ct_handle {
     /// Set while a thread is in a call.
     pub(super) busy: AtomicBool,
     /// The process that opened the handle.
-    pub(super) opener: u32,
+    pub(super) opener: Process,
     /// Only touched while `busy` is held.
     pub(super) inner: UnsafeCell<Inner>,
 }
@@ -63,9 +63,10 @@ impl Write for ErrorText {
 
 impl ct_handle {
     pub(super) fn new(conntrack: Conntrack) -> Result<Box<ct_handle>, Error> {
+        let opener = Process::current().map_err(|error| Error::system("open", "pthread_atfork", &error))?;
         let inner = Inner { conntrack, poisoned: false, error: ErrorText { bytes: [0; 512], length: 0 } };
         let (busy, inner) = (AtomicBool::new(false), UnsafeCell::new(inner));
-        sys::try_box(ct_handle { busy, opener: std::process::id(), inner }).ok_or(Error::NoMemory { op: "open" })
+        sys::try_box(ct_handle { busy, opener, inner }).ok_or(Error::NoMemory { op: "open" })
     }
 }
 
@@ -124,7 +125,8 @@ fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
 
 /// Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
 ///
-/// No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent.
+/// No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent. If another
+/// thread was in a call on it when the child was made, nothing is released: what it holds is half changed.
 ///
 /// @param h the handle; it must not be used any more
 /// Since 0.1.
@@ -134,8 +136,19 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
         return;
     }
     without_handle(|| {
-        // SAFETY: the caller's promise: this is the last use of a live handle.
-        drop(unsafe { Box::from_raw(h) });
+        // SAFETY: the caller promises a live handle; only what never changes and the atomic `busy` are touched.
+        let handle = unsafe { &*h };
+        let leave = match handle.opener.kinship() {
+            Kinship::Same => false,
+            // A thread of the parent was in a call when this copy was made, and what it was changing is half changed here.
+            Kinship::Copy => handle.busy.load(Ordering::Acquire),
+            // It is still the parent's.
+            Kinship::Shared => true,
+        };
+        if !leave {
+            // SAFETY: the caller's promise: this is the last use of a live handle.
+            drop(unsafe { Box::from_raw(h) });
+        }
         Ok(0)
     });
 }
@@ -150,18 +163,20 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
-    // SAFETY: the caller's promise.
-    let Some(handle) = (unsafe { h.as_ref() }) else {
-        return c"".as_ptr();
-    };
-    if handle.opener != std::process::id() {
-        return c"the handle was opened by a parent process; open one of your own".as_ptr();
-    }
-    let Some(_lock) = Lock::take(&handle.busy) else {
-        return c"another thread is using the handle".as_ptr();
-    };
-    // SAFETY: the lock is held.
-    unsafe { (*handle.inner.get()).error.bytes.as_ptr().cast() }
+    uncancelled(|| {
+        // SAFETY: the caller's promise.
+        let Some(handle) = (unsafe { h.as_ref() }) else {
+            return c"".as_ptr();
+        };
+        if handle.opener.kinship() != Kinship::Same {
+            return c"the handle was opened by a parent process; open one of your own".as_ptr();
+        }
+        let Some(_lock) = Lock::take(&handle.busy) else {
+            return c"another thread is using the handle".as_ptr();
+        };
+        // SAFETY: the lock is held.
+        unsafe { (*handle.inner.get()).error.bytes.as_ptr().cast() }
+    })
 }
 
 /// Text for an errno value as this library uses it, of either sign.

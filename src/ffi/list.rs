@@ -1,7 +1,7 @@
 //! Reading: list, get, count, free zone.
 
 use super::abi::ct_filter;
-use super::boundary::{input, out, with_handle};
+use super::boundary::{input, out, uncancelled, with_handle};
 use super::convert::filters;
 use super::handle::ct_handle;
 use crate::error::Error;
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn ct_list(
 #[no_mangle]
 pub unsafe extern "C" fn ct_entries_free(entries: *mut Entry) {
     // SAFETY: the caller's promise.
-    unsafe { owned::take_back(entries) };
+    uncancelled(|| unsafe { owned::take_back(entries) });
 }
 
 /// Arrays that C owns. In front of the first entry lies one more, which remembers the capacity, so that giving the array back

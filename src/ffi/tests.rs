@@ -12,6 +12,7 @@ use super::handle::*;
 use super::list::*;
 use super::text::*;
 use crate::conntrack::Conntrack;
+use crate::sys::Process;
 use crate::text::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE};
 use crate::types::*;
 use kernel::Table;
@@ -25,6 +26,9 @@ use transport::{Script, TIMEOUT};
 mod ctrack {
     pub use crate::*;
 }
+
+mod edges;
+mod statuses;
 
 #[allow(dead_code, reason = "shared with tests/scripted.rs")]
 #[path = "../../tests/scripted/kernel.rs"]
@@ -458,7 +462,8 @@ fn a_handle_in_use_is_busy_and_one_of_a_parent_is_no_childs() {
     handle.busy.store(false, Ordering::Relaxed);
     assert_eq!(h.error(), before, "busy calls do not change the text");
 
-    let own = std::mem::replace(&mut handle.opener, 1);
+    let own = handle.opener;
+    handle.opener = Process::parent_of(own);
     for (name, call) in CALLS {
         assert_eq!(call(&h), -libc::ECHILD, "{name}");
     }

@@ -1,10 +1,10 @@
 //! Many requests, one result each.
 //!
-//! Up to [`BATCH`] messages go out in one datagram; the kernel runs them in order before send() returns, and each failing one
+//! Up to [`BATCH`] messages go out in one datagram (fewer where the send buffer of the socket is smaller than that); the kernel runs them in order before send() returns, and each failing one
 //! answers for itself. Only the last asks for an acknowledgement: it comes behind all errors and so ends the batch, and the
 //! others, silent, have succeeded. (All acknowledged costs twice as much, and overruns the receive buffer.)
 
-use super::link::{Link, Wait, REPLY_BUFFER};
+use super::link::{Link, Wait, REPLY_BUFFER, SEND, SEND_REST};
 use crate::error::{Error, KernelDetail, NetnsName};
 use crate::wire::buffer::{Buffer, LONGEST_REQUEST};
 use crate::wire::consts::*;
@@ -84,10 +84,11 @@ impl Requests {
         &self.bytes[self.start_of(index)..self.ends[index]]
     }
 
-    /// Sends the requests from `first` to before `last` in one datagram and hands over what comes back.
+    /// Sends the requests from `first` to before `last` and hands over what comes back. In one datagram, or in several where the
+    /// socket takes none of that size.
     ///
     /// `Ok`: every request has its result: those for which `replies` heard no error succeeded. An error means that the fate of
-    /// those is not known, but for [`Error::Permission`]: then nothing was done at all.
+    /// those is not known, but for [`Error::Permission`] and a failed [`SEND`]: then nothing was done at all.
     pub fn exchange(
         &mut self,
         link: &mut Link,
@@ -95,6 +96,27 @@ impl Requests {
         last: usize,
         replies: &mut dyn Replies,
     ) -> Result<(), Error> {
+        let (mut at, mut size) = (first, last - first);
+        while at < last {
+            let end = last.min(at + size);
+            match self.part(link, at, end, replies) {
+                Ok(()) => at = end,
+                // EMSGSIZE: the send buffer is smaller than the datagram. ENOBUFS: there is no memory for one of that size
+                // (netlink_sendmsg(): either before anything is done).
+                Err(Error::System { call: SEND, errno: libc::EMSGSIZE | libc::ENOBUFS, .. }) if end - at > 1 => {
+                    size = (end - at).div_ceil(2);
+                }
+                Err(Error::System { op, call: SEND, errno }) if at > first => {
+                    return Err(Error::System { op, call: SEND_REST, errno });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same in one datagram.
+    fn part(&mut self, link: &mut Link, first: usize, last: usize, replies: &mut dyn Replies) -> Result<(), Error> {
         link.make_room(self.op, REPLY_BUFFER)?;
         let count = last - first;
         let seq = link.reserve_seqs(u32::try_from(count).unwrap_or(u32::MAX));

@@ -27,19 +27,12 @@ impl Dump {
         link.make_room(op, DUMP_BUFFER)?;
         let mut request = Buffer::for_a_request().map_err(|_| Error::NoMemory { op })?;
         let buckets = link.buckets();
+        // Before anything is under way.
+        let repeats = Repeats::new(op)?;
         let seq = link.next_seq();
         put_dump(&mut request, seq, filter);
         link.send(op, &request)?;
-        Ok(Dump {
-            op,
-            seq,
-            at: 0,
-            end: 0,
-            wait: Wait::new(),
-            buckets,
-            decoder: Decoder::new(),
-            repeats: Repeats::default(),
-        })
+        Ok(Dump { op, seq, at: 0, end: 0, wait: Wait::new(), buckets, decoder: Decoder::new(), repeats })
     }
 
     /// Decodes the next entry. `false`: the dump is complete. After an error it is over, and the link is clean again.
@@ -116,8 +109,10 @@ impl Dump {
 /// The kernel remembers where it stopped by the id of the next entry. If that is gone when it goes on, it begins that bucket
 /// anew (ctnetlink_dump_table(), "goto restart") and repeats what the last datagram already had of it.
 struct Repeats {
-    ids: [u32; CHAIN],
-    keys: [(Tuple, u8, u8); CHAIN],
+    /// [`CHAIN`] of each; the tuple, the family and the protocol. Not within the struct: it is moved about, and threads may
+    /// have no more stack than 32 KiB.
+    ids: Vec<u32>,
+    keys: Vec<(Tuple, u8, u8)>,
     next: usize,
     /// How many more entries of this datagram are looked at.
     left: usize,
@@ -131,13 +126,16 @@ const NEWCOMERS: usize = 8;
 /// MAX_CHAINLEN).
 const CHAIN: usize = 96;
 
-impl Default for Repeats {
-    fn default() -> Self {
-        Repeats { ids: [0; CHAIN], keys: [(Tuple::EMPTY, 0, 0); CHAIN], next: 0, left: 0 }
-    }
-}
-
 impl Repeats {
+    fn new(op: &'static str) -> Result<Repeats, Error> {
+        let (mut ids, mut keys) = (Vec::new(), Vec::new());
+        let reserved = ids.try_reserve_exact(CHAIN).and_then(|()| keys.try_reserve_exact(CHAIN));
+        reserved.map_err(|_| Error::NoMemory { op })?;
+        ids.resize(CHAIN, 0);
+        keys.resize(CHAIN, (Tuple::EMPTY, 0, 0));
+        Ok(Repeats { ids, keys, next: 0, left: 0 })
+    }
+
     fn next_datagram(&mut self) {
         self.left = NEWCOMERS;
     }

@@ -20,6 +20,9 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of the call in errors of [`Link::send`]: then nothing was done.
 pub(crate) const SEND: &str = "send";
 
+/// The same where an earlier part of what was to be sent was done.
+pub(crate) const SEND_REST: &str = "send of the rest";
+
 /// A wait for the kernel: over when it has been silent for too long. Only what belongs to the conversation counts as a sound, so
 /// that a flood of anything else does not keep it alive.
 pub(crate) struct Wait {
@@ -161,7 +164,7 @@ impl Link {
         match error {
             // The kernel has said all that it had to say.
             Error::Kernel { .. } | Error::Permission { .. } => {}
-            Error::System { call, .. } if *call == SEND => {}
+            Error::System { call, .. } if [SEND, SEND_REST].contains(call) => {}
             _ => self.abandon(op),
         }
     }

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::fs::MetadataExt;
 use std::os::unix::fs::FileExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Large enough for every batch and for GETs in a row; most of it is never used.
 const RECEIVE_BUFFER: u32 = 1024 * 1024;
@@ -19,7 +19,15 @@ const RECEIVE_BUFFER: u32 = 1024 * 1024;
 /// All refusals of a batch fit.
 const SMALLEST_RECEIVE_BUFFER: u32 = 256 * 1024;
 
+/// Holds the largest batch: 256 creates of about 400 bytes. A datagram must be 32 bytes smaller than what the kernel makes of
+/// this, twice as much (netlink_sendmsg(), sock_setsockopt()); its default may be too small (net.core.wmem_default).
+const SEND_BUFFER: u32 = 256 * 1024;
+
 const OP: &str = "open";
+
+/// How long is waited when a socket was said to be readable and was not: the first time, and at most.
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to open a [`crate::Conntrack`].
 #[derive(Debug, Default)]
@@ -72,6 +80,7 @@ fn open_here(receive_buffer: u32) -> io::Result<(Socket, u32)> {
     let _ = socket.set_ext_ack(true);
     let _ = socket.set_cap_ack(true);
     sys::set_receive_buffer(socket.as_raw_fd(), receive_buffer);
+    sys::set_send_buffer(socket.as_raw_fd(), SEND_BUFFER);
     let port = socket.bind_auto()?.port_number();
     Ok((socket, port))
 }
@@ -112,12 +121,14 @@ impl Transport for NetlinkSocket {
         if sent == datagram.len() {
             Ok(())
         } else {
-            Err(io::Error::from_raw_os_error(libc::EMSGSIZE))
+            // Netlink takes all or nothing. Not EMSGSIZE: then nothing was sent, and it is tried in parts.
+            Err(io::Error::from_raw_os_error(libc::EIO))
         }
     }
 
     fn recv(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<Received> {
         // The kernel has usually answered before send() returned, so the first try gets it without a poll().
+        let mut pause = Duration::ZERO;
         loop {
             let mut space = &mut buffer[..];
             match self.socket.recv_from(&mut space, libc::MSG_DONTWAIT | libc::MSG_TRUNC) {
@@ -126,9 +137,16 @@ impl Transport for NetlinkSocket {
                 Err(error) => return Err(error),
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if !sys::wait_readable(self.socket.as_raw_fd(), left)? {
+            if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
+            // It was said to be readable and is not: somebody else who has the socket took the datagram, or a socket filter
+            // dropped it. Over and over that must not burn a processor.
+            std::thread::sleep(pause.min(left));
+            if !sys::wait_readable(self.socket.as_raw_fd(), left.saturating_sub(pause))? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            pause = (2 * pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
     }
 

@@ -208,6 +208,65 @@ fn a_send_that_fails_later_leaves_what_was_done_done() {
 }
 
 #[test]
+fn batches_are_cut_to_what_the_send_buffer_takes() {
+    for longest in [200, 500, 4_576, 10_000, 20_000] {
+        for refused in [0usize, 100, 255, 299] {
+            let table = Table::new(&entries(300));
+            let kernel = table.clone();
+            let mut seen = 0;
+            let script = Script::new(move |_, requests| {
+                if requests[0].kind != DELETE {
+                    return kernel.answer(requests);
+                }
+                let here = refused.checked_sub(seen).filter(|at| *at < requests.len());
+                seen += requests.len();
+                match here {
+                    Some(at) => refusing(&Table::new(&[]), requests, &[(at, libc::EBUSY)]),
+                    None => kernel.answer(requests),
+                }
+            });
+            script.state().longest = longest;
+            let mut conntrack = over(&script);
+            let result = conntrack.delete_entries(&entries(300)).unwrap();
+            let expected: Vec<i32> = (0..300).map(|at| if at == refused { -libc::EBUSY } else { 0 }).collect();
+            assert_eq!(result.status, expected, "at most {longest} bytes");
+            assert_eq!((result.outcome.done, result.outcome.failed), (299, 1));
+            let state = script.state();
+            assert_eq!(state.timeouts, 0);
+            let sent: Vec<usize> = state.sent.iter().map(Vec::len).collect();
+            assert_eq!(sent.iter().sum::<usize>(), 300, "each once: {sent:?}");
+            assert!(longest >= 20_000 || sent.len() > 2, "{sent:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_no_send_buffer_takes_is_an_error_with_nothing_done() {
+    let table = Table::new(&entries(300));
+    for errno in [libc::EMSGSIZE, libc::ENOBUFS] {
+        let (mut conntrack, script) = on(&table);
+        script.state().send_errors = [errno; 50].into();
+        let error = conntrack.delete_entries(&entries(300)).unwrap_err();
+        assert_eq!(error.errno(), errno);
+        assert_eq!((script.requests().len(), table.entries().len()), (0, 300));
+    }
+}
+
+#[test]
+fn a_part_of_a_batch_that_cannot_be_sent_is_not_told_as_nothing_done() {
+    let table = Table::new(&entries(300));
+    let (mut conntrack, script) = on(&table);
+    // Refused as a whole; the first half goes, the second does not.
+    script.state().send_errors = [libc::EMSGSIZE, 0, libc::ENOMEM].into();
+    let result = conntrack.delete_entries(&entries(300)).unwrap();
+    assert_eq!(table.entries().len(), 300 - 128);
+    assert_eq!(result.status[..256], [-libc::ENOMEM; 256]);
+    assert_eq!(result.status[256..], [-libc::ECANCELED; 44]);
+    assert_eq!((result.outcome.done, result.outcome.failed), (0, 300));
+    assert_eq!(result.outcome.error.unwrap().errno(), libc::ENOMEM);
+}
+
+#[test]
 fn the_kernels_words_and_the_attribute_at_fault_are_told() {
     let zoned: Vec<Entry> = (0..3).map(|port| listed(udp(port).in_zone(7), port.into())).collect();
     let offset_of = |request: &Request, kind: u16| {

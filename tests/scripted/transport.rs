@@ -53,6 +53,8 @@ pub struct State {
     pub queue: VecDeque<Event>,
     /// Errnos of the next calls of `send`; 0: it works.
     pub send_errors: VecDeque<i32>,
+    /// The longest datagram that is sent: longer ones are refused, as the kernel does where the send buffer is small.
+    pub longest: usize,
     /// The number of buckets at each call; the last one stays.
     pub buckets: VecDeque<Option<u64>>,
     /// Whether `reset` works.
@@ -75,6 +77,7 @@ impl Script {
             sent: Vec::new(),
             queue: VecDeque::new(),
             send_errors: VecDeque::new(),
+            longest: usize::MAX,
             buckets: VecDeque::from([Some(65536)]),
             can_reset: true,
             resets: 0,
@@ -116,6 +119,9 @@ impl Transport for Scripted {
         match state.send_errors.pop_front() {
             None | Some(0) => {}
             Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
+        }
+        if datagram.len() > state.longest {
+            return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
         let requests = requests_in(datagram);
         let events = (state.answer)(state.sent.len(), &requests);

@@ -1,0 +1,99 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# Programs that put the installed library into a bad place: threads that are cancelled, children, a library that is unloaded,
+# sockets that are silent or take little, small stacks. Each runs in a network namespace of its own.
+#
+# SEED: of what is random; it is printed. Honours CARGO, CARGOFLAGS and CARGO_TARGET_DIR. A missing tool is a failure.
+
+set -eu
+cd "$(dirname "$0")/.."
+
+unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX LD_LIBRARY_PATH LD_PRELOAD
+export LC_ALL=C CARGO_TERM_COLOR=never
+
+. ./scripts/checks.sh
+
+for tool in gcc make readelf nm unshare; do
+	command -v "$tool" >"$work/log" || failed "$tool is installed"
+done
+[ "$failures" -eq 0 ] || finish
+
+if ! make all CARGO="${CARGO:-cargo}" CARGOFLAGS="${CARGOFLAGS---locked}" >"$work/log" 2>&1; then
+	failed 'the library can be built' "$work/log"
+	finish
+fi
+library=$PWD/build
+
+# --- What a thread that is cancelled at once meets ----------------------------------------------------------------------------
+
+# An exported function must be a plain frame: with a table of what to do when it is unwound (an L in the augmentation of its
+# frame description) a thread could only be cancelled at its calls, and anywhere else the process would end.
+nm -D --defined-only "$library/libctrack.so" | awk '$2 == "T" { sub(/@.*/, "", $3); print $1, $3 }' >"$work/functions"
+readelf -W --debug-dump=frames "$library/libctrack.so" 2>"$work/log" | awk '
+	/ CIE$/ { cie = $1 }
+	/Augmentation:/ { gsub(/"/, "", $2); kind[cie] = $2 }
+	/ FDE / {
+		split($5, c, "="); split($6, p, "="); sub(/\.\..*/, "", p[2])
+		print p[2], kind[c[2]]
+	}
+' | sort >"$work/frames"
+sort "$work/functions" | join - "$work/frames" >"$work/kinds"
+equal 'every exported function has a frame description' "$(wc -l <"$work/functions")" "$(wc -l <"$work/kinds")"
+grep -E ' [a-zA-Z]*[LP][a-zA-Z]*$' "$work/kinds" >"$work/found" || :
+empty 'no exported function has anything to do when it is unwound' "$work/found"
+
+# --- Programs -----------------------------------------------------------------------------------------------------------------
+
+# program NAME FLAG...: linked with the library, unless FLAG says otherwise.
+program() {
+	name=$1
+	shift
+	succeeds "$name: is built" gcc -std=gnu11 -Wall -Wextra -Werror -O1 -g -Itests/boundary -Iinclude -o "$work/$name" \
+		"tests/boundary/$name.c" "$@" -lpthread -ldl
+}
+
+program cancel "-L$library" -lctrack || :
+program children "-L$library" -lctrack || :
+program unload -rdynamic || :
+program silence "-L$library" -lctrack || :
+program sendbuf "-L$library" -lctrack || :
+program stacks "-L$library" -lctrack || :
+[ "$failures" -eq 0 ] || finish
+
+if [ "$(id -u)" -eq 0 ]; then
+	alone='unshare -n'
+else
+	alone='unshare -Urn'
+fi
+if ! $alone true >"$work/log" 2>&1; then
+	if [ "${CTRACK_REQUIRE_NETNS:-}" = 1 ]; then
+		failed 'a network namespace can be made' "$work/log"
+	else
+		printf 'skipped the programs: no network namespace can be made\n'
+	fi
+	finish
+fi
+
+# runs NAME PROGRAM [ARGUMENT]
+runs() {
+	title=$1
+	shift
+	command=$work/$1
+	shift
+	# shellcheck disable=SC2086 # words
+	succeeds "$title" $alone env LD_LIBRARY_PATH="$library" "$command" "$@" || :
+}
+
+seed=${SEED:-$(date +%s)}
+echo "seed $seed"
+runs 'threads are cancelled in and around every call' cancel "$seed"
+runs 'no child uses a handle of its parent' children
+runs 'the same on a kernel that wipes no memory' children old
+runs 'an unloaded library leaves nothing behind' unload
+runs 'the same on a kernel that wipes no memory' unload old
+runs 'a readable socket that has nothing' silence
+runs 'a small send buffer' sendbuf
+runs '32 KiB of stack are enough for every call' stacks
+
+finish
