@@ -274,7 +274,11 @@ static void cancelled_in_the_middle(void)
 
 static long allocated(void)
 {
+#ifdef __GLIBC__
 	return (long)mallinfo2().uordblks;
+#else
+	return 0;
+#endif
 }
 
 static void cancelled_anywhere(int rounds)
@@ -311,7 +315,9 @@ int main(int argc, char **argv)
 	printf("seed %u\n", seed);
 	srand(seed);
 	alarm(ENDLESS);
+#ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 1);
+#endif
 	netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	handle = open_with(0);
 	create(handle, 0, ENTRIES);
