@@ -24,6 +24,8 @@ cd "$(dirname "$0")/.."
 all='running 5.10 6.1 6.12 7'
 cache=$cache/kernels
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+# Loaded with all that they need. The others than the first are for the group offload.
+modules='nf_conntrack_netlink nft_flow_offload nf_flow_table_inet tun'
 patience=900
 
 say() {
@@ -124,9 +126,14 @@ unpack() {
     esac
 }
 
+# is_builtin DIRECTORY NAME
+is_builtin() {
+    sed 's/.*\///; s/\.ko$//; s/-/_/g' "$1/builtin" | grep -qx "$2"
+}
+
 # add_module TREE DIRECTORY NAME: the module behind all those that it depends on, unpacked.
 add_module() {
-    if [ -e "$2/$3.ko" ] || sed 's/.*\///; s/\.ko$//; s/-/_/g' "$2/builtin" | grep -qx "$3"; then
+    if [ -e "$2/$3.ko" ] || is_builtin "$2" "$3"; then
         return 0
     fi
     file=$(find "$1" -name '*.ko*' | while read -r path; do
@@ -146,11 +153,19 @@ add_module() {
 
 # --- a kernel ---
 
+# has_all KERNEL: whether it is in the cache with all the modules that are wanted now.
+has_all() {
+    [ -e "$1/release" ] || return 1
+    for module in $modules; do
+        [ -e "$1/modules/$module.ko" ] || is_builtin "$1/modules" "$module" || return 1
+    done
+}
+
 # fetch VERSION: leaves release, vmlinuz and modules/ in the cache. A kernel that came but cannot be used is never missing: that
 # is a fault of this script.
 fetch() {
     kernel=$cache/$1
-    if [ -e "$kernel/release" ] && [ -z "${UPDATE:-}" ]; then
+    if has_all "$kernel" && [ -z "${UPDATE:-}" ]; then
         return 0
     fi
     case $1 in
@@ -183,7 +198,9 @@ fetch() {
         fi
         cp "$image_file" "$new/kernel/vmlinuz"
         cp "$builtin" "$new/kernel/modules/builtin"
-        add_module "$(dirname "$builtin")" "$new/kernel/modules" nf_conntrack_netlink || exit 1
+        for module in $modules; do
+            add_module "$(dirname "$builtin")" "$new/kernel/modules" "$module" || exit 1
+        done
         # With what the package calls the release: that of Debian's source is more exact.
         basename "$(dirname "$builtin")" >"$new/kernel/release"
         mkdir -p "$cache"
@@ -192,7 +209,7 @@ fetch() {
         rm -rf "$new"
         return 0
     done
-    [ -e "$kernel/release" ]
+    has_all "$kernel"
 }
 
 # pad LENGTH: zeros up to a multiple of 4.
@@ -221,7 +238,7 @@ initramfs() {
     put modules 0644 "$2"
     put init 0755 "$work/init"
     put matrix 0755 "$work/matrix"
-    put arguments 0644 "$work/arguments"
+    put arguments 0644 "$work/arguments.qemu"
     : >"$2.end"
     put 'TRAILER!!!' 0 "$2.end"
 }
@@ -314,6 +331,8 @@ fi
 # shellcheck disable=SC2086 # $CFLAGS are words
 "${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -O2 -static -s ${CFLAGS:-} -o "$work/init" tests/kernels/init.c
 echo "--sets ${SETS:-300} --seed ${SEED:-1} ${GROUPS_ONLY:-}" >"$work/arguments"
+# Debian's kernels have flow tables; the running one need not.
+echo "--flow-tables 1 $(cat "$work/arguments")" >"$work/arguments.qemu"
 
 main_mirror=${DEBIAN_MIRROR:-$(mirror main)}
 security_mirror=${DEBIAN_SECURITY_MIRROR:-$(mirror security)}

@@ -3,7 +3,9 @@
 /*
  * The same questions to every kernel: does the library list, delete and flush exactly what was asked for?
  *
- *   matrix [--sets N] [--seed N] [GROUP...]
+ *   matrix [--sets N] [--seed N] [--flow-tables 1] [GROUP...]
+ *
+ * --flow-tables 1: this kernel must have them.
  *
  * The library is used through ctrack.h only. What it did is judged by three witnesses of this program's own: a plain matcher,
  * a raw netlink dump with its own decoder, and a look at every datagram that the library sends (the program is linked with
@@ -18,14 +20,22 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
+#include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -46,6 +56,8 @@
 
 static unsigned sets = 300;
 static uint64_t seed = 1;
+/* Whether a kernel without flow tables is a failure. */
+static unsigned must_have_flow_tables;
 
 /* --- results ---------------------------------------------------------------------------------------------------------- */
 
@@ -231,34 +243,59 @@ static int open_raw(void)
     return fd;
 }
 
-static void send_raw(int fd, struct message *m)
+static void send_bytes(int fd, struct message *m)
 {
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     struct iovec part = {.iov_base = m->bytes, .iov_len = m->length};
     struct msghdr all = {.msg_name = &kernel, .msg_namelen = sizeof kernel, .msg_iov = &part, .msg_iovlen = 1};
-    uint32_t length = (uint32_t)m->length;
 
-    memcpy(m->bytes, &length, sizeof length);
     /* Not sendto(): that is where the library is looked at. */
     if (sendmsg(fd, &all, 0) != (ssize_t)m->length)
         die("netlink send");
 }
 
-/* Sends a request that asks for an acknowledgement. Returns the kernel's errno. */
-static int ask(struct message *m)
+static void send_raw(int fd, struct message *m)
+{
+    uint32_t length = (uint32_t)m->length;
+
+    memcpy(m->bytes, &length, sizeof length);
+    send_bytes(fd, m);
+}
+
+/* The first acknowledgement that comes: the kernel's errno. */
+static int answer_of(int fd)
 {
     unsigned char answer[8192];
     const struct nlmsghdr *head = (const struct nlmsghdr *)(const void *)answer;
-    int fd = open_raw(), code;
-    ssize_t length;
+    ssize_t length = recv(fd, answer, sizeof answer, 0);
+    int code;
 
-    send_raw(fd, m);
-    length = recv(fd, answer, sizeof answer, 0);
-    close(fd);
     if (length < (ssize_t)(sizeof *head + sizeof code) || head->nlmsg_type != NLMSG_ERROR)
         die("acknowledgement");
     memcpy(&code, answer + sizeof *head, sizeof code);
     return -code;
+}
+
+/* Sends a request that asks for an acknowledgement. Returns the kernel's errno. */
+static int ask(struct message *m)
+{
+    int fd = open_raw(), code;
+
+    send_raw(fd, m);
+    code = answer_of(fd);
+    close(fd);
+    return code;
+}
+
+/* The same for several messages, of which the last asks: an earlier one that is refused is answered before it. */
+static int ask_batch(struct message *m)
+{
+    int fd = open_raw(), code;
+
+    send_bytes(fd, m);
+    code = answer_of(fd);
+    close(fd);
+    return code;
 }
 
 /* --- entries ---------------------------------------------------------------------------------------------------------- */
@@ -626,6 +663,8 @@ static unsigned long read_number(const char *path)
 
 /* Set around ct_flush() with CT_FLUSH_ALL: the only call that may send a DELETE without a tuple. */
 static int may_flush_all;
+/* How many flushes were sent: of everything, and guarded or by tuple. */
+static unsigned flushes_sent;
 
 struct request {
     unsigned first;
@@ -707,6 +746,7 @@ static void look_at_delete(const struct request *r, uint8_t family)
     int is_probe = r->filter && r->flags == F_SPORT && r->id && r->id_value == UINT32_MAX;
 
     if (!r->tuple) {
+        flushes_sent++;
         check(may_flush_all && !r->first, "sent a DELETE without a tuple, which old kernels take for a flush of everything");
         return;
     }
@@ -720,6 +760,7 @@ static void look_at_delete(const struct request *r, uint8_t family)
         check(kernel.flush || (r->addresses == 2 && r->has_proto), "sent a probe whose tuple is not complete");
         return;
     }
+    flushes_sent++;
     if (r->flags == 0) {
         report.guarded_flushes++;
         check(r->addresses == 2 && r->has_proto && r->proto == 0, "sent a flush without its guard");
@@ -765,14 +806,74 @@ static void look_at(const unsigned char *at, size_t length)
     }
 }
 
+/*
+ * Kernels that the ones at hand are not, made of these where the library sends: one whose flush skips the entries of a flow
+ * table and says that all is well, and one that refuses to delete them, too.
+ */
+static enum { AS_IT_IS, SKIPPING, REFUSING } pretended;
+static unsigned made_again;
+
+static unsigned offload_flows(void);
+static int is_routed(const struct ct_entry *e);
+
+static void turn_id_into_status(void *context, unsigned type, const unsigned char *data, size_t length)
+{
+    unsigned char *message = context;
+    size_t at = (size_t)(data - message);
+    const uint16_t status = CTA_STATUS;
+
+    if (type != CTA_ID)
+        return;
+    memcpy(message + at - sizeof status, &status, sizeof status);
+    memset(message + at, 0, length);
+}
+
+/* Makes an update of each delete of a flow table's entry. It would take CONFIRMED away, and for that the answer is EBUSY. */
+static void make_refusals(unsigned char *at, size_t length)
+{
+    while (length >= NLMSG_HDRLEN) {
+        struct nlmsghdr head;
+        struct ct_entry e = {0};
+        size_t step;
+
+        memcpy(&head, at, sizeof head);
+        step = NLMSG_ALIGN(head.nlmsg_len);
+        if (head.nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE)) {
+            walk_attributes(at + NLMSG_HDRLEN + 4, head.nlmsg_len - NLMSG_HDRLEN - 4u, read_entry, &e);
+            if (is_routed(&e)) {
+                walk_attributes(at + NLMSG_HDRLEN + 4, head.nlmsg_len - NLMSG_HDRLEN - 4u, turn_id_into_status, at);
+                head.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+                memcpy(at, &head, sizeof head);
+            }
+        }
+        if (step > length)
+            step = length;
+        at += step;
+        length -= step;
+    }
+}
+
 ssize_t __real_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to, socklen_t to_length);
 ssize_t __wrap_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to, socklen_t to_length);
 
 ssize_t __wrap_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to, socklen_t to_length)
 {
+    static unsigned char changed[1 << 18];
+    unsigned before = flushes_sent;
+    ssize_t sent;
+
     if (to && to->sa_family == AF_NETLINK)
         look_at(data, length);
-    return __real_sendto(fd, data, length, flags, to, to_length);
+    if (pretended == REFUSING && check(length <= sizeof changed, "sent %zu bytes at once", length)) {
+        memcpy(changed, data, length);
+        make_refusals(changed, length);
+        data = changed;
+    }
+    sent = __real_sendto(fd, data, length, flags, to, to_length);
+    /* The kernel has done by now what was asked for. What it flushed is there again before the library asks for more. */
+    if (pretended != AS_IT_IS && flushes_sent != before)
+        made_again += offload_flows();
+    return sent;
 }
 
 /* --- the table -------------------------------------------------------------------------------------------------------- */
@@ -2095,6 +2196,539 @@ static void group_reuse(void)
     free(before.rows);
 }
 
+/* --- a router with a flow table ---------------------------------------------------------------------------------------- */
+
+/*
+ * It routes between two tun devices: what this program writes to one comes out at the other. Its flow table takes over every
+ * flow that it forwards. Only so does an entry get CT_STATUS_OFFLOAD: ctnetlink lets nobody set it.
+ */
+static int sides[2];
+
+enum { FLOWS = 4 };
+
+static int write_number(const char *path, int number)
+{
+    FILE *file = fopen(path, "w");
+    int failed;
+
+    if (!file)
+        return -1;
+    failed = fprintf(file, "%d\n", number) < 0;
+    return fclose(file) != 0 || failed ? -1 : 0;
+}
+
+static void side_address(unsigned side, unsigned host, uint8_t family, uint8_t *address)
+{
+    if (family == CT_FAMILY_IPV4)
+        v4(address, 10, 1 + side, 0, host);
+    else
+        v6(address, 1 + side, 0, host);
+}
+
+/* Returns 0, or -1 with errno. */
+static int open_side(unsigned side)
+{
+    struct ifreq request = {0};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct in6_ifreq request6 = {.ifr6_prefixlen = 64};
+    int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), control6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    sides[side] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    if (sides[side] < 0 || control < 0 || control6 < 0)
+        return -1;
+    snprintf(request.ifr_name, sizeof request.ifr_name, "side%u", side);
+    request.ifr_flags = IFF_TUN | IFF_NO_PI;
+    if (ioctl(sides[side], TUNSETIFF, &request) < 0)
+        return -1;
+    side_address(side, 1, CT_FAMILY_IPV4, (uint8_t *)&address.sin_addr);
+    memcpy(&request.ifr_addr, &address, sizeof address);
+    if (ioctl(control, SIOCSIFADDR, &request) < 0)
+        return -1;
+    address.sin_addr.s_addr = htonl(0xffffff00);
+    memcpy(&request.ifr_netmask, &address, sizeof address);
+    if (ioctl(control, SIOCSIFNETMASK, &request) < 0)
+        return -1;
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (ioctl(control, SIOCSIFFLAGS, &request) < 0 || ioctl(control, SIOCGIFINDEX, &request) < 0)
+        return -1;
+    side_address(side, 1, CT_FAMILY_IPV6, (uint8_t *)&request6.ifr6_addr);
+    request6.ifr6_ifindex = request.ifr_ifindex;
+    if (ioctl(control6, SIOCSIFADDR, &request6) < 0)
+        return -1;
+    close(control);
+    close(control6);
+    return 0;
+}
+
+static size_t begin_part(struct message *m, unsigned type, unsigned flags, uint8_t family, uint16_t subsystem)
+{
+    struct nlmsghdr head = {.nlmsg_type = (uint16_t)type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags)};
+    struct nfgenmsg general = {.nfgen_family = family, .res_id = htons(subsystem)};
+    size_t start = m->length;
+
+    put_bytes(m, &head, sizeof head);
+    put_bytes(m, &general, sizeof general);
+    return start;
+}
+
+static size_t begin_nft(struct message *m, unsigned kind, unsigned flags)
+{
+    return begin_part(m, NFNL_SUBSYS_NFTABLES << 8 | kind, NLM_F_CREATE | flags, NFPROTO_INET, 0);
+}
+
+static void end_part(struct message *m, size_t start)
+{
+    uint32_t length = (uint32_t)(m->length - start);
+
+    memcpy(m->bytes + start, &length, sizeof length);
+}
+
+static void put_name(struct message *m, unsigned type, const char *name)
+{
+    put_attribute(m, type, name, strlen(name) + 1);
+}
+
+/*
+ * table inet f {
+ *     flowtable ft { hook ingress priority 0; devices = { side0, side1 }; }
+ *     chain forward { type filter hook forward priority 0; flow add @ft; }
+ * }
+ * Returns the kernel's errno: 0, or why there is none.
+ */
+static int make_flow_table(void)
+{
+    struct message m = {.length = 0};
+    size_t part, nest, inner, element;
+
+    end_part(&m, begin_part(&m, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+    part = begin_nft(&m, NFT_MSG_NEWTABLE, 0);
+    put_name(&m, NFTA_TABLE_NAME, "f");
+    end_part(&m, part);
+    part = begin_nft(&m, NFT_MSG_NEWFLOWTABLE, 0);
+    put_name(&m, NFTA_FLOWTABLE_TABLE, "f");
+    put_name(&m, NFTA_FLOWTABLE_NAME, "ft");
+    nest = begin_nest(&m, NFTA_FLOWTABLE_HOOK);
+    put_be32(&m, NFTA_FLOWTABLE_HOOK_NUM, NF_NETDEV_INGRESS);
+    put_be32(&m, NFTA_FLOWTABLE_HOOK_PRIORITY, 0);
+    inner = begin_nest(&m, NFTA_FLOWTABLE_HOOK_DEVS);
+    put_name(&m, NFTA_DEVICE_NAME, "side0");
+    put_name(&m, NFTA_DEVICE_NAME, "side1");
+    end_nest(&m, inner);
+    end_nest(&m, nest);
+    end_part(&m, part);
+    part = begin_nft(&m, NFT_MSG_NEWCHAIN, 0);
+    put_name(&m, NFTA_CHAIN_TABLE, "f");
+    put_name(&m, NFTA_CHAIN_NAME, "forward");
+    put_name(&m, NFTA_CHAIN_TYPE, "filter");
+    nest = begin_nest(&m, NFTA_CHAIN_HOOK);
+    put_be32(&m, NFTA_HOOK_HOOKNUM, NF_INET_FORWARD);
+    put_be32(&m, NFTA_HOOK_PRIORITY, 0);
+    end_nest(&m, nest);
+    end_part(&m, part);
+    part = begin_nft(&m, NFT_MSG_NEWRULE, NLM_F_APPEND | NLM_F_ACK);
+    put_name(&m, NFTA_RULE_TABLE, "f");
+    put_name(&m, NFTA_RULE_CHAIN, "forward");
+    nest = begin_nest(&m, NFTA_RULE_EXPRESSIONS);
+    element = begin_nest(&m, NFTA_LIST_ELEM);
+    put_name(&m, NFTA_EXPR_NAME, "flow_offload");
+    inner = begin_nest(&m, NFTA_EXPR_DATA);
+    put_name(&m, NFTA_FLOW_TABLE_NAME, "ft");
+    end_nest(&m, inner);
+    end_nest(&m, element);
+    end_nest(&m, nest);
+    end_part(&m, part);
+    end_part(&m, begin_part(&m, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+    return ask_batch(&m);
+}
+
+/* Returns what is missing for it, or NULL. */
+static const char *make_router(void)
+{
+    int code;
+
+    if (open_side(0) < 0 || open_side(1) < 0)
+        return "tun devices";
+    if (write_number("/proc/sys/net/ipv4/ip_forward", 1) < 0 || write_number("/proc/sys/net/ipv6/conf/all/forwarding", 1) < 0)
+        return "forwarding";
+    code = make_flow_table();
+    errno = code;
+    return code ? "flow tables" : NULL;
+}
+
+/* Flow number `i`: UDP and TCP, of both families. */
+static struct ct_entry routed(unsigned i)
+{
+    uint8_t family = i % 2 ? CT_FAMILY_IPV6 : CT_FAMILY_IPV4;
+    struct ct_entry e = {.has = CT_HAS_ORIG | CT_HAS_PORTS, .family = family, .proto = i < 2 ? CT_PROTO_UDP : CT_PROTO_TCP};
+
+    side_address(0, 2, family, e.orig.src);
+    side_address(1, 2, family, e.orig.dst);
+    e.orig.sport = (uint16_t)(900 + i);
+    e.orig.dport = 80;
+    mirror(&e);
+    return e;
+}
+
+/* Whether an entry, or what a message says of it, is that of a flow. */
+static int is_routed(const struct ct_entry *e)
+{
+    for (unsigned i = 0; i < FLOWS; i++) {
+        struct ct_entry own = routed(i);
+
+        if (e->proto == own.proto && (memcmp(&e->orig, &own.orig, sizeof own.orig) == 0 ||
+                                      memcmp(&e->reply, &own.reply, sizeof own.reply) == 0))
+            return 1;
+    }
+    return 0;
+}
+
+static uint16_t sum_of(const unsigned char *data, size_t length, uint32_t sum)
+{
+    for (size_t i = 0; i < length; i++)
+        sum += i % 2 ? data[i] : (uint32_t)data[i] << 8;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
+static void set_be16(unsigned char *at, unsigned value)
+{
+    at[0] = (unsigned char)(value >> 8);
+    at[1] = (unsigned char)value;
+}
+
+#define TCP_SYN 0x02u
+#define TCP_ACK 0x10u
+
+/* A packet of the flow without data, from the one who began it or the other. Returns its length. */
+static size_t build_packet(unsigned char *packet, const struct ct_entry *e, int reply, unsigned tcp_flags)
+{
+    const struct ct_tuple *t = reply ? &e->reply : &e->orig;
+    size_t head = e->family == CT_FAMILY_IPV4 ? 20 : 40, length = e->proto == CT_PROTO_TCP ? 20 : 8;
+    size_t width = e->family == CT_FAMILY_IPV4 ? 4 : 16;
+    unsigned char *addresses = packet + (width == 4 ? 12 : 8), *body = packet + head;
+
+    memset(packet, 0, head + length);
+    memcpy(addresses, t->src, width);
+    memcpy(addresses + width, t->dst, width);
+    set_be16(body, t->sport);
+    set_be16(body + 2, t->dport);
+    if (e->proto == CT_PROTO_TCP) {
+        /* The one counts from 1000, the other from 5000. */
+        set_be16(body + 6, (reply ? 5000 : 1000) + !(tcp_flags & TCP_SYN));
+        if (tcp_flags & TCP_ACK)
+            set_be16(body + 10, reply ? 1001 : 5001);
+        body[12] = 5 << 4;
+        body[13] = (unsigned char)tcp_flags;
+        set_be16(body + 14, 1000);
+    } else {
+        set_be16(body + 4, (unsigned)length);
+    }
+    set_be16(body + (e->proto == CT_PROTO_TCP ? 16 : 6),
+             ~(unsigned)sum_of(body, length, sum_of(addresses, 2 * width, e->proto + (uint32_t)length)));
+    if (width == 4) {
+        packet[0] = 0x45;
+        set_be16(packet + 2, (unsigned)(head + length));
+        packet[8] = 64;
+        packet[9] = e->proto;
+        set_be16(packet + 10, ~(unsigned)sum_of(packet, head, 0));
+    } else {
+        packet[0] = 0x60;
+        set_be16(packet + 4, (unsigned)length);
+        packet[6] = e->proto;
+        packet[7] = 64;
+    }
+    return head + length;
+}
+
+/* Sends a packet into the router and takes it out on the other side. */
+static void send_through(const struct ct_entry *e, int reply, unsigned tcp_flags)
+{
+    unsigned char packet[64], got[2048];
+    size_t length = build_packet(packet, e, reply, tcp_flags), head = e->family == CT_FAMILY_IPV4 ? 20 : 40;
+    struct pollfd out = {.fd = sides[!reply], .events = POLLIN};
+
+    if (write(sides[reply], packet, length) != (ssize_t)length)
+        die("write to tun");
+    /* Not all that comes is ours: IPv6 says hello on every device. */
+    while (poll(&out, 1, 30000) == 1)
+        if (read(sides[!reply], got, sizeof got) == (ssize_t)length && memcmp(got + head, packet + head, length - head) == 0)
+            return;
+    errno = ETIMEDOUT;
+    die("the router lost a packet");
+}
+
+static void begin_flow(const struct ct_entry *e)
+{
+    unsigned tcp = e->proto == CT_PROTO_TCP;
+
+    send_through(e, 0, tcp * TCP_SYN);
+    send_through(e, 1, tcp * (TCP_SYN | TCP_ACK));
+    for (int i = 0; i < 2; i++) {
+        send_through(e, 0, tcp * TCP_ACK);
+        send_through(e, 1, tcp * TCP_ACK);
+    }
+}
+
+static int mark_flow(const struct ct_entry *e, uint32_t mark)
+{
+    uint16_t ports[2] = {e->orig.sport, e->orig.dport};
+    struct message m;
+
+    begin_message(&m, IPCTNL_MSG_CT_NEW, NLM_F_ACK, e->family, 0);
+    put_tuple(&m, CTA_TUPLE_ORIG, e->family, e->orig.src, e->orig.dst, e->proto, ports);
+    put_be32(&m, CTA_MARK, mark);
+    return ask(&m);
+}
+
+/* Lets the flow table take over those flows that it has not. Half of them have mark 0x10. Returns how many were taken over. */
+static unsigned offload_flows(void)
+{
+    struct table t = {0};
+    unsigned made = 0;
+
+    for (unsigned i = 0; i < FLOWS; i++) {
+        struct ct_entry e = routed(i);
+        int offloaded = 0;
+
+        for (unsigned round = 0; round < 300 && !offloaded; round++) {
+            /* It keeps a flow whose entry was deleted until it next collects garbage, and may take no other meanwhile. */
+            if (round > 1)
+                usleep(100000);
+            dump_all(&t);
+            for (size_t k = 0; k < t.count; k++)
+                offloaded |= (t.rows[k].status & CT_STATUS_OFFLOAD) && memcmp(&t.rows[k].orig, &e.orig, sizeof e.orig) == 0;
+            if (!offloaded)
+                begin_flow(&e);
+            made += !offloaded && !round;
+        }
+        check(offloaded && mark_flow(&e, i % 3 ? 0 : 0x10) == 0, "the flow table has not taken over flow %u", i);
+    }
+    free(t.rows);
+    return made;
+}
+
+/* --- entries of a flow table ------------------------------------------------------------------------------------------- */
+
+/* Entries of the flow table and others, with mark 0x10 and without. */
+static void fill_offloaded(void)
+{
+    struct table others = {0};
+
+    for (unsigned i = 0; i < 8; i++) {
+        struct ct_entry *e = add_row(&others);
+
+        *e = flow(i % 2 ? CT_FAMILY_IPV6 : CT_FAMILY_IPV4, i < 4 ? CT_PROTO_UDP : CT_PROTO_TCP, i);
+        e->mark = i % 3 ? 0 : 0x10;
+        set_zone(e, CT_HAS_ZONE, i < 6 ? 0 : 5);
+    }
+    create(&others, 1);
+    free(others.rows);
+    offload_flows();
+    dump_all(&now);
+}
+
+static size_t offloaded_rows(const struct table *t)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < t->count; i++)
+        count += (t->rows[i].status & CT_STATUS_OFFLOAD) != 0;
+    return count;
+}
+
+/* What the kernel keeps of the flow table's entries, without the library. */
+static struct {
+    size_t flushed, deleted;
+} keeps;
+
+static void measure_offloaded(void)
+{
+    struct message m;
+    struct table left = {0};
+    int code;
+
+    fill_offloaded();
+    for (size_t i = 0; i < now.count; i++) {
+        const struct ct_entry *e = &now.rows[i];
+        uint16_t ports[2] = {e->orig.sport, e->orig.dport};
+
+        if (!(e->status & CT_STATUS_OFFLOAD))
+            continue;
+        begin_message(&m, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, e->family, 0);
+        put_tuple(&m, CTA_TUPLE_ORIG, e->family, e->orig.src, e->orig.dst, e->proto, ports);
+        put_be32(&m, CTA_ID, e->id);
+        code = ask(&m);
+        check(code == 0 || code == EBUSY, "the delete of an offloaded entry was answered with %d", code);
+        keeps.deleted += code == EBUSY;
+    }
+    dump_all(&left);
+    check(offloaded_rows(&left) == keeps.deleted, "%zu deletes were refused, and %zu entries stayed", keeps.deleted,
+          offloaded_rows(&left));
+    fill_offloaded();
+    begin_message(&m, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, 0, 0);
+    code = ask(&m);
+    check(code == 0, "a flush with offloaded entries in the table was answered with %d", code);
+    dump_all(&left);
+    keeps.flushed = offloaded_rows(&left);
+    check(left.count == keeps.flushed, "a flush left %zu entries that are not offloaded", left.count - keeps.flushed);
+    free(left.rows);
+}
+
+enum way { FLUSH_ALL, FLUSH, DELETE, DELETE_UNCOUNTED, DELETE_ENTRIES };
+
+static int delete_rows(const char *what, struct table *rows, struct ct_result *r)
+{
+    int32_t *status = need(calloc(rows->count + 1, sizeof *status));
+    int ret;
+
+    for (size_t i = 0; i < rows->count; i++)
+        rows->rows[i].has |= CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_MARK | CT_HAS_ID;
+    ret = ct_delete_entries(h, rows->rows, rows->count, status, r);
+    for (size_t i = 0; i < rows->count; i++) {
+        int refused = (rows->rows[i].status & CT_STATUS_OFFLOAD) && (pretended == REFUSING || keeps.deleted);
+
+        check(status[i] == (refused ? -EBUSY : 0), "%s: entry %zu has status %d", what, i, status[i]);
+    }
+    free(status);
+    return ret;
+}
+
+/*
+ * Deletes what the filter matches. Of that nothing may stay but what the kernel refuses to delete, and of that the caller must
+ * be told.
+ */
+static void expect_offloaded(enum way way, const char *scope, const struct ct_filter *f)
+{
+    static const char *const ways[] = {"ct_flush of everything", "ct_flush", "ct_delete", "ct_delete, uncounted",
+                                       "ct_delete_entries"};
+    static const char *const kernels[] = {"", ", where the flush skips offloaded entries", ", where their deletes are refused"};
+    struct table selected = {0}, rest = {0}, after = {0}, left = {0}, others = {0};
+    struct ct_result r = {.size = sizeof r};
+    unsigned flushes = flushes_sent, made = made_again;
+    size_t n = f != NULL, kept;
+    char what[160];
+    int ret;
+
+    snprintf(what, sizeof what, "%s of %s%s", ways[way], scope, kernels[pretended]);
+    fill_offloaded();
+    expected_of(f, n, &selected, &rest);
+    kept = offloaded_rows(&selected);
+    check(kept > 0, "%s: no offloaded entry to test with", what);
+    may_flush_all = way == FLUSH_ALL;
+    if (way == FLUSH_ALL || way == FLUSH)
+        ret = ct_flush(h, f, way == FLUSH_ALL ? CT_FLUSH_ALL : 0);
+    else if (way == DELETE_ENTRIES)
+        ret = delete_rows(what, &selected, &r);
+    else
+        ret = ct_delete(h, f, n, way == DELETE ? 0 : CT_DELETE_UNCOUNTED, &r);
+    may_flush_all = 0;
+    dump_all(&after);
+    for (size_t i = 0; i < after.count; i++)
+        *add_row(selects(f, n, &after.rows[i]) ? &left : &others) = after.rows[i];
+    check(left.count == offloaded_rows(&left), "%s: %zu entries that are not offloaded are left", what,
+          left.count - offloaded_rows(&left));
+    if (pretended == REFUSING || keeps.deleted) {
+        check(ret == -EBUSY, "%s: %zu offloaded entries are left, and it says %d: %s", what, left.count, ret, ct_handle_error(h));
+        check(left.count == kept, "%s: %zu offloaded entries are left, not the %zu that cannot be deleted", what, left.count,
+              kept);
+    } else {
+        check(left.count == 0, "%s: %zu offloaded entries are left, and it says %d", what, left.count, ret);
+        check(ret == 0, "%s: %s", what, ct_handle_error(h));
+    }
+    if (way == DELETE || way == DELETE_ENTRIES)
+        check(r.matched == selected.count && r.done == selected.count - left.count && r.gone == 0,
+              "%s: it says matched %llu, done %llu, gone %llu of %zu", what, (unsigned long long)r.matched,
+              (unsigned long long)r.done, (unsigned long long)r.gone, selected.count);
+    if (way == DELETE || way == DELETE_ENTRIES || way == DELETE_UNCOUNTED)
+        check(r.failed == left.count && r.first_error == ret, "%s: it says failed %llu, first error %d", what,
+              (unsigned long long)r.failed, r.first_error);
+    /* Zone 0 is never flushed by the kernel. */
+    if (way == FLUSH_ALL || ((way == FLUSH || way == DELETE_UNCOUNTED) && kernel.flush && !(f->match & CT_MATCH_ZONE))) {
+        check(flushes_sent > flushes, "%s: the kernel was not asked to flush", what);
+        check(pretended == AS_IT_IS || keeps.flushed || made_again > made, "%s: nothing was made again behind the flush", what);
+    }
+    check(same_rows(others.rows, others.count, rest.rows, rest.count, 1), "%s: %zu entries are left of the %zu others", what,
+          others.count, rest.count);
+    free(selected.rows);
+    free(rest.rows);
+    free(after.rows);
+    free(left.rows);
+    free(others.rows);
+}
+
+/* What the library says of a flow table's entries, and whether it can change them. */
+static void look_at_offloaded(void)
+{
+    struct ct_entry changed[FLOWS], got = {0};
+    int32_t status[FLOWS];
+    struct ct_result r = {.size = sizeof r};
+
+    for (unsigned i = 0; i < FLOWS; i++) {
+        changed[i] = routed(i);
+        changed[i].has |= CT_HAS_MARK;
+        changed[i].mark = 0x100 + i;
+    }
+    check(ct_update_entries(h, changed, FLOWS, status, &r) == 0 && r.done == FLOWS,
+          "the marks of %llu offloaded entries changed: %s", (unsigned long long)r.done, ct_handle_error(h));
+    for (unsigned i = 0; i < FLOWS; i++) {
+        struct ct_entry key = routed(i);
+
+        check(ct_get(h, &key, &got) == 0 && (got.status & CT_STATUS_OFFLOAD) && got.mark == 0x100 + i,
+              "flow %u has status %#x and mark %#x: %s", i, got.status, got.mark, ct_handle_error(h));
+        check(!(got.has & CT_HAS_TIMEOUT), "flow %u has a timeout, which the kernel does not send", i);
+    }
+}
+
+/* Entries that a flow table has taken over: listed like others, and deleted and flushed, or else the caller is told. */
+static void group_offload(void)
+{
+    struct ct_filter none = no_filter(), scopes[] = {
+        with_family(none, CT_FAMILY_IPV4),
+        with_family(none, CT_FAMILY_IPV6),
+        with_mark(none, 0x10, UINT32_MAX),
+        with_mark(none, 0, UINT32_MAX),
+        with_status(none, CT_STATUS_OFFLOAD, 0),
+        with_status(none, CT_STATUS_CONFIRMED, CT_STATUS_DYING),
+        with_family(with_mark(none, 0, 0x10), CT_FAMILY_IPV6),
+        zone_scope(0),
+    };
+    static const char *const names[] = {"IPv4", "IPv6", "a mark", "mark 0", "what is offloaded", "a status", "a family and mark",
+                                        "zone 0"};
+    const char *missing = make_router();
+    struct table selected = {0}, rest = {0};
+
+    if (missing) {
+        snprintf(report.note, sizeof report.note, "not tested, this kernel has no %s: %s", missing, strerror(errno));
+        check(!must_have_flow_tables, "this kernel has no %s, and it should", missing);
+        return;
+    }
+    measure_offloaded();
+    fill_offloaded();
+    look_at_offloaded();
+    fill_offloaded();
+    expect_list("a table with offloaded entries", NULL, 0, &now);
+    for (size_t i = 0; i < LENGTH(scopes); i++) {
+        expected_of(&scopes[i], 1, &selected, &rest);
+        expect_list(names[i], &scopes[i], 1, &selected);
+        expect_dump(names[i], &scopes[i], 1, &selected, 3);
+    }
+    for (pretended = AS_IT_IS; pretended <= REFUSING; pretended++) {
+        expect_offloaded(FLUSH_ALL, "the table", NULL);
+        for (size_t i = 0; i < LENGTH(scopes); i++) {
+            expect_offloaded(FLUSH, names[i], &scopes[i]);
+            expect_offloaded(DELETE, names[i], &scopes[i]);
+            expect_offloaded(DELETE_UNCOUNTED, names[i], &scopes[i]);
+            expect_offloaded(DELETE_ENTRIES, names[i], &scopes[i]);
+        }
+    }
+    snprintf(report.note, sizeof report.note,
+             "of %u offloaded entries a flush leaves %zu, and %zu deletes are refused; %u were made again behind flushes", FLOWS,
+             keeps.flushed, keeps.deleted, made_again);
+    free(selected.rows);
+    free(rest.rows);
+}
+
 /* --- a large table ---------------------------------------------------------------------------------------------------- */
 
 enum { MILLION = 1000000, BATCH = 1000, POD = 10 };
@@ -2328,6 +2962,7 @@ static const struct {
     {"guard", group_guard, 0},
     {"naive", group_naive, 0},
     {"reuse", group_reuse, 0},
+    {"offload", group_offload, 0},
     {"million", group_million, 1},
 };
 
@@ -2404,6 +3039,8 @@ int main(int argc, char **argv)
             sets = (unsigned)strtoul(argv[at + 1], NULL, 10);
         else if (strcmp(argv[at], "--seed") == 0)
             seed = strtoull(argv[at + 1], NULL, 10);
+        else if (strcmp(argv[at], "--flow-tables") == 0)
+            must_have_flow_tables = (unsigned)strtoul(argv[at + 1], NULL, 10);
         else
             break;
     }
@@ -2413,7 +3050,7 @@ int main(int argc, char **argv)
         while (g < LENGTH(groups) && strcmp(groups[g].name, argv[i]) != 0)
             g++;
         if (g == LENGTH(groups)) {
-            fprintf(stderr, "usage: matrix [--sets N] [--seed N] [GROUP...]\n");
+            fprintf(stderr, "usage: matrix [--sets N] [--seed N] [--flow-tables 1] [GROUP...]\n");
             return 2;
         }
     }
