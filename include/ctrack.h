@@ -38,7 +38,8 @@
  *
  * Entries that you pass in (keys, entries to create or update) announce each field that counts in `has`. A field that is not
  * zero although it is not announced is -EINVAL: it was forgotten, and guessing would act on other entries than you meant. The
- * same holds for filters and `match`.
+ * same holds for filters and `match`. Entries of ct_list() are keys as they stand, also with states and status bits that only a
+ * later kernel or release knows; unknown bits of `has` and bytes of `reserved` that are not zero are -EINVAL everywhere.
  *
  * The library writes nothing to stdout or stderr (but for Rust's message about an internal error), installs no signal
  * handlers, reads no environment variables (but for TZ, through localtime_r(), where you ask for times as text), keeps no
@@ -93,8 +94,9 @@
 
 /**
  * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
- * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). Takes about half as long. After an error it is not
- * known what it deleted.
+ * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
+ * the more are deleted the more is saved. If the table is not empty afterwards, one more walk looks for offloaded entries, which
+ * some kernels skip. If the call fails, some entries may already have been deleted.
  */
 #define CT_DELETE_UNCOUNTED (1 << 0)
 
@@ -1072,7 +1074,8 @@ void ct_entries_free(struct ct_entry *entries);
  *
  * The key is an entry of ct_list(), or one that you fill: has, family, proto, orig (or reply) and, where they apply,
  * ports or ICMP fields and the zone, each announced in has. The tuple, its direction and the zone must be exactly those
- * of the entry, and so must the reply tuple, the id and start_ns if has announces them.
+ * of the entry, and so must the reply tuple, the id and start_ns if has announces them. An entry that others hide from requests
+ * (see ct_delete()) is looked for in a dump.
  *
  * @param h the handle
  * @param key which entry
@@ -1081,7 +1084,9 @@ void ct_entries_free(struct ct_entry *entries);
  *   (ct_handle_error() names the field); others as for ct_list()
  * Since 0.1.
  */
-int ct_get(struct ct_handle *h, const struct ct_entry *key, struct ct_entry *ret_entry);
+int ct_get(struct ct_handle *h,
+           const struct ct_entry *key,
+           struct ct_entry *ret_entry);
 
 /**
  * Counts the entries of the network namespace: one small request, whatever the size of the table.
@@ -1153,8 +1158,20 @@ int ct_dump_end(struct ct_handle *h);
  * Deletes the selected entries, in one pass over the table for all filters.
  *
  * The selection is that of ct_list(), but there must be an including filter, and none may match every entry: deleting
- * everything is ct_flush() with CT_FLUSH_ALL. Each entry is deleted by tuple, zone and id, so one that was replaced
- * between the list and the delete stays. Entries made meanwhile may be missed.
+ * everything is ct_flush() with CT_FLUSH_ALL. Entries made during the call may be missed.
+ *
+ * Each entry is deleted by its tuples, zone and id, so one that replaces a selected one during the call stays. Two entries
+ * that no message tells apart are taken for one: same tuples, same id (the successor got the same place in the kernel's
+ * memory), and no other difference than a zone that holds for both directions in one and for the reply direction only in the
+ * other, or for none in one and for the original direction only in the other. CT_OPEN_COMPARE_START tells these apart.
+ *
+ * Where a filter names what changes while an entry lives (status, mark, TCP state, labels, helper), each entry is looked up
+ * again right before its delete, 32 at a time, and stays if it is not selected any more: result->spared. What changes between
+ * that look-up and its delete, about a tenth of a millisecond, is deleted anyway.
+ *
+ * An entry with a zone for one direction only can have a tuple that another entry has in its other direction, and then hide
+ * it from every request. Such an entry is deleted under another of its names if there is one; otherwise it stays, and counts
+ * as failed with -ENOTUNIQ, never as gone.
  *
  * @param h the handle
  * @param f n filters, f[0].size bytes apart
@@ -1163,7 +1180,8 @@ int ct_dump_end(struct ct_handle *h);
  * @param result what was done; filled on failure too
  * @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
  *   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
- *   result->done says how many were deleted all the same
+ *   result->done says how many were deleted all the same; -ENOTUNIQ: an entry is there, but its tuples lead to another one,
+ *   which ct_handle_error() names; -EAGAIN: an entry came and went each time that it was asked for
  * Since 0.1.
  */
 int ct_delete(struct ct_handle *h,
@@ -1176,13 +1194,15 @@ int ct_delete(struct ct_handle *h,
  * Deletes the given entries, each only if it is still the one that is meant.
  *
  * An entry is one of ct_list(), or a key as for ct_get(). If has announces no id, tuple, direction and zone must be exactly
- * those of the entry. With an id, the id says which entry is meant, and the tuple and the zone must lead to it. Otherwise
- * nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others.
+ * those of the entry. With an id, the id says which entry is meant, and the tuples and the zone must lead to it. Otherwise
+ * nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others. What ct_delete() says of
+ * successors and of hidden entries holds here too.
  *
  * @param h the handle
  * @param e n entries
  * @param n how many; 0 is fine
- * @param status n results: 0 deleted, -ENOENT gone, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
+ * @param status n results: 0 deleted, -ENOENT gone (proven by a look-up), -ENOTUNIQ the entry is there, but its tuples lead to
+ *   another one, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
  *   like: not known whether it was deleted; -ECANCELED: not attempted, after an earlier failure; -EPERM for all if the
  *   capability is missing, -EINVAL for all if one of the entries is wrong). Filled unless a pointer is wrong
  * @param result the sums; filled on failure too
@@ -1227,14 +1247,22 @@ int ct_create_entries(struct ct_handle *h,
 /**
  * Changes entries.
  *
- * Each is found like a key of ct_get(). has says what to change: timeout (above zero), status (bits can be added, none of
- * the kernel's own removed), mark (with mark_mask: only these bits), labels (all of them), helper (empty: none), and the
- * states of TCP and SCTP.
+ * Each is found like a key of ct_get(). has says what to change: timeout (above zero), status (its bits are added to those
+ * that are set; SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be), mark (with mark_mask: only these bits), labels (all of them;
+ * with CT_HAS_LABELS_ADD or CT_HAS_LABELS_REMOVE only those that are set in labels), helper (empty: none), and the states of
+ * TCP and SCTP. TCP flags and window scales are sent together with the TCP state, that of the look-up if has does not
+ * announce one; window scales need the WINDOW_SCALE flag (1) in both directions.
+ *
+ * Status 0 means that the entry now is as asked; what it was already is 0 too. What the kernel would refuse after it changed
+ * something else is refused before anything is sent for that entry. The kernel compares no id when it updates, so an entry
+ * that is replaced between its look-up and its update, about a tenth of a millisecond, is updated in the place of the other.
  *
  * @param h the handle
  * @param e n entries
  * @param n how many; 0 is fine
- * @param status n results: 0 changed, -ENOENT gone, -EBUSY the kernel does not let this change, another negative errno for
+ * @param status n results: 0 as asked, -ENOENT gone, -EBUSY the kernel does not let this change, -EPERM the timeout is fixed
+ *   (CT_STATUS_FIXED_TIMEOUT), -ENOSPC labels, but no firewall rule used any when the entry was created, -EOPNOTSUPP no helper
+ *   can be assigned to this entry, -ENOTUNIQ the entry is there, but its tuples lead to another one, another negative errno for
  *   another failure
  * @param result the sums; filled on failure too
  * @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
@@ -1252,7 +1280,9 @@ int ct_update_entries(struct ct_handle *h,
  *
  * The scope is a filter in which only family, zone, mark and status may count, and one of them must. Everything goes only
  * with a NULL scope and CT_FLUSH_ALL: neither a forgotten field nor a NULL pointer can do it. Entries made meanwhile may
- * survive.
+ * survive. Some kernels skip entries that are offloaded to a flow table when they flush: if any entry is left, these are looked
+ * for and deleted one by one, and the kernel's refusal is the result (-EBUSY). Where the scope is flushed by list and delete, what
+ * ct_delete() says of changing and of hidden entries holds here too.
  *
  * @param h the handle
  * @param scope what to flush; NULL with CT_FLUSH_ALL

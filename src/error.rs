@@ -389,6 +389,7 @@ const ERRNO_TEXTS: &[(i32, &CStr)] = &[
     (libc::EAFNOSUPPORT, c"address family not supported"),
     (libc::EADDRINUSE, c"address in use"),
     (libc::ECONNREFUSED, c"connection refused"),
+    (libc::ENOTUNIQ, c"entry cannot be reached: its tuples lead to another one"),
     (libc::ENOBUFS, c"receive buffer full, replies lost"),
     (libc::ETIMEDOUT, c"timed out"),
     (libc::ECANCELED, c"not attempted after an earlier failure"),

@@ -15,8 +15,20 @@ use std::mem::MaybeUninit;
 /// Deletes the selected entries, in one pass over the table for all filters.
 ///
 /// The selection is that of ct_list(), but there must be an including filter, and none may match every entry: deleting
-/// everything is ct_flush() with CT_FLUSH_ALL. Each entry is deleted by tuple, zone and id, so one that was replaced
-/// between the list and the delete stays. Entries made meanwhile may be missed.
+/// everything is ct_flush() with CT_FLUSH_ALL. Entries made during the call may be missed.
+///
+/// Each entry is deleted by its tuples, zone and id, so one that replaces a selected one during the call stays. Two entries
+/// that no message tells apart are taken for one: same tuples, same id (the successor got the same place in the kernel's
+/// memory), and no other difference than a zone that holds for both directions in one and for the reply direction only in the
+/// other, or for none in one and for the original direction only in the other. CT_OPEN_COMPARE_START tells these apart.
+///
+/// Where a filter names what changes while an entry lives (status, mark, TCP state, labels, helper), each entry is looked up
+/// again right before its delete, 32 at a time, and stays if it is not selected any more: result->spared. What changes between
+/// that look-up and its delete, about a tenth of a millisecond, is deleted anyway.
+///
+/// An entry with a zone for one direction only can have a tuple that another entry has in its other direction, and then hide
+/// it from every request. Such an entry is deleted under another of its names if there is one; otherwise it stays, and counts
+/// as failed with -ENOTUNIQ, never as gone.
 ///
 /// @param h the handle
 /// @param f n filters, f[0].size bytes apart
@@ -25,7 +37,8 @@ use std::mem::MaybeUninit;
 /// @param result what was done; filled on failure too
 /// @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
 ///   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
-///   result->done says how many were deleted all the same
+///   result->done says how many were deleted all the same; -ENOTUNIQ: an entry is there, but its tuples lead to another one,
+///   which ct_handle_error() names; -EAGAIN: an entry came and went each time that it was asked for
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_delete(
@@ -53,13 +66,15 @@ pub unsafe extern "C" fn ct_delete(
 /// Deletes the given entries, each only if it is still the one that is meant.
 ///
 /// An entry is one of ct_list(), or a key as for ct_get(). If has announces no id, tuple, direction and zone must be exactly
-/// those of the entry. With an id, the id says which entry is meant, and the tuple and the zone must lead to it. Otherwise
-/// nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others.
+/// those of the entry. With an id, the id says which entry is meant, and the tuples and the zone must lead to it. Otherwise
+/// nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others. What ct_delete() says of
+/// successors and of hidden entries holds here too.
 ///
 /// @param h the handle
 /// @param e n entries
 /// @param n how many; 0 is fine
-/// @param status n results: 0 deleted, -ENOENT gone, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
+/// @param status n results: 0 deleted, -ENOENT gone (proven by a look-up), -ENOTUNIQ the entry is there, but its tuples lead to
+///   another one, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
 ///   like: not known whether it was deleted; -ECANCELED: not attempted, after an earlier failure; -EPERM for all if the
 ///   capability is missing, -EINVAL for all if one of the entries is wrong). Filled unless a pointer is wrong
 /// @param result the sums; filled on failure too
@@ -112,14 +127,22 @@ pub unsafe extern "C" fn ct_create_entries(
 
 /// Changes entries.
 ///
-/// Each is found like a key of ct_get(). has says what to change: timeout (above zero), status (bits can be added, none of
-/// the kernel's own removed), mark (with mark_mask: only these bits), labels (all of them), helper (empty: none), and the
-/// states of TCP and SCTP.
+/// Each is found like a key of ct_get(). has says what to change: timeout (above zero), status (its bits are added to those
+/// that are set; SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be), mark (with mark_mask: only these bits), labels (all of them;
+/// with CT_HAS_LABELS_ADD or CT_HAS_LABELS_REMOVE only those that are set in labels), helper (empty: none), and the states of
+/// TCP and SCTP. TCP flags and window scales are sent together with the TCP state, that of the look-up if has does not
+/// announce one; window scales need the WINDOW_SCALE flag (1) in both directions.
+///
+/// Status 0 means that the entry now is as asked; what it was already is 0 too. What the kernel would refuse after it changed
+/// something else is refused before anything is sent for that entry. The kernel compares no id when it updates, so an entry
+/// that is replaced between its look-up and its update, about a tenth of a millisecond, is updated in the place of the other.
 ///
 /// @param h the handle
 /// @param e n entries
 /// @param n how many; 0 is fine
-/// @param status n results: 0 changed, -ENOENT gone, -EBUSY the kernel does not let this change, another negative errno for
+/// @param status n results: 0 as asked, -ENOENT gone, -EBUSY the kernel does not let this change, -EPERM the timeout is fixed
+///   (CT_STATUS_FIXED_TIMEOUT), -ENOSPC labels, but no firewall rule used any when the entry was created, -EOPNOTSUPP no helper
+///   can be assigned to this entry, -ENOTUNIQ the entry is there, but its tuples lead to another one, another negative errno for
 ///   another failure
 /// @param result the sums; filled on failure too
 /// @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and

@@ -103,7 +103,8 @@ mod owned {
 ///
 /// The key is an entry of ct_list(), or one that you fill: has, family, proto, orig (or reply) and, where they apply,
 /// ports or ICMP fields and the zone, each announced in has. The tuple, its direction and the zone must be exactly those
-/// of the entry, and so must the reply tuple, the id and start_ns if has announces them.
+/// of the entry, and so must the reply tuple, the id and start_ns if has announces them. An entry that others hide from requests
+/// (see ct_delete()) is looked for in a dump.
 ///
 /// @param h the handle
 /// @param key which entry
