@@ -49,12 +49,17 @@ type Change struct {
 	Key Entry
 	// Timeout is above zero; rounded up to seconds.
 	Timeout Optional[time.Duration]
-	// Status: bits can be added, none of the kernel's own removed.
+	// Status: its bits are added to those that are there; none can be removed.
 	Status Optional[Status]
 	// Mark: see MarkIs and MarkMasked.
 	Mark Optional[Mark]
-	// Labels are all labels of the entry.
+	// Labels are all labels of the entry: those that are not among them are cleared.
 	Labels Optional[Labels]
+	// AddLabels are set, all others stay as they are. So two programs that each add a label do not undo each other.
+	AddLabels Optional[Labels]
+	// RemoveLabels are cleared, all others stay as they are. A Change has one of Labels, AddLabels and RemoveLabels: to set some
+	// and clear others takes two.
+	RemoveLabels Optional[Labels]
 	// Helper is the name of the helper; "" for none.
 	Helper Optional[string]
 	// TCPState is the state of a TCP connection.
@@ -79,8 +84,9 @@ type TCPFlagChange struct {
 
 // Update changes entries. Each is looked up first, and left alone if it is not the one that is meant.
 //
-// Status of each: 0 changed, ENOENT it was gone, EBUSY the kernel does not let this change, another errno for another failure. One
-// that fails does not stop the others; the error is nil if none failed. EINVAL: a change is wrong, nothing was sent.
+// Status of each: 0 the entry is now as asked, ENOENT it was gone, ErrHidden it cannot be reached, EBUSY or EPERM the kernel does not
+// let this change, another errno for another failure. One that fails does not stop the others; the error is nil if none failed.
+// EINVAL: a change is wrong, nothing was sent.
 func (c *Conn) Update(ctx context.Context, changes []Change) (Batch, error) {
 	raw := make([]C.struct_ct_entry, len(changes))
 	for i := range changes {
@@ -120,7 +126,11 @@ func (change *Change) encode(raw *C.struct_ct_entry) *fault {
 	var mask uint32
 	key.Timeout = take(&key, change.Timeout, HasTimeout)
 	key.Status = take(&key, change.Status, HasStatus)
-	key.Labels = take(&key, change.Labels, HasLabels)
+	labels, how, wrong := change.labels()
+	if wrong != nil {
+		return wrong
+	}
+	key.Labels = take(&key, labels, HasLabels)
 	key.Helper = take(&key, change.Helper, HasHelper)
 	key.TCP.State = take(&key, change.TCPState, HasTCPState)
 	key.SCTP = take(&key, change.SCTP, HasSCTP)
@@ -138,11 +148,32 @@ func (change *Change) encode(raw *C.struct_ct_entry) *fault {
 	if wrong := encode(raw, &key); wrong != nil {
 		return wrong
 	}
+	raw.has |= how
 	if key.Has.All(HasMark) {
 		raw.has |= C.CT_HAS_MARK_MASK
 		raw.mark_mask = C.uint32_t(mask)
 	}
 	return nil
+}
+
+// labels are those of the change, and the bit that says what to do with them.
+func (change *Change) labels() (Optional[Labels], C.uint64_t, *fault) {
+	var chosen Optional[Labels]
+	var how C.uint64_t
+	given := 0
+	for _, way := range []struct {
+		labels Optional[Labels]
+		how    C.uint64_t
+	}{{change.Labels, 0}, {change.AddLabels, C.CT_HAS_LABELS_ADD}, {change.RemoveLabels, C.CT_HAS_LABELS_REMOVE}} {
+		if _, set := way.labels.Get(); set {
+			chosen, how = way.labels, way.how
+			given++
+		}
+	}
+	if given > 1 {
+		return chosen, 0, &fault{"labels", "more than one of Labels, AddLabels and RemoveLabels is given"}
+	}
+	return chosen, how, nil
 }
 
 // take gives the value of an Optional, and announces it in the entry.

@@ -22,18 +22,24 @@ import (
 
 // Result is what a call did.
 type Result struct {
-	// Matched entries were selected, or given.
+	// Matched entries were selected, or given: always Done + Gone + Failed + Spared.
 	Matched int
 	// Done entries were deleted, created or updated.
 	Done int
 	// Gone entries were no longer there, or no longer the same one, when their turn came. Not a failure.
 	Gone int
-	// Failed are those for which the kernel refused, or whose fate is not known since the kernel fell silent.
+	// Failed are those for which the kernel refused, or whose fate is not known since the kernel fell silent, or which are there
+	// but cannot be reached (ErrHidden).
 	Failed int
+	// Spared entries were selected, but changed before their turn came so that they are not any more: they stay.
+	Spared int
 	// FirstError is why the first of them failed; 0 if none did.
 	FirstError syscall.Errno
 	// Uncounted: the kernel deleted by itself; what it deleted is not in the sums.
 	Uncounted bool
+	// StartUnknown: start times were to be compared (Options.CompareStart), but at least one deleted entry has none, since the
+	// kernel kept none when it was made. It was told apart by its tuples, zone and ID alone.
+	StartUnknown bool
 }
 
 func newResult() C.struct_ct_result {
@@ -42,18 +48,21 @@ func newResult() C.struct_ct_result {
 
 func resultOf(raw *C.struct_ct_result) Result {
 	return Result{
-		Matched:    int(raw.matched),
-		Done:       int(raw.done),
-		Gone:       int(raw.gone),
-		Failed:     int(raw.failed),
-		FirstError: syscall.Errno(-raw.first_error),
-		Uncounted:  raw.flags&C.CT_RESULT_UNCOUNTED != 0,
+		Matched:      int(raw.matched),
+		Done:         int(raw.done),
+		Gone:         int(raw.gone),
+		Failed:       int(raw.failed),
+		Spared:       int(raw.spared),
+		FirstError:   syscall.Errno(-raw.first_error),
+		Uncounted:    raw.flags&C.CT_RESULT_UNCOUNTED != 0,
+		StartUnknown: raw.flags&C.CT_RESULT_START_UNKNOWN != 0,
 	}
 }
 
 // Delete deletes the selected entries, in one pass over the table for all filters. There must be an including filter, and none
 // may match every entry: the whole table goes only with FlushAll. Each entry is deleted by tuple, zone and ID, so one that was
-// replaced between the list and the delete stays. Entries made meanwhile may be missed.
+// replaced between the list and the delete stays. One that changed meanwhile so that it is not selected any more stays too
+// (Result.Spared). Entries made meanwhile may be missed.
 //
 // The Result says what was done even if there is an error. EINVAL: a filter is wrong, nothing was sent.
 func (c *Conn) Delete(ctx context.Context, filters ...Filter) (Result, error) {
@@ -103,8 +112,9 @@ func (c *Conn) FlushAll(ctx context.Context) error {
 // Batch is what came of a number of entries.
 type Batch struct {
 	Result
-	// Status of each entry: 0 done; ENOENT it was gone; another errno it failed. ETIMEDOUT, ENOBUFS and the like: not known
-	// whether it was done. ECANCELED: not attempted, after an earlier failure. Nil if nothing was attempted at all.
+	// Status of each entry: 0 done; ENOENT it was gone; ErrHidden it is there, but cannot be reached; another errno it failed.
+	// ETIMEDOUT, ENOBUFS and the like: not known whether it was done. ECANCELED: not attempted, after an earlier failure. Nil if
+	// nothing was attempted at all.
 	Status []syscall.Errno
 }
 

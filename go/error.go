@@ -37,6 +37,10 @@ func (e *Error) Unwrap() error {
 // ErrClosed is the error of all calls after Conn.Close, and of those on a Conn that Open did not make. It is an os.ErrClosed.
 var ErrClosed = fmt.Errorf("ctrack: use of closed Conn: %w", os.ErrClosed)
 
+// ErrHidden is the errno of an entry that is in the table, but cannot be reached: every request that names it leads to another
+// entry, one with a zone for one direction only. Nothing was done to either. errors.Is finds it, and Batch.Status holds it.
+const ErrHidden = syscall.ENOTUNIQ
+
 // cancelled is the error of a context that has ended.
 func cancelled(ctx context.Context, op string) error {
 	return fmt.Errorf("ctrack: %s: %w", op, ctx.Err())

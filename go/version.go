@@ -22,7 +22,7 @@ var (
 
 const (
 	_ = uint(C.sizeof_struct_ct_filter - 176)
-	_ = uint(C.sizeof_struct_ct_result - 48)
+	_ = uint(C.sizeof_struct_ct_result - 56)
 	_ = uint(C.sizeof_struct_ct_open_opts - 24)
 )
 

@@ -15,7 +15,7 @@ from ._version import __version__
 from .conntrack import Conntrack
 from .constants import Family, Has, Match, Proto, Status, TcpState
 from .entry import Entry
-from .errors import Closed, Error, Forked, InvalidArgument, PermissionDenied, Result, TableChanged, Timeout
+from .errors import Closed, Error, Forked, Hidden, InvalidArgument, PermissionDenied, Result, TableChanged, Timeout
 from .filter import Filter
 from .roles import changed_service, dead_endpoint, security_rule
 
@@ -37,6 +37,7 @@ __all__ = [
     "Filter",
     "Forked",
     "Has",
+    "Hidden",
     "InvalidArgument",
     "Match",
     "PermissionDenied",

@@ -176,5 +176,14 @@ def change_of(raw: bytes, given: dict[str, Any]) -> bytes:
     e = _key(raw)
     if given["tcp_state"] is not None and e.proto != Proto.TCP:
         raise invalid(f"tcp_state: protocol {e.proto} is not TCP")
+    ways = {name: given.pop(name) for name in ("labels", "add_labels", "remove_labels")}
+    chosen = [name for name, value in ways.items() if value is not None]
+    if len(chosen) > 1:
+        raise invalid(f"{' and '.join(chosen)}: only one of them can be given")
+    given["labels"] = _values.labels(chosen[0], ways[chosen[0]]) if chosen else None
     _meta(e, {**dict.fromkeys(("id", *_TCP, *_SCTP)), **given})
+    if chosen == ["add_labels"]:
+        e.has |= Has.LABELS_ADD
+    elif chosen == ["remove_labels"]:
+        e.has |= Has.LABELS_REMOVE
     return bytes(e)

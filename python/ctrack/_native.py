@@ -141,11 +141,12 @@ class CResult(ctypes.Structure):
         ("failed", c_uint64),
         ("first_error", c_int32),
         ("pad0", c_uint32),
+        ("spared", c_uint64),
     ]
 
 
 # The layout that the library promises (abi/layout.txt): sizes, and offsets behind which nothing can have moved unseen.
-_SIZES = {OpenOpts: 24, CFilter: 176, CTuple: 44, CCounters: 16, CEntry: 256, CResult: 48}
+_SIZES = {OpenOpts: 24, CFilter: 176, CTuple: 44, CCounters: 16, CEntry: 256, CResult: 56}
 _OFFSETS = {
     (OpenOpts, "rcvbuf"): 16,
     (CFilter, "match"): 8,
@@ -164,6 +165,7 @@ _OFFSETS = {
     (CEntry, "labels"): 192,
     (CEntry, "reserved"): 224,
     (CResult, "first_error"): 40,
+    (CResult, "spared"): 48,
 }
 ENTRY_SIZE = 256
 

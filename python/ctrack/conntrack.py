@@ -13,7 +13,7 @@ from typing import Any
 from . import _values
 from ._native import ENTRY_SIZE, CResult, lib
 from ._pool import Handle, Pool
-from .constants import DELETE_UNCOUNTED, FLUSH_ALL, RESULT_UNCOUNTED
+from .constants import DELETE_UNCOUNTED, FLUSH_ALL, RESULT_START_UNKNOWN, RESULT_UNCOUNTED
 from .entry import Entry, pack, unpack
 from .errors import Result, invalid
 from .filter import Filter
@@ -149,7 +149,8 @@ class Conntrack:
         """Deletes the selected entries, in one pass over the table for all filters.
 
         There must be an including filter, and none may match every entry: that is flush_all(). An entry that was replaced
-        between the list and the delete stays. Entries made meanwhile may be missed.
+        between the list and the delete stays, and so does one that changed so that it is not selected any more
+        (`result.spared`). Entries made meanwhile may be missed.
 
         uncounted: the kernel may delete by itself where that is exact for these filters, without saying how many
         """
@@ -180,10 +181,10 @@ class Conntrack:
         return self._change(lib.ct_create_entries, entries)
 
     def update(self, changes: Iterable[Entry]) -> Result:
-        """Changes entries; `statuses` has a result for each. Entry.change() makes a change.
+        """Changes entries; `statuses` has a result for each: 0 says that the entry is now as asked. Entry.change() makes a change.
 
-        What can be changed: timeout, status (bits can be added), mark (with mark_mask only these bits), labels, helper, and
-        the states of TCP and SCTP.
+        What can be changed: timeout, status (its bits are added to those that are there), mark (with mark_mask only these
+        bits), labels (all of them, or only some added or removed), helper, and the states of TCP and SCTP.
         """
         return self._change(lib.ct_update_entries, changes)
 
@@ -225,7 +226,8 @@ def _array(raw: bytearray) -> Any:
 
 def _finish(handle: Handle, returned: int, c: CResult, statuses: tuple[int, ...]) -> Result:
     uncounted = bool(c.flags & RESULT_UNCOUNTED)
-    result = Result(c.matched, c.done, c.gone, c.failed, -c.first_error, uncounted, statuses)
+    unknown = bool(c.flags & RESULT_START_UNKNOWN)
+    result = Result(c.matched, c.done, c.gone, c.failed, -c.first_error, uncounted, statuses, c.spared, unknown)
     if returned < 0:
         raise handle.failed(returned, result)
     return result

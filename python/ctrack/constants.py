@@ -93,6 +93,8 @@ class Has(IntFlag):
     SYNPROXY = 1 << 25
     SECCTX = 1 << 26
     MARK_MASK = 1 << 27  #: Only in an update; the kernel never sends it.
+    LABELS_ADD = 1 << 28  #: Only in an update: the labels are set, all others stay as they are.
+    LABELS_REMOVE = 1 << 29  #: Only in an update: the labels are cleared, all others stay as they are.
 
 
 class Match(IntFlag):
@@ -125,6 +127,7 @@ OPEN_COMPARE_START = 1 << 1
 FILTER_EXCLUDE = 1 << 0
 DELETE_UNCOUNTED = 1 << 0
 RESULT_UNCOUNTED = 1 << 0
+RESULT_START_UNKNOWN = 1 << 1
 FLUSH_ALL = 1 << 0
 FORMAT_LINE = 1 << 0
 FORMAT_JSON = 1 << 1

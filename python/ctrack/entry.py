@@ -332,10 +332,17 @@ class Entry:
         mark: int | None = None,
         mark_mask: int | None = None,
         labels: int | None = None,
+        add_labels: int | None = None,
+        remove_labels: int | None = None,
         helper: str | None = None,
         tcp_state: int | None = None,
     ) -> Entry:
-        """What to give to update(): the key of this entry, and what to change. An empty helper: none."""
+        """What to give to update(): the key of this entry, and what to change. An empty helper: none.
+
+        labels are all labels of the entry; add_labels and remove_labels set or clear those given and leave all others, so that
+        two programs that each add a label do not undo each other. Only one of the three: to set some and clear others takes
+        two changes.
+        """
         given = dict(locals())
         del given["self"]
         return _wrap(_build.change_of(self._raw, given))

@@ -17,19 +17,26 @@ class Result(NamedTuple):
     """What an operation did."""
 
     matched: int
-    """Entries that were selected or given."""
+    """Entries that were selected or given: always done + gone + failed + spared."""
     done: int
     """Entries that were deleted, created or updated."""
     gone: int
     """Entries that were no longer there, or no longer the same one, when their turn came. Not a failure."""
     failed: int
-    """Entries for which the kernel refused, or whose fate is not known since it fell silent."""
+    """Entries for which the kernel refused, or whose fate is not known since it fell silent, or which are there but cannot be
+    reached (ENOTUNIQ)."""
     first_error: int
     """The errno of the first of the failed ones (positive), or 0."""
     uncounted: bool
     """The kernel deleted by itself: what it deleted is not in the sums."""
     statuses: tuple[int, ...]
-    """One errno (positive) for each given entry: 0 done, ENOENT gone. Empty for deletes by filter."""
+    """One errno (positive) for each given entry: 0 done, ENOENT gone, ENOTUNIQ there but out of reach. Empty for deletes by
+    filter."""
+    spared: int = 0
+    """Entries that were selected, but changed before their turn came so that they are not any more: they stay."""
+    start_unknown: bool = False
+    """Start times were to be compared (compare_start), but at least one deleted entry has none, since the kernel kept none when
+    it was made. It was told apart by its tuples, zone and id alone."""
 
 
 class Error(OSError):
@@ -57,6 +64,11 @@ class TableChanged(Error):
     """The table was resized meanwhile (EAGAIN): entries may be missing or repeated. Start again."""
 
 
+class Hidden(Error):
+    """The entry is there, but cannot be reached (ENOTUNIQ): every request that names it leads to another entry, one with a zone
+    for one direction only. Nothing was done to either."""
+
+
 class Forked(Error, ChildProcessError):
     """The object was opened by a parent process (ECHILD): open one here."""
 
@@ -72,6 +84,7 @@ _CLASSES: dict[int, type[Error]] = {
     codes.EACCES: PermissionDenied,
     codes.ETIMEDOUT: Timeout,
     codes.EAGAIN: TableChanged,
+    codes.ENOTUNIQ: Hidden,
     codes.ECHILD: Forked,
 }
 

@@ -148,7 +148,7 @@ def make(ct: ctrack.Conntrack, entries: Iterable[Entry]) -> None:
     """Creates entries, all of which must succeed."""
     given = list(entries)
     result = ct.create(given)
-    assert result == (len(given), len(given), 0, 0, 0, False, (0,) * len(given))
+    assert result == (len(given), len(given), 0, 0, 0, False, (0,) * len(given), 0, False)
 
 
 def tcp(src: str, sport: int, dst: str, dport: int, **more: Any) -> Entry:

@@ -144,7 +144,7 @@ def test_one_wrong_entry_stops_all_before_anything_is_sent(ct: ctrack.Conntrack)
     for batch in (ct.create, ct.delete_entries, ct.update):
         with pytest.raises(TypeError, match=r"entry\[1\] is tuple"):
             batch([good[0], (1, 2)])  # type: ignore[list-item]
-        assert batch([]) == (0, 0, 0, 0, 0, False, ())
+        assert batch([]) == (0, 0, 0, 0, 0, False, (), 0, False)
     assert cli_table() == before
 
 

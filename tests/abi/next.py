@@ -48,7 +48,9 @@ def grow_structs() -> None:
     """A field at the end of each; zero means as before."""
     for name, constant in (("ct_open_opts", "OPEN_OPTS"), ("ct_filter", "FILTER"), ("ct_result", "RESULT")):
         change("src/ffi/abi.rs", rf"(pub struct {name} \{{[^}}]*)\}}", r"\1    /// Mock.\n    pub mock: u64,\n}")
-        change("src/ffi/abi.rs", rf"(size_of::<{name}>\(\) == {constant}_SIZE_V0)", r"\1 + 8")
+        size = rf"(size_of::<{name}>\(\) == {constant}_SIZE_V0)(?: \+ (\d+))?"
+        grown = int(change("src/ffi/abi.rs", size, r"\g<0>")[2] or 0)
+        change("src/ffi/abi.rs", size, rf"\1 + {grown + 8}")
     # ct_open_opts.mock: 0 to 7.
     change(
         "src/ffi/handle.rs",
@@ -69,12 +71,13 @@ def grow_structs() -> None:
     )
     change("src/ffi/convert.rs", r"    let fields = \[", r'\g<0>\n        (".mock", raw.mock != 0, CT_MATCH_MOCK),')
     # ct_result.mock: one more than matched; only for callers that have room for it.
-    change("src/ffi/delete.rs", r"struct ResultOut\(\*mut ct_result\);", "struct ResultOut(*mut ct_result, usize);")
-    change("src/ffi/delete.rs", r"= ResultOut\(pointer\);", "= ResultOut(pointer, given.size as usize);")
+    change("src/ffi/delete.rs", r"^    has_spared: bool,", r"\g<0>\n    size: usize,")
+    change("src/ffi/delete.rs", r"= ResultOut \{ pointer,", r"\g<0> size: given.size as usize,")
     change(
         "src/ffi/delete.rs",
-        r"            \(\*self\.0\)\.first_error = first_error;",
-        r"\g<0>\n            if self.1 >= size_of::<ct_result>() {\n                (*self.0).mock = outcome.matched + 1;\n            }",
+        r"            \(\*self\.pointer\)\.first_error = first_error;",
+        r"\g<0>\n            if self.size >= size_of::<ct_result>() {\n                (*self.pointer).mock = outcome.matched + 1;\n"
+        r"            }",
     )
 
 
