@@ -24,8 +24,11 @@ const SPARED: i32 = 3;
 /// Only a dump can tell.
 const UNSETTLED: i32 = 4;
 
+/// It is there, and is to be looked up once more right before it is changed.
+const AGAIN: i32 = 5;
+
 /// How often an entry is looked up and asked for before a dump has to tell what became of it.
-pub(super) const ROUNDS: u32 = 4;
+pub(super) const ROUNDS: u32 = 16;
 
 /// What is done to the entries.
 #[derive(Clone, Copy)]
@@ -57,6 +60,8 @@ pub(super) struct Changer<'a> {
     targets: Vec<usize>,
     /// What was looked up; empty if nothing was.
     finder: Finder,
+    /// The name by which each entry of the chunk is asked for.
+    names: Vec<Name>,
     unsettled: Vec<Sought>,
     /// The kernel's first refusal of a chunk.
     refusal: Option<(i32, KernelDetail)>,
@@ -65,7 +70,18 @@ pub(super) struct Changer<'a> {
 impl<'a> Changer<'a> {
     pub fn new(op: &'static str, verb: Verb<'a>, look_up: LookUp, compare_start: bool) -> Self {
         let (requests, targets, finder) = (Requests::new(op), Vec::new(), Finder::new(op, compare_start));
-        Changer { op, verb, look_up, compare_start, requests, targets, finder, unsettled: Vec::new(), refusal: None }
+        Changer {
+            op,
+            verb,
+            look_up,
+            compare_start,
+            requests,
+            targets,
+            finder,
+            names: Vec::new(),
+            unsettled: Vec::new(),
+            refusal: None,
+        }
     }
 
     /// How many entries to hand to [`Changer::chunk`] at once. Where all are looked up, little time should pass between the
@@ -126,7 +142,7 @@ impl<'a> Changer<'a> {
         }
         let result = self.rounds(link, chunk, first, status, outcome);
         if let Err(error) = &result {
-            let silent = status.iter_mut().filter(|status| matches!(**status, PENDING | OPEN));
+            let silent = status.iter_mut().filter(|status| matches!(**status, PENDING | OPEN | AGAIN));
             silent.for_each(|status| *status = -error.errno());
         }
         for &status in &*status {
@@ -158,12 +174,20 @@ impl<'a> Changer<'a> {
         status: &mut [i32],
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
+        let op = self.op;
+        self.names.clear();
+        self.names.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op })?;
+        self.names.extend(chunk.iter().map(Name::first_of));
         for round in 1..=ROUNDS {
-            self.aim(link, chunk, first, status, outcome)?;
+            self.aim(link, chunk, status, outcome)?;
             let sent = self.send(link, chunk, status);
             self.reopen(chunk, status, round == ROUNDS);
             sent?;
-            if !status.contains(&OPEN) {
+            if status.contains(&OPEN) {
+                self.search(link, chunk, first, status)?;
+            }
+            let again = status.iter_mut().filter(|status| **status == AGAIN).map(|status| *status = OPEN).count();
+            if again == 0 {
                 break;
             }
         }
@@ -174,17 +198,38 @@ impl<'a> Changer<'a> {
         Ok(())
     }
 
-    /// Looks the open ones up. Those that are to be sent become targets, and the others get their status.
+    /// Searches the open ones under all their names.
+    fn search(&mut self, link: &mut Link, chunk: &[Entry], first: usize, status: &mut [i32]) -> Result<(), Error> {
+        self.finder.find(link, chunk, |at| status[at] == OPEN, true)?;
+        for at in 0..chunk.len() {
+            if status[at] != OPEN {
+                continue;
+            }
+            match self.finder.found[at] {
+                Found::Entry(_, name) => (self.names[at], status[at]) = (name, AGAIN),
+                Found::Missing => status[at] = -libc::ENOENT,
+                Found::Refused(errno) => status[at] = -errno.saturating_abs().max(1),
+                Found::Hidden(hider) => {
+                    self.leave(first + at, &chunk[at], hider)?;
+                    status[at] = UNSETTLED;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks the open ones up. Those that are there and to be changed become targets.
     fn aim(
         &mut self,
         link: &mut Link,
         chunk: &[Entry],
-        first: usize,
         status: &mut [i32],
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
+        self.finder.found.clear();
         if status.contains(&OPEN) {
-            self.finder.find(link, chunk, |at| status[at] == OPEN)?;
+            let names = &self.names;
+            self.finder.glance(link, chunk, |at| status[at] == OPEN, |at| names[at])?;
             if matches!(self.verb, Verb::Update) {
                 // The kernel has answered: an EPERM is about an entry now, whose timeout is fixed.
                 self.requests.permitted();
@@ -194,15 +239,9 @@ impl<'a> Changer<'a> {
         self.targets.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: self.op })?;
         for at in 0..chunk.len() {
             if status[at] == OPEN {
-                status[at] = match self.finder.found[at] {
-                    Found::Missing => -libc::ENOENT,
-                    Found::Refused(errno) => -errno,
-                    Found::Hidden(hider) => {
-                        self.leave(first + at, &chunk[at], hider)?;
-                        UNSETTLED
-                    }
-                    Found::Entry(ref found, _) => self.judge(&chunk[at], found, outcome),
-                };
+                if let Found::Entry(found, _) = &self.finder.found[at] {
+                    status[at] = self.judge(&chunk[at], found, outcome);
+                }
             }
             if status[at] == PENDING {
                 self.targets.push(at);
@@ -280,14 +319,12 @@ impl<'a> Changer<'a> {
     /// -EBUSY of an update whose entry may have got another status bit meanwhile.
     fn reopen(&self, chunk: &[Entry], status: &mut [i32], last: bool) {
         for &at in &self.targets {
-            let again = match self.verb {
-                Verb::Create => false,
-                Verb::Update if status[at] == -libc::EBUSY => !last && chunk[at].has(CT_HAS_STATUS),
-                Verb::Delete(_) | Verb::Update => status[at] == -libc::ENOENT,
+            status[at] = match self.verb {
+                Verb::Create => continue,
+                Verb::Update if status[at] == -libc::EBUSY && !last && chunk[at].has(CT_HAS_STATUS) => AGAIN,
+                _ if status[at] == -libc::ENOENT => OPEN,
+                _ => continue,
             };
-            if again {
-                status[at] = OPEN;
-            }
         }
     }
 

@@ -37,8 +37,9 @@ pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: 
     delete(link, OP, &selection, care, outcome)
 }
 
-/// Some kernels skip entries that are offloaded to a flow table when they flush, and say that all is well
-/// (ctnetlink_flush_iterate()). What is left of those that `skipped` selects is deleted one by one, and refusals are told.
+/// A precaution: kernels are said to skip entries that are offloaded to a flow table when they flush, and to say that all is well.
+/// Debian's 5.10, 6.1, 6.12 and 7.3 do not (matrix.c, group offload). What is left of those that `skipped` selects is deleted one by
+/// one, and refusals are told.
 pub(super) fn delete_skipped(
     link: &mut Link,
     op: &'static str,

@@ -18,7 +18,7 @@ pub(crate) fn get(link: &mut Link, key: &Entry) -> Result<Entry, Error> {
     const OP: &str = "get";
     check::one(key, Purpose::Key)?;
     let mut finder = Finder::new(OP, false);
-    finder.find(link, &[*key], |_| true)?;
+    finder.find(link, &[*key], |_| true, false)?;
     let missing = |link: &Link| Err(link.refused(OP, libc::ENOENT, KernelDetail::default()));
     match finder.found.first() {
         Some(Found::Entry(entry, _)) => Ok(*entry),
@@ -74,25 +74,61 @@ impl Finder {
         Finder { op, compare_start, requests, answers: Vec::new(), found: Vec::new(), open: Vec::new() }
     }
 
-    /// Searches those of the keys that are wanted; the others are [`Found::Missing`].
-    pub fn find(&mut self, link: &mut Link, keys: &[Entry], wanted: impl Fn(usize) -> bool) -> Result<(), Error> {
+    /// Asks once for those of the keys that are wanted, each under the name that `name` gives, and for nothing else, so that
+    /// little time passes before what is found can be changed. Whatever is not [`Found::Entry`] proves nothing.
+    pub fn glance(
+        &mut self,
+        link: &mut Link,
+        keys: &[Entry],
+        wanted: impl Fn(usize) -> bool,
+        name: impl Fn(usize) -> Name,
+    ) -> Result<(), Error> {
+        self.begin(keys.len())?;
+        self.open.extend((0..keys.len()).filter(|&at| wanted(at)));
+        for open in self.open.chunks(GET_BATCH) {
+            let put = |index: usize, requests: &mut Requests| {
+                let at = open[index];
+                requests.push(|buffer, seq| put_get(buffer, seq, &turned(&keys[at]), name(at)))
+            };
+            ask(link, self.op, &mut self.requests, open.len(), 1, put, &mut self.answers)?;
+            for (&at, answer) in open.iter().zip(&self.answers) {
+                self.found[at] = self.judge(&keys[at], name(at), answer, &Found::Missing);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, count: usize) -> Result<(), Error> {
         let op = self.op;
-        let no_memory = |_| Error::NoMemory { op };
         self.found.clear();
-        self.found.try_reserve(keys.len()).map_err(no_memory)?;
-        self.found.resize(keys.len(), Found::Missing);
+        self.open.clear();
+        self.found.try_reserve(count).map_err(|_| Error::NoMemory { op })?;
+        self.open.try_reserve(count).map_err(|_| Error::NoMemory { op })?;
+        self.found.resize(count, Found::Missing);
+        Ok(())
+    }
+
+    /// Searches those of the keys that are wanted; the others are [`Found::Missing`]. `looked` says that each was just asked for
+    /// under its first name, and was not found there.
+    pub fn find(
+        &mut self,
+        link: &mut Link,
+        keys: &[Entry],
+        wanted: impl Fn(usize) -> bool,
+        looked: bool,
+    ) -> Result<(), Error> {
+        self.begin(keys.len())?;
         for first in (0..keys.len()).step_by(GET_BATCH) {
             let last = keys.len().min(first + GET_BATCH);
             self.open.clear();
-            self.open.try_reserve(GET_BATCH).map_err(no_memory)?;
             self.open.extend((first..last).filter(|&at| wanted(at)));
-            self.find_open(link, keys)?;
+            self.find_open(link, keys, looked)?;
         }
         Ok(())
     }
 
     /// One name after the other, until all keys of a batch are settled or have no more names.
-    fn find_open(&mut self, link: &mut Link, keys: &[Entry]) -> Result<(), Error> {
+    fn find_open(&mut self, link: &mut Link, keys: &[Entry], looked: bool) -> Result<(), Error> {
         for &at in &self.open {
             self.found[at] = Found::Hidden(Hider::default());
         }
@@ -108,7 +144,8 @@ impl Finder {
             let put = |index: usize, requests: &mut Requests| {
                 requests.push(|buffer, seq| put_get(buffer, seq, &turned(open[index]), name(open[index])))
             };
-            ask(link, self.op, &mut self.requests, open.len(), put, &mut self.answers)?;
+            let tries = if looked && number == 0 { 1 } else { 2 };
+            ask(link, self.op, &mut self.requests, open.len(), tries, put, &mut self.answers)?;
             for (&at, answer) in open.iter().zip(&self.answers) {
                 self.found[at] = self.judge(&keys[at], name(at), answer, &self.found[at]);
             }
@@ -138,13 +175,14 @@ impl Finder {
 /// Sends GETs, up to [`GET_BATCH`] of them, and collects what the kernel says.
 ///
 /// A look-up that runs while the table is resized can miss an entry that is there: it began with the old table
-/// (____nf_conntrack_find()). One that begins later waits for the end of the resizing. So what was not found is asked for a
-/// second time.
+/// (____nf_conntrack_find()). One that begins later waits for the end of the resizing. So what was not found proves something
+/// when it was asked for twice (`tries`).
 pub(crate) fn ask(
     link: &mut Link,
     op: &'static str,
     requests: &mut Requests,
     count: usize,
+    tries: u32,
     put: impl Fn(usize, &mut Requests) -> Result<(), Error>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), Error> {
@@ -153,7 +191,7 @@ pub(crate) fn ask(
     answers.try_reserve(count).map_err(|_| Error::NoMemory { op })?;
     answers.resize(count, Answer::Missing);
     let mut places = [0; GET_BATCH];
-    for _ in 0..2 {
+    for _ in 0..tries {
         let mut asked = 0;
         requests.clear();
         for index in (0..count).filter(|&index| matches!(answers[index], Answer::Missing)) {

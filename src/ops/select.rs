@@ -153,7 +153,7 @@ impl Select {
                 let put = |index: usize, requests: &mut Requests| {
                     requests.push(|buffer, seq| put_get(buffer, seq, &keys[open[index]], name))
                 };
-                ask(link, self.op, &mut requests, left, put, &mut answers)?;
+                ask(link, self.op, &mut requests, left, 2, put, &mut answers)?;
                 let asked = open;
                 left = 0;
                 for (answer, &at) in answers.iter().zip(&asked) {

@@ -54,6 +54,10 @@ pub(super) fn values(op: &'static str, given: &Entry, found: &Entry) -> Result<O
         }
         values.has &= !CT_HAS_TIMEOUT;
     }
+    if given.has(CT_HAS_TIMEOUT) && found.status & CT_STATUS_OFFLOAD != 0 {
+        // The kernel says yes, and the flow table goes on with its own (5.10 to 7.3).
+        return refuse(libc::EBUSY, "the entry is offloaded to a flow table, which keeps its timeout");
+    }
     if given.has(CT_HAS_LABELS) && labels(given, found) == found.labels {
         values.has &= !(CT_HAS_LABELS | CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE);
     }

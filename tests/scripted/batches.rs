@@ -390,10 +390,12 @@ fn a_look_up_that_is_refused_is_that_entrys_failure_and_it_is_not_deleted() {
     let kernel = table.clone();
     let script = Script::new(move |_, requests| {
         if requests[0].kind == GET {
-            let mut events = kernel.answer(&requests[..1]);
-            events.push(datagram(&[ack(&requests[1], libc::ENOMEM)]));
-            events.extend(kernel.answer(&requests[2..]));
-            return events;
+            let is_second = |request: &Request| parse_key(&request.payload).tuple.unwrap().1.sport == 1;
+            let answer = |request| match is_second(request) {
+                true => vec![datagram(&[ack(request, libc::ENOMEM)])],
+                false => kernel.answer(std::slice::from_ref(request)),
+            };
+            return requests.iter().flat_map(answer).collect();
         }
         kernel.answer(requests)
     });
