@@ -32,7 +32,7 @@ CARGO_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
 REMAP = --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(CARGO_DIR)=cargo \
 	$$(for dir in '$(CARGO_DIR)'/registry/src/*/; do printf -- '--remap-path-prefix=%s=crates/ ' "$$dir"; done)
 
-.PHONY: all install install-musl uninstall header doc demo test test-abi test-cross test-instructions test-kernels test-other-ways bench fuzz dist deb rpm test-package clean
+.PHONY: all install install-musl uninstall header doc demo test test-abi test-cross test-differential test-instructions test-kernels test-other-ways bench fuzz dist deb rpm test-package clean
 
 all: build/$(SHARED) build/libctrack.a build/libctrack.pc build/man/stamp
 
@@ -131,6 +131,10 @@ test-abi:
 # The codec and the unit tests on 64 and 32 bits, little and big endian, in qemu.
 test-cross:
 	./scripts/test-cross.sh
+
+# Random filter sets over random tables, judged by the kernel's events.
+test-differential:
+	./scripts/test-differential.sh
 
 # Instructions that an entry takes, compared with benches/instructions.txt.
 test-instructions:

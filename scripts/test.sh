@@ -59,6 +59,9 @@ python3 -m unittest discover -q -t benches -s benches/tests
 step 'Go and Python'
 ./scripts/test-bindings.sh
 
+step 'random filters over random tables'
+./scripts/test-differential.sh
+
 step 'fuzz seeds'
 ./scripts/fuzz.sh --replay
 
