@@ -62,7 +62,7 @@
 /**
  * Minor version.
  */
-#define CT_VERSION_MINOR 1
+#define CT_VERSION_MINOR 2
 
 /**
  * Patch version.
@@ -72,7 +72,7 @@
 /**
  * The version as one number that grows: major * 65536 + minor * 256 + patch.
  */
-#define CT_VERSION_NUMBER 256
+#define CT_VERSION_NUMBER 512
 
 /**
  * ct_open_opts.flags: netns_fd counts.

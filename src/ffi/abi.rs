@@ -8,11 +8,11 @@ use std::ffi::c_char;
 /// Major version of the library this header belongs to.
 pub const CT_VERSION_MAJOR: u32 = 0;
 /// Minor version.
-pub const CT_VERSION_MINOR: u32 = 1;
+pub const CT_VERSION_MINOR: u32 = 2;
 /// Patch version.
 pub const CT_VERSION_PATCH: u32 = 0;
 /// The version as one number that grows: major * 65536 + minor * 256 + patch.
-pub const CT_VERSION_NUMBER: u32 = 0x000100;
+pub const CT_VERSION_NUMBER: u32 = 0x000200;
 
 /// ct_open_opts.flags: netns_fd counts.
 pub const CT_OPEN_NETNS: u32 = 1 << 0;

@@ -1,0 +1,1338 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+/*
+ * libctrack: list, delete and flush the Linux kernel's connection-tracking entries.
+ *
+ *   struct ct_handle *h;
+ *   struct ct_filter f = { .size = sizeof f, .match = CT_MATCH_ZONE, .zone = 7 };
+ *   struct ct_result r = { .size = sizeof r };
+ *   if (ct_handle_open(&h, NULL) == 0) {
+ *       if (ct_delete(h, &f, 1, 0, &r) < 0)
+ *           fprintf(stderr, "%s\n", ct_handle_error(h));
+ *       ct_handle_close(h);
+ *   }
+ *
+ * Link with: cc prog.c $(pkg-config --cflags --libs libctrack)
+ *
+ * Errors. Functions that return int return 0 or more on success and a negative errno value on failure; errno itself is left
+ * alone. ct_handle_error() has the details. Results (ret_x) are written only on success, unless said otherwise; status and result
+ * of calls on many entries are filled on failure too, whatever the failure: no status keeps an old value. NULL for a
+ * pointer is -EINVAL unless said otherwise; so are unknown flags. Wrong arguments are found before anything is sent.
+ *
+ * Threads. A handle may be used by one thread at a time; a second one gets -EBUSY, never the other's data. Different handles
+ * are independent. A handle may move between threads. A thread with 32 KiB of stack can make every call.
+ *
+ * Cancellation. No call is a cancellation point. pthread_cancel() takes effect when the call is complete and its results are
+ * written; of an asynchronous one the thread may end before the call returns. The handle stays usable.
+ *
+ * Children. A child process cannot use a handle of its parent (-ECHILD), in whatever way it was made: not if both have the same
+ * process id, as the first ones of containers have, and not if another thread was in a call when it was made. It may close it. (Two
+ * are not told from their parents: a child of vfork() that has the parent's process id; and before Linux 4.14, or where
+ * madvise() is forbidden, one of a raw clone() that has it.)
+ *
+ * Waiting. Every wait for the kernel ends: after ct_open_opts.timeout_ms of its silence a call fails with -ETIMEDOUT.
+ *
+ * Growth. Structs that you pass in begin with their size: set it to sizeof, zero the rest, fill in what you need. Programs
+ * that were built with an older header work with a newer library. A larger struct than this library knows is fine as long as
+ * what it does not know is zero, and -E2BIG otherwise. struct ct_entry is 256 bytes for the life of libctrack.so.0.
+ *
+ * Entries that you pass in (keys, entries to create or update) announce each field that counts in `has`. A field that is not
+ * zero although it is not announced is -EINVAL: it was forgotten, and guessing would act on other entries than you meant. The
+ * same holds for filters and `match`. Entries of ct_list() are keys as they stand, also with states and status bits that only a
+ * later kernel or release knows; unknown bits of `has` and bytes of `reserved` that are not zero are -EINVAL everywhere.
+ *
+ * The library writes nothing to stdout or stderr (but for Rust's message about an internal error), installs no signal
+ * handlers, reads no environment variables (but for TZ, through localtime_r(), where you ask for times as text), keeps no
+ * global state (but for what it measured of the kernel, and a page that the kernel empties in children; before Linux 4.14 a
+ * handler of pthread_atfork()) and leaves no threads behind. Its descriptors are close-on-exec.
+ */
+
+
+#ifndef CTRACK_H
+#define CTRACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * Major version of the library this header belongs to.
+ */
+#define CT_VERSION_MAJOR 0
+
+/**
+ * Minor version.
+ */
+#define CT_VERSION_MINOR 2
+
+/**
+ * Patch version.
+ */
+#define CT_VERSION_PATCH 0
+
+/**
+ * The version as one number that grows: major * 65536 + minor * 256 + patch.
+ */
+#define CT_VERSION_NUMBER 512
+
+/**
+ * ct_open_opts.flags: netns_fd counts.
+ */
+#define CT_OPEN_NETNS (1 << 0)
+
+/**
+ * ct_open_opts.flags: deletes also compare the time at which an entry was made, where the kernel keeps it (sysctl
+ * net.netfilter.nf_conntrack_timestamp). A successor with the same tuples can have the same id; it has not the same start.
+ * An entry that has a start on one side only, when it was listed or when it is deleted, is another one. If it has none on
+ * either side, it is deleted, and the result says CT_RESULT_START_UNKNOWN. Takes a look-up for each entry.
+ */
+#define CT_OPEN_COMPARE_START (1 << 1)
+
+/**
+ * ct_filter.flags: entries that match this filter are not selected, whatever the others say.
+ */
+#define CT_FILTER_EXCLUDE (1 << 0)
+
+/**
+ * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
+ * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
+ * the more are deleted the more is saved. If the table is not empty afterwards, one more walk looks for offloaded entries, which
+ * some kernels skip. If the call fails, some entries may already have been deleted.
+ */
+#define CT_DELETE_UNCOUNTED (1 << 0)
+
+/**
+ * ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
+ */
+#define CT_RESULT_UNCOUNTED (1 << 0)
+
+/**
+ * ct_result.flags: start times were to be compared (CT_OPEN_COMPARE_START), but at least one deleted entry has none, since the
+ * kernel kept none when it was made. It was told apart by its tuples, zone and id alone. Since 0.2.
+ */
+#define CT_RESULT_START_UNKNOWN (1 << 1)
+
+/**
+ * ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
+ */
+#define CT_FLUSH_ALL (1 << 0)
+
+/**
+ * family counts.
+ */
+#define CT_MATCH_FAMILY (1ull << 0)
+
+/**
+ * proto counts.
+ */
+#define CT_MATCH_PROTO (1ull << 1)
+
+/**
+ * zone counts: entries that have this zone in both directions or in one of them; 0: entries without any zone.
+ */
+#define CT_MATCH_ZONE (1ull << 2)
+
+/**
+ * mark and mark_mask count: (entry's mark & mark_mask) == mark. A bit of mark outside mark_mask: -EINVAL.
+ */
+#define CT_MATCH_MARK (1ull << 3)
+
+/**
+ * status_set and status_clear count: all bits of the one are set, all of the other clear.
+ */
+#define CT_MATCH_STATUS (1ull << 4)
+
+/**
+ * orig_src and orig_src_prefix count. Every address wants CT_MATCH_FAMILY too.
+ */
+#define CT_MATCH_ORIG_SRC (1ull << 5)
+
+/**
+ * orig_dst and orig_dst_prefix count.
+ */
+#define CT_MATCH_ORIG_DST (1ull << 6)
+
+/**
+ * reply_src and reply_src_prefix count.
+ */
+#define CT_MATCH_REPLY_SRC (1ull << 7)
+
+/**
+ * reply_dst and reply_dst_prefix count.
+ */
+#define CT_MATCH_REPLY_DST (1ull << 8)
+
+/**
+ * orig_sport_first to orig_sport_last count. All ports want CT_MATCH_PROTO with a protocol that has ports.
+ */
+#define CT_MATCH_ORIG_SPORT (1ull << 9)
+
+/**
+ * orig_dport_first to orig_dport_last count.
+ */
+#define CT_MATCH_ORIG_DPORT (1ull << 10)
+
+/**
+ * reply_sport_first to reply_sport_last count.
+ */
+#define CT_MATCH_REPLY_SPORT (1ull << 11)
+
+/**
+ * reply_dport_first to reply_dport_last count.
+ */
+#define CT_MATCH_REPLY_DPORT (1ull << 12)
+
+/**
+ * icmp_type counts (of the original direction). The ICMP fields want CT_MATCH_PROTO with ICMP or ICMPv6.
+ */
+#define CT_MATCH_ICMP_TYPE (1ull << 13)
+
+/**
+ * icmp_code counts (of the original direction).
+ */
+#define CT_MATCH_ICMP_CODE (1ull << 14)
+
+/**
+ * icmp_id counts (of the original direction).
+ */
+#define CT_MATCH_ICMP_ID (1ull << 15)
+
+/**
+ * tcp_states counts. Wants CT_MATCH_PROTO with TCP.
+ */
+#define CT_MATCH_TCP_STATES (1ull << 16)
+
+/**
+ * labels and labels_mask count: (entry's labels & labels_mask) == labels.
+ */
+#define CT_MATCH_LABELS (1ull << 17)
+
+/**
+ * helper counts: exactly this name.
+ */
+#define CT_MATCH_HELPER (1ull << 18)
+
+/**
+ * The line that `conntrack -L` prints, without a line end. Add CT_FORMAT_EXTENDED, CT_FORMAT_ID and CT_FORMAT_TIMESTAMP
+ * for what its options -o extended, id and ktimestamp add.
+ */
+#define CT_FORMAT_LINE (1 << 0)
+
+/**
+ * One JSON object with every field that the kernel sent, without a line end.
+ */
+#define CT_FORMAT_JSON (1 << 1)
+
+/**
+ * With CT_FORMAT_LINE: the family in front.
+ */
+#define CT_FORMAT_EXTENDED (1 << 8)
+
+/**
+ * With CT_FORMAT_LINE: the id at the end.
+ */
+#define CT_FORMAT_ID (1 << 9)
+
+/**
+ * With CT_FORMAT_LINE: the start (and stop) time, in the local time zone, if the kernel keeps it.
+ */
+#define CT_FORMAT_TIMESTAMP (1 << 10)
+
+/**
+ * IPv4, the value of AF_INET.
+ */
+#define CT_FAMILY_IPV4 2
+
+/**
+ * IPv6, the value of AF_INET6.
+ */
+#define CT_FAMILY_IPV6 10
+
+/**
+ * ICMP for IPv4.
+ */
+#define CT_PROTO_ICMP 1
+
+/**
+ * TCP.
+ */
+#define CT_PROTO_TCP 6
+
+/**
+ * UDP.
+ */
+#define CT_PROTO_UDP 17
+
+/**
+ * DCCP. Kernels from 6.16 on no longer track it: its entries then have no ports.
+ */
+#define CT_PROTO_DCCP 33
+
+/**
+ * GRE. Its keys are kept as ports.
+ */
+#define CT_PROTO_GRE 47
+
+/**
+ * ICMPv6.
+ */
+#define CT_PROTO_ICMPV6 58
+
+/**
+ * SCTP.
+ */
+#define CT_PROTO_SCTP 132
+
+/**
+ * UDP-Lite.
+ */
+#define CT_PROTO_UDPLITE 136
+
+/**
+ * orig: addresses and protocol of the original direction.
+ */
+#define CT_HAS_ORIG (1ull << 0)
+
+/**
+ * reply: addresses and protocol of the reply direction.
+ */
+#define CT_HAS_REPLY (1ull << 1)
+
+/**
+ * sport and dport of the tuples (TCP, UDP, UDP-Lite, SCTP, DCCP; the keys of GRE).
+ */
+#define CT_HAS_PORTS (1ull << 2)
+
+/**
+ * icmp_type, icmp_code and icmp_id of the tuples.
+ */
+#define CT_HAS_ICMP (1ull << 3)
+
+/**
+ * status.
+ */
+#define CT_HAS_STATUS (1ull << 4)
+
+/**
+ * timeout. Not sent for entries that are offloaded to a flow table.
+ */
+#define CT_HAS_TIMEOUT (1ull << 5)
+
+/**
+ * mark.
+ */
+#define CT_HAS_MARK (1ull << 6)
+
+/**
+ * id.
+ */
+#define CT_HAS_ID (1ull << 7)
+
+/**
+ * use_count.
+ */
+#define CT_HAS_USE (1ull << 8)
+
+/**
+ * zone: the entry is in this zone in both directions. Not set for zone 0.
+ */
+#define CT_HAS_ZONE (1ull << 9)
+
+/**
+ * orig.zone: only the original direction is in this zone.
+ */
+#define CT_HAS_ORIG_ZONE (1ull << 10)
+
+/**
+ * reply.zone: only the reply direction is in this zone.
+ */
+#define CT_HAS_REPLY_ZONE (1ull << 11)
+
+/**
+ * orig_counters (kept by the kernel when net.netfilter.nf_conntrack_acct was 1 as the entry was made).
+ */
+#define CT_HAS_ORIG_COUNTERS (1ull << 12)
+
+/**
+ * reply_counters.
+ */
+#define CT_HAS_REPLY_COUNTERS (1ull << 13)
+
+/**
+ * start_ns (kept when net.netfilter.nf_conntrack_timestamp was 1 as the entry was made).
+ */
+#define CT_HAS_START (1ull << 14)
+
+/**
+ * stop_ns (destroyed entries only).
+ */
+#define CT_HAS_STOP (1ull << 15)
+
+/**
+ * labels. Not sent by the kernel while all are clear.
+ */
+#define CT_HAS_LABELS (1ull << 16)
+
+/**
+ * helper.
+ */
+#define CT_HAS_HELPER (1ull << 17)
+
+/**
+ * tcp_state.
+ */
+#define CT_HAS_TCP_STATE (1ull << 18)
+
+/**
+ * tcp_wscale_orig and tcp_wscale_reply.
+ */
+#define CT_HAS_TCP_WSCALE (1ull << 19)
+
+/**
+ * tcp_flags_orig, tcp_mask_orig, tcp_flags_reply and tcp_mask_reply.
+ */
+#define CT_HAS_TCP_FLAGS (1ull << 20)
+
+/**
+ * sctp_state, sctp_vtag_orig and sctp_vtag_reply.
+ */
+#define CT_HAS_SCTP (1ull << 21)
+
+/**
+ * dccp_state and dccp_role (kernels before 6.16).
+ */
+#define CT_HAS_DCCP (1ull << 22)
+
+/**
+ * The entry was expected by another one, its master. (Which one: Rust API, Details.)
+ */
+#define CT_HAS_MASTER (1ull << 23)
+
+/**
+ * The kernel adjusts TCP sequence numbers of this entry. (How: Rust API, Details.)
+ */
+#define CT_HAS_SEQ_ADJ (1ull << 24)
+
+/**
+ * The entry has a synproxy extension. (Its values: Rust API, Details.)
+ */
+#define CT_HAS_SYNPROXY (1ull << 25)
+
+/**
+ * The entry has a security context. (Its name: Rust API, Details.)
+ */
+#define CT_HAS_SECCTX (1ull << 26)
+
+/**
+ * mark_mask. Only for ct_update_entries(); the kernel never sends it.
+ */
+#define CT_HAS_MARK_MASK (1ull << 27)
+
+/**
+ * Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are set, all others stay as they are. So two programs
+ * that each add a label do not undo each other. Since 0.2.
+ */
+#define CT_HAS_LABELS_ADD (1ull << 28)
+
+/**
+ * Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are cleared, all others stay as they are. Since 0.2.
+ */
+#define CT_HAS_LABELS_REMOVE (1ull << 29)
+
+/**
+ * The entry was expected by another one.
+ */
+#define CT_STATUS_EXPECTED (1 << 0)
+
+/**
+ * Packets were seen in both directions.
+ */
+#define CT_STATUS_SEEN_REPLY (1 << 1)
+
+/**
+ * The entry is not dropped early when the table is full.
+ */
+#define CT_STATUS_ASSURED (1 << 2)
+
+/**
+ * The entry is in the table. Set on every entry that the kernel lists.
+ */
+#define CT_STATUS_CONFIRMED (1 << 3)
+
+/**
+ * The source address or port is translated in the original direction.
+ */
+#define CT_STATUS_SRC_NAT (1 << 4)
+
+/**
+ * The destination address or port is translated in the original direction.
+ */
+#define CT_STATUS_DST_NAT (1 << 5)
+
+/**
+ * TCP sequence numbers are adjusted.
+ */
+#define CT_STATUS_SEQ_ADJUST (1 << 6)
+
+/**
+ * Source NAT was decided (perhaps: none).
+ */
+#define CT_STATUS_SRC_NAT_DONE (1 << 7)
+
+/**
+ * Destination NAT was decided (perhaps: none).
+ */
+#define CT_STATUS_DST_NAT_DONE (1 << 8)
+
+/**
+ * The entry is being removed.
+ */
+#define CT_STATUS_DYING (1 << 9)
+
+/**
+ * Traffic does not refresh the timeout.
+ */
+#define CT_STATUS_FIXED_TIMEOUT (1 << 10)
+
+/**
+ * A template, never in the table.
+ */
+#define CT_STATUS_TEMPLATE (1 << 11)
+
+/**
+ * Not tracked (kernels before 4.12).
+ */
+#define CT_STATUS_UNTRACKED (1 << 12)
+
+/**
+ * A helper was assigned by a rule or by ctnetlink.
+ */
+#define CT_STATUS_HELPER (1 << 13)
+
+/**
+ * Offloaded to a flow table.
+ */
+#define CT_STATUS_OFFLOAD (1 << 14)
+
+/**
+ * Offloaded to hardware.
+ */
+#define CT_STATUS_HW_OFFLOAD (1 << 15)
+
+/**
+ * TCP: no state yet.
+ */
+#define CT_TCP_STATE_NONE 0
+
+/**
+ * TCP: SYN seen.
+ */
+#define CT_TCP_STATE_SYN_SENT 1
+
+/**
+ * TCP: SYN and SYN+ACK seen.
+ */
+#define CT_TCP_STATE_SYN_RECV 2
+
+/**
+ * TCP: established.
+ */
+#define CT_TCP_STATE_ESTABLISHED 3
+
+/**
+ * TCP: one side sent FIN.
+ */
+#define CT_TCP_STATE_FIN_WAIT 4
+
+/**
+ * TCP: that FIN was acknowledged.
+ */
+#define CT_TCP_STATE_CLOSE_WAIT 5
+
+/**
+ * TCP: both sides sent FIN.
+ */
+#define CT_TCP_STATE_LAST_ACK 6
+
+/**
+ * TCP: closed, waiting for stray packets.
+ */
+#define CT_TCP_STATE_TIME_WAIT 7
+
+/**
+ * TCP: reset.
+ */
+#define CT_TCP_STATE_CLOSE 8
+
+/**
+ * TCP: SYN seen from both sides.
+ */
+#define CT_TCP_STATE_SYN_SENT2 9
+
+/**
+ * A handle: one request socket in one network namespace, and the text of its last error.
+ */
+struct ct_handle;
+
+/**
+ * How to open a handle. Set size, leave the rest zero for defaults.
+ */
+struct ct_open_opts {
+  /**
+   * sizeof(struct ct_open_opts).
+   */
+  uint32_t size;
+  /**
+   * CT_OPEN_ bits.
+   */
+  uint32_t flags;
+  /**
+   * With CT_OPEN_NETNS: a descriptor of the network namespace to work in (/proc/PID/ns/net, /run/netns/NAME).
+   * It is not kept and stays yours.
+   */
+  int32_t netns_fd;
+  /**
+   * The longest silence of the kernel, in milliseconds, before a call gives up with -ETIMEDOUT. 0: 10,000.
+   */
+  uint32_t timeout_ms;
+  /**
+   * Receive buffer of the socket in bytes. 0: the library's choice.
+   */
+  uint32_t rcvbuf;
+  /**
+   * Zero.
+   */
+  uint32_t pad0;
+};
+
+/**
+ * What to select. Set size and, in match, the fields that count; the others must be zero.
+ *
+ * All fields that count must hold. Addresses are in network byte order, an IPv4 one in the first 4 bytes with the others
+ * zero; everything else is in host byte order. Zero is a value everywhere, never a wildcard: 0.0.0.0 is an address, port
+ * 0 a port, zone 0 a zone.
+ */
+struct ct_filter {
+  /**
+   * sizeof(struct ct_filter). The same in all filters of one call.
+   */
+  uint32_t size;
+  /**
+   * CT_FILTER_ bits.
+   */
+  uint32_t flags;
+  /**
+   * CT_MATCH_ bits.
+   */
+  uint64_t match;
+  /**
+   * CT_FAMILY_IPV4 or CT_FAMILY_IPV6.
+   */
+  uint8_t family;
+  /**
+   * Protocol number (IPPROTO_, CT_PROTO_).
+   */
+  uint8_t proto;
+  /**
+   * ICMP or ICMPv6 type.
+   */
+  uint8_t icmp_type;
+  /**
+   * ICMP or ICMPv6 code.
+   */
+  uint8_t icmp_code;
+  /**
+   * ICMP or ICMPv6 identifier.
+   */
+  uint16_t icmp_id;
+  /**
+   * TCP states, bit n for CT_TCP_STATE_ value n.
+   */
+  uint16_t tcp_states;
+  /**
+   * Zone, 0 to 65535.
+   */
+  uint32_t zone;
+  /**
+   * Mark.
+   */
+  uint32_t mark;
+  /**
+   * Which bits of the mark are compared.
+   */
+  uint32_t mark_mask;
+  /**
+   * CT_STATUS_ bits that must be set.
+   */
+  uint32_t status_set;
+  /**
+   * CT_STATUS_ bits that must be clear.
+   */
+  uint32_t status_clear;
+  /**
+   * Prefix length of orig_src: 0 to 32 or 128. All address bits behind it must be zero.
+   */
+  uint8_t orig_src_prefix;
+  /**
+   * Prefix length of orig_dst.
+   */
+  uint8_t orig_dst_prefix;
+  /**
+   * Prefix length of reply_src.
+   */
+  uint8_t reply_src_prefix;
+  /**
+   * Prefix length of reply_dst.
+   */
+  uint8_t reply_dst_prefix;
+  /**
+   * Source address of the original direction: who began.
+   */
+  uint8_t orig_src[16];
+  /**
+   * Destination address of the original direction: whom it called (a service's virtual address, before NAT).
+   */
+  uint8_t orig_dst[16];
+  /**
+   * Source address of the reply direction: who really answers (an endpoint behind destination NAT).
+   */
+  uint8_t reply_src[16];
+  /**
+   * Destination address of the reply direction: where answers go (the masquerading address behind source NAT).
+   */
+  uint8_t reply_dst[16];
+  /**
+   * First of a range of source ports of the original direction.
+   */
+  uint16_t orig_sport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t orig_sport_last;
+  /**
+   * First of a range of destination ports of the original direction.
+   */
+  uint16_t orig_dport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t orig_dport_last;
+  /**
+   * First of a range of source ports of the reply direction.
+   */
+  uint16_t reply_sport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t reply_sport_last;
+  /**
+   * First of a range of destination ports of the reply direction.
+   */
+  uint16_t reply_dport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t reply_dport_last;
+  /**
+   * Labels, as in struct ct_entry.
+   */
+  uint8_t labels[16];
+  /**
+   * Which labels are compared.
+   */
+  uint8_t labels_mask[16];
+  /**
+   * Name of the helper, NUL-terminated.
+   */
+  char helper[16];
+};
+
+/**
+ * One direction of a connection: what its packets carry on arrival.
+ *
+ * Addresses are in network byte order, an IPv4 one in the first 4 bytes with the others zero. Everything else is in host
+ * byte order. Which of the fields count is said by the `has` of the entry.
+ */
+struct ct_tuple {
+  /**
+   * Source address.
+   */
+  uint8_t src[16];
+  /**
+   * Destination address.
+   */
+  uint8_t dst[16];
+  /**
+   * Source port; the source key of GRE.
+   */
+  uint16_t sport;
+  /**
+   * Destination port; the destination key of GRE.
+   */
+  uint16_t dport;
+  /**
+   * ICMP or ICMPv6 identifier.
+   */
+  uint16_t icmp_id;
+  /**
+   * ICMP or ICMPv6 type.
+   */
+  uint8_t icmp_type;
+  /**
+   * ICMP or ICMPv6 code.
+   */
+  uint8_t icmp_code;
+  /**
+   * The zone of this direction, 0 to 65535: that of the entry (CT_HAS_ZONE) or one for this direction only.
+   */
+  uint32_t zone;
+};
+
+/**
+ * Packets and bytes seen in one direction.
+ */
+struct ct_counters {
+  /**
+   * Packets.
+   */
+  uint64_t packets;
+  /**
+   * Bytes, counted from the network header on.
+   */
+  uint64_t bytes;
+};
+
+/**
+ * One entry of the connection-tracking table.
+ *
+ * 256 bytes for the life of libctrack.so.0, no pointers, no hidden padding. `has` says which fields the kernel sent (or,
+ * in an entry that is given to the library, which ones count); all others are zero. Fields may be added in the place of
+ * `reserved`, announced by new CT_HAS_ bits.
+ */
+struct ct_entry {
+  /**
+   * CT_HAS_ bits: which of the fields below count.
+   */
+  uint64_t has;
+  /**
+   * The kernel's identifier of the entry: opaque, constant over its life, valid until the next boot.
+   */
+  uint32_t id;
+  /**
+   * CT_STATUS_ bits.
+   */
+  uint32_t status;
+  /**
+   * The mark (connmark).
+   */
+  uint32_t mark;
+  /**
+   * Seconds until the entry expires, rounded down.
+   */
+  uint32_t timeout;
+  /**
+   * The kernel's reference count.
+   */
+  uint32_t use_count;
+  /**
+   * Zone, 0 to 65535. CT_HAS_ZONE: both directions are in it. CT_HAS_ORIG_ZONE or CT_HAS_REPLY_ZONE: only that one.
+   */
+  uint32_t zone;
+  /**
+   * CT_FAMILY_IPV4 or CT_FAMILY_IPV6.
+   */
+  uint8_t family;
+  /**
+   * Protocol number (IPPROTO_, CT_PROTO_).
+   */
+  uint8_t proto;
+  /**
+   * CT_TCP_STATE_ value.
+   */
+  uint8_t tcp_state;
+  /**
+   * SCTP state, numbered as in linux/netfilter/nf_conntrack_sctp.h.
+   */
+  uint8_t sctp_state;
+  /**
+   * TCP window scale of the original direction.
+   */
+  uint8_t tcp_wscale_orig;
+  /**
+   * TCP window scale of the reply direction.
+   */
+  uint8_t tcp_wscale_reply;
+  /**
+   * TCP flags of the original direction (IP_CT_TCP_FLAG_, linux/netfilter/nf_conntrack_tcp.h).
+   */
+  uint8_t tcp_flags_orig;
+  /**
+   * TCP flags of the reply direction.
+   */
+  uint8_t tcp_flags_reply;
+  /**
+   * In create and update: which bits of tcp_flags_orig to set; 0 means all. The kernel sends 0.
+   */
+  uint8_t tcp_mask_orig;
+  /**
+   * In create and update: which bits of tcp_flags_reply to set; 0 means all. The kernel sends 0.
+   */
+  uint8_t tcp_mask_reply;
+  /**
+   * DCCP state, numbered as in the kernel's enum ct_dccp_states.
+   */
+  uint8_t dccp_state;
+  /**
+   * DCCP role: 0 client, 1 server.
+   */
+  uint8_t dccp_role;
+  /**
+   * SCTP verification tag of the original direction.
+   */
+  uint32_t sctp_vtag_orig;
+  /**
+   * SCTP verification tag of the reply direction.
+   */
+  uint32_t sctp_vtag_reply;
+  /**
+   * In update: which bits of the mark to replace (new = (old & ~mark_mask) ^ mark).
+   */
+  uint32_t mark_mask;
+  /**
+   * The original direction: as the first packet arrived.
+   */
+  struct ct_tuple orig;
+  /**
+   * The reply direction: as answers arrive. With NAT it differs from the mirror image of orig.
+   */
+  struct ct_tuple reply;
+  /**
+   * Packets and bytes of the original direction.
+   */
+  struct ct_counters orig_counters;
+  /**
+   * Packets and bytes of the reply direction.
+   */
+  struct ct_counters reply_counters;
+  /**
+   * When the entry was made: nanoseconds since 1970-01-01 00:00 UTC.
+   */
+  uint64_t start_ns;
+  /**
+   * When it ended: nanoseconds since 1970-01-01 00:00 UTC.
+   */
+  uint64_t stop_ns;
+  /**
+   * Connection labels: bit n is bit n % 8 of byte n / 8 on a little-endian machine (the kernel's own memory order).
+   */
+  uint8_t labels[16];
+  /**
+   * Name of the helper, for example "ftp": NUL-terminated.
+   */
+  char helper[16];
+  /**
+   * Zero.
+   */
+  uint64_t reserved[4];
+};
+
+/**
+ * What a call did. Set size and zero the rest once; it can be used for call after call. Filled whenever the call got as far as reading it, on failure too.
+ */
+struct ct_result {
+  /**
+   * sizeof(struct ct_result).
+   */
+  uint32_t size;
+  /**
+   * Zero; the library sets CT_RESULT_ bits.
+   */
+  uint32_t flags;
+  /**
+   * Entries that were selected or given: always done + gone + failed + spared.
+   */
+  uint64_t matched;
+  /**
+   * Entries that were deleted, created or updated.
+   */
+  uint64_t done;
+  /**
+   * Entries that were no longer there (or no longer the same one) when their turn came. Not a failure.
+   */
+  uint64_t gone;
+  /**
+   * Entries for which the kernel refused, or whose fate is not known since the kernel fell silent, or which are there but
+   * cannot be reached (-ENOTUNIQ).
+   */
+  uint64_t failed;
+  /**
+   * Negative errno of the first of the failed ones, or 0.
+   */
+  int32_t first_error;
+  /**
+   * Zero.
+   */
+  uint32_t pad0;
+  /**
+   * Entries that were selected, but changed before their turn came so that they are not any more: they stay. Where size
+   * does not cover this field, they are not in matched either. Since 0.2.
+   */
+  uint64_t spared;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Opens a handle.
+ *
+ * Opening needs no privilege; every call on the handle needs CAP_NET_ADMIN in the user namespace that owns the network
+ * namespace, for reading too. With CT_OPEN_NETNS it also needs CAP_SYS_ADMIN there and in the caller's own user
+ * namespace; the caller's thread stays where it is.
+ *
+ * @param ret_handle the new handle, yours to close with ct_handle_close()
+ * @param opts how to open it; NULL for defaults
+ * @return 0, or a negative errno:
+ *   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
+ *   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
+ *   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE the process or the
+ *   system has too many open files; -ENOMEM, with CT_OPEN_NETNS also where the process may have no more threads
+ * Since 0.1.
+ */
+int ct_handle_open(struct ct_handle **ret_handle, const struct ct_open_opts *opts);
+
+/**
+ * Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
+ *
+ * No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent. If another
+ * thread was in a call on it when the child was made, nothing is released: what it holds is half changed.
+ *
+ * @param h the handle; it must not be used any more
+ * Since 0.1.
+ */
+void ct_handle_close(struct ct_handle *h);
+
+/**
+ * What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault.
+ *
+ * "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
+ * handle, or with -ECHILD, do not change it.
+ *
+ * @param h the handle
+ * @return text in English, owned by the handle, valid until the next call on it
+ * Since 0.1.
+ */
+const char *ct_handle_error(const struct ct_handle *h);
+
+/**
+ * Text for an errno value as this library uses it, of either sign.
+ *
+ * @param err the value, for example what a call returned
+ * @return static text in English, never NULL
+ * Since 0.1.
+ */
+const char *ct_strerror(int err);
+
+/**
+ * Lists entries into one array.
+ *
+ * An entry is selected if it matches at least one including filter, or there is no including filter, and no excluding
+ * one (CT_FILTER_EXCLUDE). n = 0: every entry. Entries that come or go while the list is made may be in it or not; all
+ * others are, each once. If the kernel resizes its table meanwhile the list is made again, up to four times in all; where
+ * /proc/sys/net/netfilter/nf_conntrack_buckets cannot be read, that goes unseen.
+ *
+ * For large tables ct_dump_start() does the same in constant memory.
+ *
+ * @param h the handle
+ * @param f n filters, f[0].size bytes apart; NULL if n is 0
+ * @param n how many
+ * @param ret_entries the array, yours to release with ct_entries_free(); NULL if nothing was selected
+ * @param ret_count how many entries
+ * @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter is wrong (ct_handle_error() names
+ *   filter and field); -EPERM CAP_NET_ADMIN is missing; -EBUSY another thread uses the handle, or a dump is open on it;
+ *   -ECHILD the handle was opened by a parent process; -ETIMEDOUT the kernel fell silent; -EAGAIN the table was resized
+ *   each time; -ENOBUFS replies were lost each time; -EBADMSG a reply could not be understood; -ENOMEM; -ENOTRECOVERABLE
+ *   an internal error, the handle is unusable
+ * Since 0.1.
+ */
+int ct_list(struct ct_handle *h,
+            const struct ct_filter *f,
+            size_t n,
+            struct ct_entry **ret_entries,
+            size_t *ret_count);
+
+/**
+ * Releases an array of ct_list(). NULL is fine.
+ *
+ * @param entries the array; it must not be used any more
+ * Since 0.1.
+ */
+void ct_entries_free(struct ct_entry *entries);
+
+/**
+ * Gets one entry by its tuple.
+ *
+ * The key is an entry of ct_list(), or one that you fill: has, family, proto, orig (or reply) and, where they apply,
+ * ports or ICMP fields and the zone, each announced in has. The tuple, its direction and the zone must be exactly those
+ * of the entry, and so must the reply tuple, the id and start_ns if has announces them. An entry that others hide from requests
+ * (see ct_delete()) is looked for in a dump.
+ *
+ * @param h the handle
+ * @param key which entry
+ * @param ret_entry the entry
+ * @return 0, or a negative errno, with nothing written: -ENOENT there is no such entry; -EINVAL the key is wrong
+ *   (ct_handle_error() names the field); others as for ct_list()
+ * Since 0.1.
+ */
+int ct_get(struct ct_handle *h,
+           const struct ct_entry *key,
+           struct ct_entry *ret_entry);
+
+/**
+ * Counts the entries of the network namespace: one small request, whatever the size of the table.
+ *
+ * The count is the kernel's own. It includes entries that have expired and are not reaped yet, which lists leave out.
+ *
+ * @param h the handle
+ * @param ret_count how many
+ * @return 0, or a negative errno as for ct_list(), with nothing written
+ * Since 0.1.
+ */
+int ct_count(struct ct_handle *h, uint64_t *ret_count);
+
+/**
+ * Finds the lowest zone from first to last that no entry is in, in either direction. One pass over the table.
+ *
+ * Nothing keeps others from using the zone afterwards.
+ *
+ * @param h the handle
+ * @param first lowest zone to consider, 0 to 65535
+ * @param last highest zone to consider, first to 65535
+ * @param ret_zone the free zone
+ * @return 0, or a negative errno, with nothing written: -ENOSPC all of them are in use; -EINVAL no range of zones;
+ *   others as for ct_list()
+ * Since 0.1.
+ */
+int ct_zone_find_free(struct ct_handle *h, uint32_t first, uint32_t last, uint32_t *ret_zone);
+
+/**
+ * Begins to list entries in constant memory: ct_dump_next() hands them over, batch by batch.
+ *
+ * The selection is that of ct_list(). Until the end, an error or ct_dump_end(), all other calls on the handle fail with
+ * -EBUSY.
+ *
+ * @param h the handle
+ * @param f n filters, f[0].size bytes apart; NULL if n is 0
+ * @param n how many
+ * @return 0, or a negative errno as for ct_list()
+ * Since 0.1.
+ */
+int ct_dump_start(struct ct_handle *h, const struct ct_filter *f, size_t n);
+
+/**
+ * Fills an array with the next entries. 64 and more at a time cost least.
+ *
+ * @param h the handle
+ * @param buf where to put them
+ * @param cap room for how many; at least 1
+ * @return how many were filled in; 0 at the end, and again until the next ct_dump_start() or ct_dump_end(); or a negative errno
+ *   as for ct_list(). -EINVAL: buf or cap is wrong, or no dump was started; this, -EBUSY and -ECHILD leave the dump as it is.
+ *   Any other error ends it; what came before is right but not complete. -EAGAIN: the table was resized, entries may be
+ *   missing or repeated: start again
+ * Since 0.1.
+ */
+int ct_dump_next(struct ct_handle *h,
+                 struct ct_entry *buf,
+                 size_t cap);
+
+/**
+ * Ends a dump early. The handle is as good as new. Fine if no dump is open.
+ *
+ * @param h the handle
+ * @return 0, or a negative errno: -EINVAL h is NULL; -EBUSY, -ECHILD, -ENOTRECOVERABLE as for ct_list()
+ * Since 0.1.
+ */
+int ct_dump_end(struct ct_handle *h);
+
+/**
+ * Deletes the selected entries, in one pass over the table for all filters.
+ *
+ * The selection is that of ct_list(), but there must be an including filter, and none may match every entry: deleting
+ * everything is ct_flush() with CT_FLUSH_ALL. Entries made during the call may be missed.
+ *
+ * Each entry is deleted by its tuples, zone and id, so one that replaces a selected one during the call stays. Two entries
+ * that no message tells apart are taken for one: same tuples, same id (the successor got the same place in the kernel's
+ * memory), and no other difference than a zone that holds for both directions in one and for the reply direction only in the
+ * other, or for none in one and for the original direction only in the other. CT_OPEN_COMPARE_START tells these apart.
+ *
+ * Where a filter names what changes while an entry lives (status, mark, TCP state, labels, helper), each entry is looked up
+ * again right before its delete, 32 at a time, and stays if it is not selected any more: result->spared. What changes between
+ * that look-up and its delete, about a tenth of a millisecond, is deleted anyway.
+ *
+ * An entry with a zone for one direction only can have a tuple that another entry has in its other direction, and then hide
+ * it from every request. Such an entry is deleted under another of its names if there is one; otherwise it stays, and counts
+ * as failed with -ENOTUNIQ, never as gone.
+ *
+ * @param h the handle
+ * @param f n filters, f[0].size bytes apart
+ * @param n how many; at least 1
+ * @param flags CT_DELETE_UNCOUNTED or 0
+ * @param result what was done; filled on failure too
+ * @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
+ *   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
+ *   result->done says how many were deleted all the same; -ENOTUNIQ: an entry is there, but its tuples lead to another one,
+ *   which ct_handle_error() names; -EAGAIN: an entry came and went each time that it was asked for
+ * Since 0.1.
+ */
+int ct_delete(struct ct_handle *h,
+              const struct ct_filter *f,
+              size_t n,
+              uint32_t flags,
+              struct ct_result *result);
+
+/**
+ * Deletes the given entries, each only if it is still the one that is meant.
+ *
+ * An entry is one of ct_list(), or a key as for ct_get(). If has announces no id, tuple, direction and zone must be exactly
+ * those of the entry. With an id, the id says which entry is meant, and the tuples and the zone must lead to it. Otherwise
+ * nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others. What ct_delete() says of
+ * successors and of hidden entries holds here too.
+ *
+ * @param h the handle
+ * @param e n entries
+ * @param n how many; 0 is fine
+ * @param status n results: 0 deleted, -ENOENT gone (proven by a look-up), -ENOTUNIQ the entry is there, but its tuples lead to
+ *   another one, another negative errno for a failure (-ETIMEDOUT, -ENOBUFS and the
+ *   like: not known whether it was deleted; -ECANCELED: not attempted, after an earlier failure; -EPERM for all if the
+ *   capability is missing, -EINVAL for all if one of the entries is wrong). Filled unless a pointer is wrong
+ * @param result the sums; filled on failure too
+ * @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and field):
+ *   nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+ * Since 0.1.
+ */
+int ct_delete_entries(struct ct_handle *h,
+                      const struct ct_entry *e,
+                      size_t n,
+                      int32_t *status,
+                      struct ct_result *result);
+
+/**
+ * Creates entries.
+ *
+ * has must announce orig and a timeout above zero, and, where they apply, ports or ICMP fields. The reply tuple is the
+ * mirror image of orig unless has announces it. With CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple
+ * says to what the kernel is to translate. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the
+ * states of TCP and SCTP are set where has announces them; what only the kernel can know (id, use_count, counters, times)
+ * is ignored, so that an entry of ct_list() can be made again as it stands (but for expected, offloaded and
+ * sequence-adjusted ones, which only the kernel can make: -EINVAL). The kernel drops labels silently while no
+ * firewall rule of the network namespace uses any.
+ *
+ * @param h the handle
+ * @param e n entries
+ * @param n how many; 0 is fine
+ * @param status n results: 0 created, -EEXIST one of its tuples is taken, -ENOMEM the table is full, -ENOSPC its
+ *   bucket is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative
+ *   errno for another failure
+ * @param result the sums; filled on failure too
+ * @return 0: all are created; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
+ *   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+ * Since 0.1.
+ */
+int ct_create_entries(struct ct_handle *h,
+                      const struct ct_entry *e,
+                      size_t n,
+                      int32_t *status,
+                      struct ct_result *result);
+
+/**
+ * Changes entries.
+ *
+ * Each is found like a key of ct_get(). has says what to change: timeout (above zero), status (its bits are added to those
+ * that are set; SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be), mark (with mark_mask: only these bits), labels (all of them;
+ * with CT_HAS_LABELS_ADD or CT_HAS_LABELS_REMOVE only those that are set in labels), helper (empty: none), and the states of
+ * TCP and SCTP. TCP flags and window scales are sent together with the TCP state, that of the look-up if has does not
+ * announce one; window scales need the WINDOW_SCALE flag (1) in both directions.
+ *
+ * Status 0 means that the entry now is as asked; what it was already is 0 too. What the kernel would refuse after it changed
+ * something else is refused before anything is sent for that entry. The kernel compares no id when it updates, so an entry
+ * that is replaced between its look-up and its update, about a tenth of a millisecond, is updated in the place of the other.
+ *
+ * @param h the handle
+ * @param e n entries
+ * @param n how many; 0 is fine
+ * @param status n results: 0 as asked, -ENOENT gone, -EBUSY the kernel does not let this change, -EPERM the timeout is fixed
+ *   (CT_STATUS_FIXED_TIMEOUT), -ENOSPC labels, but no firewall rule used any when the entry was created, -EOPNOTSUPP no helper
+ *   can be assigned to this entry, -ENOTUNIQ the entry is there, but its tuples lead to another one, another negative errno for
+ *   another failure
+ * @param result the sums; filled on failure too
+ * @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
+ *   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+ * Since 0.1.
+ */
+int ct_update_entries(struct ct_handle *h,
+                      const struct ct_entry *e,
+                      size_t n,
+                      int32_t *status,
+                      struct ct_result *result);
+
+/**
+ * Deletes all entries of a scope, or of the whole network namespace.
+ *
+ * The scope is a filter in which only family, zone, mark and status may count, and one of them must. Everything goes only
+ * with a NULL scope and CT_FLUSH_ALL: neither a forgotten field nor a NULL pointer can do it. Entries made meanwhile may
+ * survive. Some kernels skip entries that are offloaded to a flow table when they flush: if any entry is left, these are looked
+ * for and deleted one by one, and the kernel's refusal is the result (-EBUSY). Where the scope is flushed by list and delete, what
+ * ct_delete() says of changing and of hidden entries holds here too.
+ *
+ * @param h the handle
+ * @param scope what to flush; NULL with CT_FLUSH_ALL
+ * @param flags CT_FLUSH_ALL or 0
+ * @return 0, or a negative errno: -EINVAL, -E2BIG the scope is wrong or limits nothing, a NULL scope without CT_FLUSH_ALL, or
+ *   a scope with it: nothing was sent; others as for ct_list(), or the kernel's first refusal
+ * Since 0.1.
+ */
+int ct_flush(struct ct_handle *h,
+             const struct ct_filter *scope,
+             uint32_t flags);
+
+/**
+ * Writes an entry as text, by the rules of snprintf(3): at most len - 1 bytes and a NUL, and nothing at all if len is 0.
+ *
+ * The line is that of `conntrack -L`, byte for byte, but for what an entry does not hold: a security context and label
+ * names. The age of an entry is read off the clock, and CT_FORMAT_TIMESTAMP uses the local time zone.
+ *
+ * @param e the entry
+ * @param format CT_FORMAT_LINE, perhaps with CT_FORMAT_EXTENDED, CT_FORMAT_ID and CT_FORMAT_TIMESTAMP; or CT_FORMAT_JSON
+ * @param buf where to write; NULL if len is 0
+ * @param len its size. 1024 is always enough for a line
+ * @return the length of the whole text without its NUL, or -EINVAL
+ * Since 0.1.
+ */
+int ct_entry_format(const struct ct_entry *e,
+                    uint32_t format,
+                    char *buf,
+                    size_t len);
+
+/**
+ * The version of the library that is running, as CT_VERSION_NUMBER is that of the header.
+ *
+ * @return major << 16 | minor << 8 | patch
+ * Since 0.1.
+ */
+uint32_t ct_version_number(void);
+
+/**
+ * The version of the library that is running, for example "0.1.0".
+ *
+ * @return static text, never NULL
+ * Since 0.1.
+ */
+const char *ct_version_string(void);
+
+extern int pthread_setcancelstate(int state, int *before);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CTRACK_H */
