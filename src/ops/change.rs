@@ -60,7 +60,7 @@ pub(super) struct Changer<'a> {
     targets: Vec<usize>,
     /// What was looked up; empty if nothing was.
     finder: Finder,
-    /// The name by which each entry of the chunk is asked for.
+    /// The name by which each entry of the chunk is asked for; empty as long as that is its first one.
     names: Vec<Name>,
     unsettled: Vec<Sought>,
     /// The kernel's first refusal of a chunk.
@@ -174,10 +174,7 @@ impl<'a> Changer<'a> {
         status: &mut [i32],
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        let op = self.op;
         self.names.clear();
-        self.names.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op })?;
-        self.names.extend(chunk.iter().map(Name::first_of));
         for round in 1..=ROUNDS {
             self.aim(link, chunk, status, outcome)?;
             let sent = self.send(link, chunk, status);
@@ -200,6 +197,11 @@ impl<'a> Changer<'a> {
 
     /// Searches the open ones under all their names.
     fn search(&mut self, link: &mut Link, chunk: &[Entry], first: usize, status: &mut [i32]) -> Result<(), Error> {
+        let op = self.op;
+        if self.names.is_empty() {
+            self.names.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op })?;
+            self.names.extend(chunk.iter().map(Name::first_of));
+        }
         self.finder.find(link, chunk, |at| status[at] == OPEN, true)?;
         for at in 0..chunk.len() {
             if status[at] != OPEN {
@@ -229,7 +231,8 @@ impl<'a> Changer<'a> {
         self.finder.found.clear();
         if status.contains(&OPEN) {
             let names = &self.names;
-            self.finder.glance(link, chunk, |at| status[at] == OPEN, |at| names[at])?;
+            let name = |at: usize| names.get(at).copied().unwrap_or_else(|| Name::first_of(&chunk[at]));
+            self.finder.glance(link, chunk, |at| status[at] == OPEN, name)?;
             if matches!(self.verb, Verb::Update) {
                 // The kernel has answered: an EPERM is about an entry now, whose timeout is fixed.
                 self.requests.permitted();
@@ -278,17 +281,23 @@ impl<'a> Changer<'a> {
             let mut sent = [0; BATCH];
             for &at in &self.targets {
                 let (target, name) = target(&self.finder.found, chunk, at);
+                let changed;
                 let values = match self.verb {
-                    Verb::Update if status[at] != PENDING => None,
-                    Verb::Update => update::values(self.op, &chunk[at], target)?.and_then(|values| part.of(&values)),
-                    _ => Some(chunk[at]),
+                    Verb::Update if status[at] != PENDING => continue,
+                    Verb::Update => match update::values(self.op, &chunk[at], target)?.and_then(|v| part.of(&v)) {
+                        Some(values) => {
+                            changed = values;
+                            &changed
+                        }
+                        None => continue,
+                    },
+                    _ => &chunk[at],
                 };
-                let Some(values) = values else { continue };
                 sent[self.requests.len()] = at;
                 self.requests.push(|buffer, seq| match self.verb {
-                    Verb::Create => put_create(buffer, seq, &values),
+                    Verb::Create => put_create(buffer, seq, values),
                     Verb::Delete(_) => put_delete(buffer, seq, target, name),
-                    Verb::Update => put_update(buffer, seq, target, name, &values),
+                    Verb::Update => put_update(buffer, seq, target, name, values),
                 })?;
             }
             let count = self.requests.len();
