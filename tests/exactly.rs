@@ -68,6 +68,12 @@ fn the_successor_of_a_listed_entry_is_never_deleted_in_its_place() {
             ("zone 5 to 5 of the original direction", plain().in_zone(5), zoned(CT_HAS_ORIG_ZONE, 5)),
             ("zone 5 of the original direction to 5", zoned(CT_HAS_ORIG_ZONE, 5), plain().in_zone(5)),
             ("zone 5 of the reply direction to 5", zoned(CT_HAS_REPLY_ZONE, 5), plain().in_zone(5)),
+            ("its own mirror image to DNAT", udp("1.1.1.1", 9, "1.1.1.1", 9), {
+                let mut entry = udp("1.1.1.1", 9, "1.1.1.1", 9);
+                (entry.has, entry.status) = (entry.has | CT_HAS_REPLY | CT_HAS_STATUS, CT_STATUS_DST_NAT);
+                entry.reply = udp("3.3.3.3", 9, "1.1.1.1", 9).orig;
+                entry
+            }),
             ("zone 5 of the original direction to none", zoned(CT_HAS_ORIG_ZONE, 5), plain()),
         ];
         let mut alike = 0;

@@ -76,8 +76,13 @@ impl Name {
     }
 
     /// Whether the first name and an id leave no tuple open, so that a delete needs no look-up.
+    ///
+    /// A tuple that is its own mirror image does: named as the reply tuple, it also finds a successor that has it as the original
+    /// one only.
     pub fn says_all(key: &Entry) -> bool {
-        key.has(CT_HAS_ID | CT_HAS_REPLY) && key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0
+        key.has(CT_HAS_ID | CT_HAS_ORIG | CT_HAS_REPLY)
+            && key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0
+            && (key.orig.src != key.reply.src || key.orig != key.reply)
     }
 
     /// All names of an entry, best first. CTA_TUPLE_ZONE comes last: on 5.10 a mirrored entry of zone 0 answers to it.
