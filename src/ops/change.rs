@@ -84,16 +84,6 @@ impl<'a> Changer<'a> {
         }
     }
 
-    /// How many entries to hand to [`Changer::chunk`] at once. Where all are looked up, little time should pass between the
-    /// look-up of one and its change.
-    pub fn chunk_size(&self) -> usize {
-        if self.look_up == LookUp::Always {
-            GET_BATCH
-        } else {
-            BATCH
-        }
-    }
-
     /// Changes all entries. `status[i]`: 0 done, -ENOENT gone, another negative errno for a failure.
     ///
     /// An error means that nothing was done. What goes wrong later, or leaves fates unknown, is in `outcome`.
@@ -106,9 +96,8 @@ impl<'a> Changer<'a> {
     ) -> Result<(), Error> {
         outcome.matched = entries.len() as u64;
         status.fill(-libc::ECANCELED);
-        let size = self.chunk_size();
-        for first in (0..entries.len()).step_by(size) {
-            let last = (first + size).min(entries.len());
+        for first in (0..entries.len()).step_by(BATCH) {
+            let last = (first + BATCH).min(entries.len());
             let result = self.chunk(link, &entries[first..last], first, &mut status[first..last], outcome);
             if let Err(error) = result {
                 self.give_up(&error, outcome, |index, errno| status[index] = errno);
@@ -120,7 +109,7 @@ impl<'a> Changer<'a> {
         Ok(())
     }
 
-    /// Changes up to [`Changer::chunk_size`] entries, before which came `first` others. After an error the fate of all of them
+    /// Changes up to [`BATCH`] entries, before which came `first` others. After an error the fate of all of them
     /// is told, and nothing more should be sent.
     pub fn chunk(
         &mut self,
@@ -131,7 +120,6 @@ impl<'a> Changer<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         self.refusal = None;
-        self.finder.found.clear();
         for (status, entry) in status.iter_mut().zip(chunk) {
             let open = match self.look_up {
                 LookUp::Never => false,
@@ -140,7 +128,10 @@ impl<'a> Changer<'a> {
             };
             *status = if open { OPEN } else { PENDING };
         }
-        let result = self.rounds(link, chunk, first, status, outcome);
+        // Where entries are looked up, little time should pass between the look-up of one and its change.
+        let size = if status.contains(&OPEN) { GET_BATCH } else { BATCH };
+        let mut parts = (first..).step_by(size).zip(chunk.chunks(size).zip(status.chunks_mut(size)));
+        let result = parts.try_for_each(|(first, (part, status))| self.rounds(link, part, first, status, outcome));
         if let Err(error) = &result {
             let silent = status.iter_mut().filter(|status| matches!(**status, PENDING | OPEN | AGAIN));
             silent.for_each(|status| *status = -error.errno());

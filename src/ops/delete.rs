@@ -40,13 +40,12 @@ pub(crate) fn delete(
     outcome.matched = marked.keys.len() as u64;
     let look_up = if care.compare_start || selection.depends_on_changes() { LookUp::Always } else { LookUp::WhereOpen };
     let mut changer = Changer::new(op, Verb::Delete(Some(selection)), look_up, care.compare_start);
-    let size = changer.chunk_size();
     let (mut entries, mut status) = (Vec::new(), [0; BATCH]);
-    entries.try_reserve(size).map_err(|_| Error::NoMemory { op })?;
-    for (number, keys) in marked.keys.chunks(size).enumerate() {
+    entries.try_reserve(BATCH.min(marked.keys.len())).map_err(|_| Error::NoMemory { op })?;
+    for (number, keys) in marked.keys.chunks(BATCH).enumerate() {
         entries.clear();
         entries.extend(keys.iter().map(Key::to_entry));
-        let first = number * size;
+        let first = number * BATCH;
         if let Err(error) = changer.chunk(link, &entries, first, &mut status[..keys.len()], outcome) {
             changer.give_up(&error, outcome, |_, _| {});
             let left = marked.keys.len() - first - keys.len();

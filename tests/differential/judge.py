@@ -235,9 +235,12 @@ def judge_destroyed(case, verdict, allowed=None, with_id=True):
             verdict.violation("outside", f"destroyed outside of the call:{case.trail(instance)}")
             continue
         if allowed is not None:
-            if instance in allowed or (not with_id and any(instance.ident == key.ident for key in allowed)):
+            def meant(one):
+                return one in allowed or (not with_id and any(one.ident == key.ident for key in allowed))
+
+            if meant(instance):
                 continue
-            if case.replaced_after_look(instance, lambda old: old in allowed):
+            if case.replaced_after_look(instance, meant):
                 verdict.replaced += 1
             elif not case.compare_start and any(instance.same_key(key) for key in allowed):
                 verdict.successors += 1
