@@ -116,11 +116,11 @@ pub struct Selection {
 impl Selection {
     /// Checks and compiles the filters. No filter at all selects every entry.
     pub fn new(filters: &[Filter]) -> Result<Selection, Error> {
-        Self::compile(filters, |index, field| text("filter", format_args!("filter[{index}].{field}")))
+        Self::compile(filters, &|index, field| text("filter", format_args!("filter[{index}].{field}")))
     }
 
     /// The same; `place` names a field of a filter.
-    fn compile(filters: &[Filter], place: impl Fn(usize, &str) -> Cow<'static, str>) -> Result<Selection, Error> {
+    fn compile(filters: &[Filter], place: &dyn Fn(usize, &str) -> Cow<'static, str>) -> Result<Selection, Error> {
         let no_memory = |_| Error::NoMemory { op: "filter" };
         let (mut include, mut exclude) = (Vec::new(), Vec::new());
         for (index, filter) in filters.iter().enumerate() {
@@ -212,7 +212,7 @@ pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
         return Err(Error::invalid("scope", "only family, zone, mark and status can limit a flush"));
     }
     let place = |_, field: &str| text("scope", format_args!("scope.{field}"));
-    let selection = Selection::compile(std::slice::from_ref(scope), place)?;
+    let selection = Selection::compile(std::slice::from_ref(scope), &place)?;
     if selection.takes_everything() {
         return Err(Error::invalid("scope", "limits nothing; to flush everything pass NULL and CT_FLUSH_ALL"));
     }

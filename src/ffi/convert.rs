@@ -28,7 +28,7 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
         let name = |field: &'static str| text("filter", format_args!("filter[{index}]{field}"));
         let at = filters.cast::<u8>().wrapping_add(index * stride).cast::<ct_filter>();
         // SAFETY: the caller promises `count` filters, each as large as the first one says.
-        let size = unsafe { extend::size(at, name) }?;
+        let size = unsafe { extend::size(at, &name) }?;
         if index == 0 {
             stride = size;
         } else if size != stride {
@@ -36,7 +36,7 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
             return Err(Error::invalid(name(".size"), "differs from that of filter[0]"));
         }
         // SAFETY: as above.
-        let raw = unsafe { extend::read(at, FILTER_SIZE_V0, name) }?;
+        let raw = unsafe { extend::read(at, FILTER_SIZE_V0, &name) }?;
         converted.push(filter(&raw).map_err(|fault| fault.error(name))?);
     }
     Ok(converted)
@@ -49,7 +49,7 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
 pub(super) unsafe fn scope(pointer: *const ct_filter) -> Result<Filter, Error> {
     let name = |field: &'static str| text("scope", format_args!("scope{field}"));
     // SAFETY: the caller promises so.
-    let raw = unsafe { extend::read(pointer, FILTER_SIZE_V0, name) }?;
+    let raw = unsafe { extend::read(pointer, FILTER_SIZE_V0, &name) }?;
     let filter = filter(&raw).map_err(|fault| fault.error(name))?;
     if filter.exclude {
         return Err(Error::invalid("scope.flags", "a scope cannot be an excluding filter"));

@@ -222,7 +222,7 @@ impl ResultOut {
     unsafe fn new(pointer: *mut ct_result) -> Result<ResultOut, Error> {
         // SAFETY: the caller's promise.
         let given =
-            unsafe { extend::read(pointer, RESULT_SIZE_V0, |field| text("result", format_args!("result{field}"))) }?;
+            unsafe { extend::read(pointer, RESULT_SIZE_V0, &|field| text("result", format_args!("result{field}"))) }?;
         if given.flags & !(CT_RESULT_UNCOUNTED | CT_RESULT_START_UNKNOWN) != 0 || given.pad0 != 0 {
             return Err(Error::invalid("result.flags", "unknown bits, or padding that is not zero"));
         }

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 /// `pointer` is NULL, or points to a u32 that nobody changes during the call.
 pub(super) unsafe fn size<T>(
     pointer: *const T,
-    name: impl Fn(&'static str) -> Cow<'static, str>,
+    name: &dyn Fn(&'static str) -> Cow<'static, str>,
 ) -> Result<usize, Error> {
     if pointer.is_null() {
         return Err(Error::invalid(name(""), "is NULL"));
@@ -32,10 +32,10 @@ pub(super) unsafe fn size<T>(
 pub(super) unsafe fn read<T: Copy + Default>(
     pointer: *const T,
     smallest: usize,
-    name: impl Fn(&'static str) -> Cow<'static, str>,
+    name: &dyn Fn(&'static str) -> Cow<'static, str>,
 ) -> Result<T, Error> {
     // SAFETY: the caller promises at least the size field.
-    let size = unsafe { size(pointer, &name) }?;
+    let size = unsafe { size(pointer, name) }?;
     if size < smallest {
         let reason = format_args!("{size} is smaller than {smallest}, the first release's");
         return Err(Error::invalid(name(".size"), text("is smaller than the first release's", reason)));

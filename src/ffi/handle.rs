@@ -94,7 +94,7 @@ pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *
         } else {
             // SAFETY: the caller's promise.
             open_options(&unsafe {
-                extend::read(opts, OPEN_OPTS_SIZE_V0, |field| text("opts", format_args!("opts{field}")))
+                extend::read(opts, OPEN_OPTS_SIZE_V0, &|field| text("opts", format_args!("opts{field}")))
             }?)?
         };
         let handle = ct_handle::new(Conntrack::open_with(&options)?)?;

@@ -100,12 +100,12 @@ impl<'a> Changer<'a> {
             let last = (first + BATCH).min(entries.len());
             let result = self.chunk(link, &entries[first..last], first, &mut status[first..last], outcome);
             if let Err(error) = result {
-                self.give_up(&error, outcome, |index, errno| status[index] = errno);
+                self.give_up(&error, outcome, &mut |index, errno| status[index] = errno);
                 let left = entries.len() - last;
                 return broken_off(first == 0, left, error, outcome).inspect_err(|error| status.fill(-error.errno()));
             }
         }
-        self.settle(link, outcome, |index, errno| status[index] = errno);
+        self.settle(link, outcome, &mut |index, errno| status[index] = errno);
         Ok(())
     }
 
@@ -336,7 +336,7 @@ impl<'a> Changer<'a> {
     }
 
     /// Looks in one dump for what no request could settle. `report` hears the status of each.
-    pub fn settle(&mut self, link: &mut Link, outcome: &mut Outcome, mut report: impl FnMut(usize, i32)) {
+    pub fn settle(&mut self, link: &mut Link, outcome: &mut Outcome, report: &mut dyn FnMut(usize, i32)) {
         if let Err(error) = settle::look(link, self.op, self.compare_start, &mut self.unsettled) {
             return self.give_up(&error, outcome, report);
         }
@@ -362,7 +362,7 @@ impl<'a> Changer<'a> {
     }
 
     /// Nobody will look for what is not settled: its fate is not known.
-    pub fn give_up(&mut self, error: &Error, outcome: &mut Outcome, mut report: impl FnMut(usize, i32)) {
+    pub fn give_up(&mut self, error: &Error, outcome: &mut Outcome, report: &mut dyn FnMut(usize, i32)) {
         for sought in self.unsettled.drain(..) {
             outcome.fail(1, || error.clone());
             report(sought.index, -error.errno());

@@ -47,12 +47,12 @@ pub(crate) fn delete(
         entries.extend(keys.iter().map(Key::to_entry));
         let first = number * BATCH;
         if let Err(error) = changer.chunk(link, &entries, first, &mut status[..keys.len()], outcome) {
-            changer.give_up(&error, outcome, |_, _| {});
+            changer.give_up(&error, outcome, &mut |_, _| {});
             let left = marked.keys.len() - first - keys.len();
             return broken_off(number == 0, left, error, outcome);
         }
     }
-    changer.settle(link, outcome, |_, _| {});
+    changer.settle(link, outcome, &mut |_, _| {});
     Ok(())
 }
 

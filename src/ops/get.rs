@@ -90,7 +90,7 @@ impl Finder {
                 let at = open[index];
                 requests.push(|buffer, seq| put_get(buffer, seq, &turned(&keys[at]), name(at)))
             };
-            ask(link, self.op, &mut self.requests, open.len(), 1, put, &mut self.answers)?;
+            ask(link, self.op, &mut self.requests, open.len(), 1, &put, &mut self.answers)?;
             for (&at, answer) in open.iter().zip(&self.answers) {
                 self.found[at] = self.judge(&keys[at], name(at), answer, &Found::Missing);
             }
@@ -145,7 +145,7 @@ impl Finder {
                 requests.push(|buffer, seq| put_get(buffer, seq, &turned(open[index]), name(open[index])))
             };
             let tries = if looked && number == 0 { 1 } else { 2 };
-            ask(link, self.op, &mut self.requests, open.len(), tries, put, &mut self.answers)?;
+            ask(link, self.op, &mut self.requests, open.len(), tries, &put, &mut self.answers)?;
             for (&at, answer) in open.iter().zip(&self.answers) {
                 self.found[at] = self.judge(&keys[at], name(at), answer, &self.found[at]);
             }
@@ -183,7 +183,7 @@ pub(crate) fn ask(
     requests: &mut Requests,
     count: usize,
     tries: u32,
-    put: impl Fn(usize, &mut Requests) -> Result<(), Error>,
+    put: &dyn Fn(usize, &mut Requests) -> Result<(), Error>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), Error> {
     debug_assert!(count <= GET_BATCH);

@@ -153,7 +153,7 @@ impl Select {
                 let put = |index: usize, requests: &mut Requests| {
                     requests.push(|buffer, seq| put_get(buffer, seq, &keys[open[index]], name))
                 };
-                ask(link, self.op, &mut requests, left, 2, put, &mut answers)?;
+                ask(link, self.op, &mut requests, left, 2, &put, &mut answers)?;
                 let asked = open;
                 left = 0;
                 for (answer, &at) in answers.iter().zip(&asked) {
@@ -215,7 +215,7 @@ pub(crate) fn for_each(
     link: &mut Link,
     op: &'static str,
     selection: &Selection,
-    visitor: &mut impl Visitor,
+    visitor: &mut dyn Visitor,
 ) -> Result<(), Error> {
     let mut tries = 0;
     loop {
@@ -229,7 +229,7 @@ pub(crate) fn for_each(
     }
 }
 
-fn once(link: &mut Link, op: &'static str, selection: &Selection, visitor: &mut impl Visitor) -> Result<(), Error> {
+fn once(link: &mut Link, op: &'static str, selection: &Selection, visitor: &mut dyn Visitor) -> Result<(), Error> {
     let mut select = Select::start(link, op, selection)?;
     if selection.takes_everything() {
         visitor.expect_all(select.table);

@@ -53,6 +53,8 @@ struct Seeker<'a> {
 }
 
 /// Keys with an original tuple first, in its order, then the others in that of their reply tuple.
+// Not inlined: a sort has many places that compare.
+#[inline(never)]
 fn order(a: &Entry, b: &Entry) -> Ordering {
     let kind = |key: &Entry| !key.has(CT_HAS_ORIG);
     kind(a).cmp(&kind(b)).then_with(|| compare(main_tuple(a), main_tuple(b)))
