@@ -48,7 +48,7 @@ pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps
         zone: known(link, ZONE, |link| refuses_dump(link, op, probe::put_zone))?,
         status: known(link, STATUS, |link| refuses_dump(link, op, probe::put_status))?,
         tuple: known(link, TUPLE, |link| refuses_dump(link, op, probe::put_tuple))?,
-        flush: known(link, FLUSH, |link| flushes_by_tuple(link, op))?,
+        flush: flushes_by_filter(link, op)?,
         ipv6: ipv6 && known(link, IPV6, |link| matches_ipv6(link, op))?,
     })
 }
@@ -116,7 +116,12 @@ fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i3
     }
 }
 
-/// Whether the kernel flushes by CTA_FILTER: it then refuses a port without a protocol, instead of not finding the entry.
+/// Whether the kernel flushes by CTA_FILTER (Linux 6.12).
+pub(crate) fn flushes_by_filter(link: &mut Link, op: &'static str) -> Result<bool, Error> {
+    known(link, FLUSH, |link| flushes_by_tuple(link, op))
+}
+
+/// The same, asked: such a kernel refuses a port without a protocol, instead of not finding the entry.
 fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
     let mut requests = Requests::new(op);
     requests.push(probe::put_flush)?;
