@@ -6,7 +6,7 @@ use super::convert::filters;
 use super::extend;
 use super::handle::ct_handle;
 use crate::conntrack::Conntrack;
-use crate::error::{text, Error};
+use crate::error::{text, Error, Failure};
 use crate::ops::Outcome;
 use crate::types::Entry;
 use std::ffi::c_int;
@@ -55,10 +55,10 @@ pub unsafe extern "C" fn ct_delete(
         on_handle(h, |conntrack| {
             let result = result?;
             if flags & !CT_DELETE_UNCOUNTED != 0 {
-                return Err(Error::invalid("flags", "unknown bits"));
+                return Err(Error::invalid("flags", "unknown bits").into());
             }
             let filters = filters(f, n)?;
-            result.fill(|outcome| conntrack.delete_into(&filters, flags & CT_DELETE_UNCOUNTED != 0, outcome))
+            result.fill(&mut |outcome| conntrack.delete_into(&filters, flags & CT_DELETE_UNCOUNTED != 0, outcome))
         })
     })
 }
@@ -184,7 +184,7 @@ unsafe fn change(
             let result = result?;
             let status = status.as_deref_mut().map_err(|error| error.clone())?;
             let entries = array(e, n, "entries")?;
-            let returned = result.fill(|outcome| {
+            let returned = result.fill(&mut |outcome| {
                 change(conntrack, entries, status, outcome).inspect_err(|error| status.fill(-error.errno()))
             });
             told = true;
@@ -251,14 +251,11 @@ impl ResultOut {
     }
 
     /// Runs an operation, fills the result in any case, and says whether all went well.
-    fn fill(&self, operation: impl FnOnce(&mut Outcome) -> Result<(), Error>) -> Result<c_int, Error> {
+    fn fill(&self, operation: &mut dyn FnMut(&mut Outcome) -> Result<(), Error>) -> Result<c_int, Failure> {
         let mut outcome = Outcome::default();
         let done = operation(&mut outcome);
         self.write(&outcome);
-        match outcome.error {
-            _ if done.is_err() => done.map(|()| 0),
-            Some(error) => Err(error),
-            None => Ok(0),
-        }
+        done?;
+        outcome.into_failure().map_or(Ok(0), Err)
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Inner {
 
 impl Inner {
     /// Sets the error text.
-    pub fn say(&mut self, text: impl Display) {
+    pub fn say(&mut self, text: &dyn Display) {
         self.error.length = 0;
         // The end of what is too long is left out, and nothing else can fail.
         let _ = write!(self.error, "{text}");
