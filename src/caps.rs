@@ -72,7 +72,7 @@ fn known(
 }
 
 /// The bit of an entry that has ports (or keys) of a protocol of which some kernels keep none, since they were built without its
-/// tracker, or are of 6.16 and later for DCCP; 0 for the others.
+/// tracker, or have none any more (DCCP from 6.16 on, UDP-Lite in 7.3); 0 for the others.
 pub(crate) fn maybe_portless(entry: &Entry) -> u8 {
     match entry.proto {
         _ if !entry.has(CT_HAS_PORTS) => 0,

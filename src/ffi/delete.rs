@@ -113,7 +113,7 @@ pub unsafe extern "C" fn ct_delete_entries(
 /// is only impossible is not sent, has a status of its own, counts as failed, and does not stop the others: what only the kernel
 /// can make (expected, sequence-adjusted, offloaded; status bits and states of a later kernel), a timeout of 0 (listed with less
 /// than a second left), a status that contradicts the reply tuple, and ports where this kernel keeps none of that protocol (DCCP
-/// from 6.16 on).
+/// from 6.16 on, UDP-Lite in 7.3).
 ///
 /// In a full table (net.netfilter.nf_conntrack_max) the kernel makes room for a new entry, whoever asks: it drops one of the same
 /// network namespace that is not assured and near the new one's place, and says -ENOMEM only if it finds none. Nothing tells which
