@@ -262,7 +262,7 @@
 #define CT_PROTO_UDP 17
 
 /**
- * DCCP. Kernels from 6.16 on no longer track it: its entries then have no ports.
+ * DCCP. Kernels from 6.16 on no longer track it: its entries then have no ports, and none can be made with ports.
  */
 #define CT_PROTO_DCCP 33
 
@@ -959,12 +959,12 @@ struct ct_result {
    */
   uint64_t gone;
   /**
-   * Entries for which the kernel refused, or whose fate is not known since the kernel fell silent, or which are there but
-   * cannot be reached (-ENOTUNIQ).
+   * Entries for which the kernel refused, or that are impossible to make or to change, or whose fate is not known since the kernel
+   * fell silent, or which are there but cannot be reached (-ENOTUNIQ).
    */
   uint64_t failed;
   /**
-   * Negative errno of the first of the failed ones, or 0.
+   * Negative errno of the first of the failed ones, or 0. ct_handle_error() names it and says how many more there are.
    */
   int32_t first_error;
   /**
@@ -1012,7 +1012,8 @@ int ct_handle_open(struct ct_handle **ret_handle, const struct ct_open_opts *opt
 void ct_handle_close(struct ct_handle *h);
 
 /**
- * What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault.
+ * What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault. Of
+ * several entries that failed, the first one is named: "entry[3]: create_entries: entry exists; and 4 more".
  *
  * "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
  * handle, or with -ECHILD, do not change it.
@@ -1194,8 +1195,9 @@ int ct_delete(struct ct_handle *h,
  *
  * An entry is one of ct_list(), or a key as for ct_get(). If has announces no id, tuple, direction and zone must be exactly
  * those of the entry. With an id, the id says which entry is meant, and the tuples and the zone must lead to it. Otherwise
- * nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others. What ct_delete() says of
- * successors and of hidden entries holds here too.
+ * nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others, only a malformed one does, before
+ * anything is sent; status bits and states of a later kernel are none of its business. What ct_delete() says of successors and of
+ * hidden entries holds here too.
  *
  * @param h the handle
  * @param e n entries
@@ -1205,8 +1207,9 @@ int ct_delete(struct ct_handle *h,
  *   like: not known whether it was deleted; -ECANCELED: not attempted, after an earlier failure; -EPERM for all if the
  *   capability is missing, -EINVAL for all if one of the entries is wrong). Filled unless a pointer is wrong
  * @param result the sums; filled on failure too
- * @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and field):
- *   nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+ * @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong or a key malformed (ct_handle_error() names entry and
+ *   field): nothing was sent; result->first_error if result->failed > 0: ct_handle_error() names the first entry that failed, says
+ *   why and how many more did; others as for ct_list()
  * Since 0.1.
  */
 int ct_delete_entries(struct ct_handle *h,
@@ -1218,23 +1221,41 @@ int ct_delete_entries(struct ct_handle *h,
 /**
  * Creates entries.
  *
- * has must announce orig and a timeout above zero, and, where they apply, ports or ICMP fields. The reply tuple is the
- * mirror image of orig unless has announces it. With CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple
- * says to what the kernel is to translate. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the
- * states of TCP and SCTP are set where has announces them; what only the kernel can know (id, use_count, counters, times)
- * is ignored, so that an entry of ct_list() can be made again as it stands (but for expected, offloaded and
- * sequence-adjusted ones, which only the kernel can make: -EINVAL). The kernel drops labels silently while no
- * firewall rule of the network namespace uses any.
+ * has must announce orig and a timeout, and, where they apply, ports or ICMP fields. The reply tuple is the mirror image of orig
+ * unless has announces it. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the states of TCP and SCTP are
+ * set where has announces them; what only the kernel can know (id, use_count, counters, times) is ignored, so that an entry of
+ * ct_list() can be made again as it stands. The kernel drops labels silently while no firewall rule of the network namespace uses
+ * any.
+ *
+ * NAT: with CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple says to what the kernel is to translate: addresses,
+ * ports, ICMP ids, keys of GRE. It makes exactly that entry, or none if the tuple is taken: -EEXIST. Each bit must be there if
+ * the reply tuple translates that side, and only then. With neither of them nothing is translated, and the reply tuple is taken
+ * as it stands.
+ *
+ * A malformed entry stops all before anything is sent: a field without its bit in has, a bit that this release does not know, no
+ * tuple or no timeout, ports or states of another protocol, NAT without a reply tuple, zones that contradict each other. One that
+ * is only impossible is not sent, has a status of its own, counts as failed, and does not stop the others: what only the kernel
+ * can make (expected, sequence-adjusted, offloaded; status bits and states of a later kernel), a timeout of 0 (listed with less
+ * than a second left), a status that contradicts the reply tuple, and ports where this kernel keeps none of that protocol (DCCP
+ * from 6.16 on, UDP-Lite in 7.3).
+ *
+ * In a full table (net.netfilter.nf_conntrack_max) the kernel makes room for a new entry, whoever asks: it drops one of the same
+ * network namespace that is not assured and near the new one's place, and says -ENOMEM only if it finds none. Nothing tells which
+ * one, and the result cannot tell how many: the kernel counts these drops (early_drop) for all that makes entries, traffic too. Who
+ * makes many should compare ct_count() with the limit first.
  *
  * @param h the handle
  * @param e n entries
  * @param n how many; 0 is fine
- * @param status n results: 0 created, -EEXIST one of its tuples is taken, -ENOMEM the table is full, -ENOSPC its
- *   bucket is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative
- *   errno for another failure
+ * @param status n results: 0 created, -EEXIST one of its tuples is taken, -EOPNOTSUPP only the kernel can make it, or this
+ *   kernel lacks what it takes (its helper, NAT, ports of its protocol), -ETIME its timeout is 0, -EINVAL its status contradicts
+ *   its reply tuple, or the kernel refuses a value (for all of them: one is malformed), -ENOMEM the table is full, -ENOSPC its
+ *   bucket is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative errno for
+ *   another failure
  * @param result the sums; filled on failure too
- * @return 0: all are created; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
- *   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+ * @return 0: all are created; or a negative errno: -EINVAL an argument is wrong or an entry malformed (ct_handle_error() names
+ *   entry and field): nothing was sent; result->first_error if result->failed > 0: ct_handle_error() names the first entry that
+ *   failed, says why and how many more did; others as for ct_list()
  * Since 0.1.
  */
 int ct_create_entries(struct ct_handle *h,
@@ -1253,19 +1274,22 @@ int ct_create_entries(struct ct_handle *h,
  * announce one; window scales need the WINDOW_SCALE flag (1) in both directions.
  *
  * Status 0 means that the entry now is as asked; what it was already is 0 too. What the kernel would refuse after it changed
- * something else is refused before anything is sent for that entry. The kernel compares no id when it updates, so an entry
+ * something else is refused before anything is sent for that entry. As in ct_create_entries(), only a malformed change stops all,
+ * and one that is impossible does not stop the others. The kernel compares no id when it updates, so an entry
  * that is replaced between its look-up and its update, about a tenth of a millisecond, is updated in the place of the other.
  *
  * @param h the handle
  * @param e n entries
  * @param n how many; 0 is fine
  * @param status n results: 0 as asked, -ENOENT gone, -EBUSY the kernel does not let this change, -EPERM the timeout is fixed
- *   (CT_STATUS_FIXED_TIMEOUT), -ENOSPC labels, but no firewall rule used any when the entry was created, -EOPNOTSUPP no helper
- *   can be assigned to this entry, -ENOTUNIQ the entry is there, but its tuples lead to another one, another negative errno for
+ *   (CT_STATUS_FIXED_TIMEOUT), -ETIME a timeout of 0, which would delete the entry, -ENOSPC labels, but no firewall rule used any
+ *   when the entry was created, -EOPNOTSUPP no helper can be assigned to this entry, or a state that this release does not know,
+ *   -ENOTUNIQ the entry is there, but its tuples lead to another one, another negative errno for
  *   another failure
  * @param result the sums; filled on failure too
- * @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
- *   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+ * @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong or a change malformed
+ *   (ct_handle_error() names entry and field): nothing was sent; result->first_error if result->failed > 0: ct_handle_error() names
+ *   the first entry that failed, says why and how many more did; others as for ct_list()
  * Since 0.1.
  */
 int ct_update_entries(struct ct_handle *h,

@@ -24,15 +24,25 @@ func entryName(i int) string {
 	return "entry[" + strconv.Itoa(i) + "]"
 }
 
-// Create creates entries. Each needs Orig and a Timeout above zero. The reply tuple is the mirror image of Orig unless there is
-// one. With StatusSrcNAT or StatusDstNAT in Status, the reply tuple says to what the kernel is to translate. Status
+// Create creates entries. Each needs Orig and a Timeout. The reply tuple is the mirror image of Orig unless there is one. Status
 // (StatusConfirmed is added), Mark, Zone, Labels, Helper and the states of TCP and SCTP are set where the entry has them; what
 // only the kernel can know (ID, Use, counters, times) is ignored, so that an entry of List can be made again as it stands. The
 // kernel drops labels silently while no firewall rule of the network namespace uses any.
 //
-// Status of each: 0 created, EEXIST one of its tuples is taken, ENOMEM the table is full, ENOSPC its bucket is, another errno for
-// another failure. One that fails does not stop the others; the error is nil if none failed. EINVAL: an entry is wrong, nothing
-// was sent.
+// With StatusSrcNAT or StatusDstNAT in Status, the reply tuple says to what the kernel is to translate: addresses, ports, ICMP
+// ids, keys of GRE. It makes exactly that entry, or none. Each bit must be there if the reply tuple translates that side, and only
+// then; with neither of them the reply tuple is taken as it stands.
+//
+// Status of each: 0 created; EEXIST one of its tuples is taken; EOPNOTSUPP only the kernel can make it (expected, offloaded and
+// sequence-adjusted entries, status bits and states of a later kernel), or this kernel lacks what it takes (its helper, NAT, ports of
+// its protocol); ETIME its timeout is 0 (List gave it with less than a second left); EINVAL its status contradicts its reply tuple,
+// or the kernel refuses a value; ENOMEM the table is full; ENOSPC its bucket is; another errno for another failure. One that fails
+// does not stop the others; the error is nil if none failed, and names the first that did. A malformed entry stops all: then the
+// error is EINVAL, Status is nil, and nothing was sent.
+//
+// In a full table (net.netfilter.nf_conntrack_max) the kernel makes room for a new entry by dropping another one of the network
+// namespace that is not assured, and ENOMEM is only what it says if it finds none. Nothing tells which or how many: who makes many
+// should compare Count with the limit first.
 func (c *Conn) Create(ctx context.Context, entries []Entry) (Batch, error) {
 	raw, err := encodeEntries("create_entries", entries)
 	if err != nil {
@@ -85,8 +95,9 @@ type TCPFlagChange struct {
 // Update changes entries. Each is looked up first, and left alone if it is not the one that is meant.
 //
 // Status of each: 0 the entry is now as asked, ENOENT it was gone, ErrHidden it cannot be reached, EBUSY or EPERM the kernel does not
-// let this change, another errno for another failure. One that fails does not stop the others; the error is nil if none failed.
-// EINVAL: a change is wrong, nothing was sent.
+// let this change, ETIME a timeout of 0, which would delete it, EOPNOTSUPP no helper can be assigned, or a state that the library does
+// not know, another errno for another failure. One that fails does not stop the others; the error is nil if none failed, and names the
+// first that did. A malformed change stops all: then the error is EINVAL, Status is nil, and nothing was sent.
 func (c *Conn) Update(ctx context.Context, changes []Change) (Batch, error) {
 	raw := make([]C.struct_ct_entry, len(changes))
 	for i := range changes {

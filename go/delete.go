@@ -28,12 +28,12 @@ type Result struct {
 	Done int
 	// Gone entries were no longer there, or no longer the same one, when their turn came. Not a failure.
 	Gone int
-	// Failed are those for which the kernel refused, or whose fate is not known since the kernel fell silent, or which are there
-	// but cannot be reached (ErrHidden).
+	// Failed are those for which the kernel refused, or that are impossible to make or to change, or whose fate is not known since
+	// the kernel fell silent, or which are there but cannot be reached (ErrHidden).
 	Failed int
 	// Spared entries were selected, but changed before their turn came so that they are not any more: they stay.
 	Spared int
-	// FirstError is why the first of them failed; 0 if none did.
+	// FirstError is why the first of them failed; 0 if none did. The error of the call says which one it is.
 	FirstError syscall.Errno
 	// Uncounted: the kernel deleted by itself; what it deleted is not in the sums.
 	Uncounted bool
@@ -120,9 +120,9 @@ type Batch struct {
 
 // DeleteEntries deletes the given entries, each only if it is still the one that is meant: entries of List, or keys by hand. With
 // an ID, that says which entry is meant, and tuple and zone must lead to it; without, tuple, direction and zone must be exactly
-// those of the entry. One that fails does not stop the others; the error is nil if none failed.
+// those of the entry. One that fails does not stop the others; the error is nil if none failed, and names the first that did.
 //
-// EINVAL: an entry is wrong, nothing was sent.
+// EINVAL: a key is malformed, nothing was sent.
 func (c *Conn) DeleteEntries(ctx context.Context, entries []Entry) (Batch, error) {
 	raw, err := encodeEntries("delete_entries", entries)
 	if err != nil {

@@ -21,7 +21,8 @@ type Error struct {
 	Op string
 	// Errno is what went wrong. errors.Is finds it, and os.ErrPermission, os.ErrNotExist and os.ErrExist by it.
 	Errno syscall.Errno
-	// Text is the explanation: the argument at fault, or the kernel's own words.
+	// Text is the explanation: the argument at fault, or the kernel's own words. Of several entries that failed it names the first
+	// and says how many more did: "entry[3]: entry exists; and 4 more".
 	Text string
 }
 
@@ -51,8 +52,8 @@ func failure(op string, result int, text string) *Error {
 	if text == "" {
 		text = C.GoString(C.ct_strerror(C.int(result)))
 	}
-	// The library names the operation where the kernel is at fault.
-	return &Error{Op: op, Errno: syscall.Errno(-result), Text: strings.TrimPrefix(text, op+": ")}
+	// The library names the operation where the kernel is at fault, perhaps behind the entry: "entry[3]: create_entries: entry exists".
+	return &Error{Op: op, Errno: syscall.Errno(-result), Text: strings.Replace(text, op+": ", "", 1)}
 }
 
 // fault is a wrong argument that is found here, before the library sees it.

@@ -24,8 +24,8 @@ cd "$(dirname "$0")/.."
 all='running 5.10 6.1 6.12 7'
 cache=$cache/kernels
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-# Loaded with all that they need. The others than the first are for the group offload.
-modules='nf_conntrack_netlink nft_flow_offload nf_flow_table_inet tun'
+# Loaded with all that they need: nf_nat for the group nat, those behind it for the group offload.
+modules='nf_conntrack_netlink nf_nat nft_flow_offload nf_flow_table_inet tun'
 patience=900
 
 say() {

@@ -11,6 +11,7 @@ use crate::transport::link::{Link, Wait, DUMP_BUFFER};
 use crate::types::*;
 use crate::wire::buffer::Buffer;
 use crate::wire::consts::*;
+use crate::wire::encode::{put_get, Name};
 use crate::wire::kernel_filter::{probe, KernelFilter, Side};
 use crate::wire::message::{decode_ack, first_message};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,6 +25,8 @@ const STATUS: u32 = 1;
 const TUPLE: u32 = 2;
 const IPV6: u32 = 3;
 const FLUSH: u32 = 4;
+/// The first of one for each of the protocols of [`maybe_portless`].
+const PORTLESS: u32 = 5;
 
 impl Known {
     /// Nothing is known yet.
@@ -45,18 +48,18 @@ impl Known {
 /// What the selection could make use of, asked of the kernel where it is not known yet.
 pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps, Error> {
     Ok(Caps {
-        zone: known(link, ZONE, |link| refuses_dump(link, op, probe::put_zone))?,
-        status: known(link, STATUS, |link| refuses_dump(link, op, probe::put_status))?,
-        tuple: known(link, TUPLE, |link| refuses_dump(link, op, probe::put_tuple))?,
+        zone: known(link, ZONE, &|link| refuses_dump(link, op, &probe::put_zone))?,
+        status: known(link, STATUS, &|link| refuses_dump(link, op, &probe::put_status))?,
+        tuple: known(link, TUPLE, &|link| refuses_dump(link, op, &probe::put_tuple))?,
         flush: flushes_by_filter(link, op)?,
-        ipv6: ipv6 && known(link, IPV6, |link| matches_ipv6(link, op))?,
+        ipv6: ipv6 && known(link, IPV6, &|link| matches_ipv6(link, op))?,
     })
 }
 
 fn known(
     link: &mut Link,
     capability: u32,
-    measure: impl FnOnce(&mut Link) -> Result<Option<bool>, Error>,
+    measure: &dyn Fn(&mut Link) -> Result<Option<bool>, Error>,
 ) -> Result<bool, Error> {
     if let Some(honoured) = link.known().get(capability) {
         return Ok(honoured);
@@ -68,9 +71,46 @@ fn known(
     Ok(measured.unwrap_or(false))
 }
 
+/// The bit of an entry that has ports (or keys) of a protocol of which some kernels keep none, since they were built without its
+/// tracker, or have none any more (DCCP from 6.16 on, UDP-Lite in 7.3); 0 for the others.
+pub(crate) fn maybe_portless(entry: &Entry) -> u8 {
+    match entry.proto {
+        _ if !entry.has(CT_HAS_PORTS) => 0,
+        CT_PROTO_DCCP => 1,
+        CT_PROTO_GRE => 2,
+        CT_PROTO_SCTP => 4,
+        CT_PROTO_UDPLITE => 8,
+        _ => 0,
+    }
+}
+
+/// Those of the bits of [`maybe_portless`] of whose protocols this kernel keeps no ports. It would make an entry for the addresses
+/// alone, and say yes.
+#[inline(never)]
+pub(crate) fn portless(link: &mut Link, op: &'static str, asked: u8) -> Result<u8, Error> {
+    let mut found = 0;
+    for (capability, &proto) in (PORTLESS..).zip(&[CT_PROTO_DCCP, CT_PROTO_GRE, CT_PROTO_SCTP, CT_PROTO_UDPLITE]) {
+        let bit = 1 << (capability - PORTLESS);
+        if asked & bit != 0 && known(link, capability, &|link| finds_without_ports(link, op, proto))? {
+            found |= bit;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the kernel looks for an entry that is named without ports: one that keeps them refuses to.
+fn finds_without_ports(link: &mut Link, op: &'static str, proto: u8) -> Result<Option<bool>, Error> {
+    let nobody = Entry { has: CT_HAS_ORIG, family: CT_FAMILY_IPV4, proto, ..Entry::EMPTY };
+    Ok(match refusal(link, op, &|buffer, seq| put_get(buffer, seq, &nobody, Name::ORIG))? {
+        Some(libc::EINVAL) => Some(false),
+        None | Some(libc::ENOENT) => Some(true),
+        _ => None,
+    })
+}
+
 /// Whether the kernel refuses a dump whose filter is wrong: then it has read the filter. One that does not know it begins to
 /// dump, and is interrupted.
-fn refuses_dump(link: &mut Link, op: &'static str, put: impl FnOnce(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
+fn refuses_dump(link: &mut Link, op: &'static str, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
     link.make_room(op, DUMP_BUFFER)?;
     let mut request = Buffer::for_a_request().map_err(|_| Error::NoMemory { op })?;
     let seq = link.next_seq();
@@ -118,20 +158,25 @@ fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i3
 
 /// Whether the kernel flushes by CTA_FILTER (Linux 6.12).
 pub(crate) fn flushes_by_filter(link: &mut Link, op: &'static str) -> Result<bool, Error> {
-    known(link, FLUSH, |link| flushes_by_tuple(link, op))
+    known(link, FLUSH, &|link| flushes_by_tuple(link, op))
 }
 
 /// The same, asked: such a kernel refuses a port without a protocol, instead of not finding the entry.
 fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
-    let mut requests = Requests::new(op);
-    requests.push(probe::put_flush)?;
-    let mut reply = Refusal(None);
-    requests.exchange(link, 0, 1, &mut reply)?;
-    Ok(match reply.0 {
+    Ok(match refusal(link, op, &probe::put_flush)? {
         Some(libc::EINVAL) => Some(true),
         Some(libc::ENOENT | libc::EOPNOTSUPP) => Some(false),
         _ => None,
     })
+}
+
+/// The errno with which the kernel refuses a request; `None` if it does what it is asked.
+fn refusal(link: &mut Link, op: &'static str, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<i32>, Error> {
+    let mut requests = Requests::new(op);
+    requests.push(put)?;
+    let mut reply = Refusal(None);
+    requests.exchange(link, 0, 1, &mut reply)?;
+    Ok(reply.0)
 }
 
 struct Refusal(Option<i32>);

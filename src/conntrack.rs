@@ -42,7 +42,8 @@ struct OpenDump {
     selection: Selection,
 }
 
-/// What an operation on given entries did, and the status of each: 0, or a negative errno (-ENOENT: gone).
+/// What an operation on given entries did, and the status of each: 0, or a negative errno (-ENOENT: gone). Why the first of those
+/// that failed did: [`Outcome::failure`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchOutcome {
@@ -225,7 +226,12 @@ impl Conntrack {
         ops::delete::delete_entries(&mut self.link, entries, self.care, status, outcome)
     }
 
-    /// Makes the given entries. The timeout is needed; the reply tuple is the mirror image of the original one unless given.
+    /// Makes the given entries, each exactly as given or not at all. The timeout is needed; the reply tuple is the mirror image of
+    /// the original one unless given.
+    ///
+    /// A malformed entry is an error, and nothing is sent. One that is only impossible ([`Error::Impossible`]) has a status of its
+    /// own: -EOPNOTSUPP only the kernel can make it, -ETIME its timeout is 0, -EINVAL its status contradicts its reply tuple.
+    /// In a full table the kernel makes room by dropping others' entries that are not assured; nothing tells which or how many.
     pub fn create_entries(&mut self, entries: &[Entry]) -> Result<BatchOutcome, Error> {
         self.batch(entries, Self::create_entries_into)
     }
@@ -240,7 +246,8 @@ impl Conntrack {
         ops::create::create_entries(&mut self.link, entries, status, outcome)
     }
 
-    /// Changes the given entries: `has` says what.
+    /// Changes the given entries: `has` says what. A malformed change is an error, and nothing is sent; one that is impossible has a
+    /// status of its own.
     pub fn update_entries(&mut self, entries: &[Entry]) -> Result<BatchOutcome, Error> {
         self.batch(entries, Self::update_entries_into)
     }

@@ -134,9 +134,9 @@ pub enum Error {
         hider: Hider,
     },
 
-    /// The entry cannot be changed like this. Seen before anything was sent for it.
+    /// The entry cannot be made or changed like this. Seen before anything was sent for it.
     #[error("{op}: {}: {reason}", errno_text(*errno))]
-    Unchangeable {
+    Impossible {
         /// The operation.
         op: &'static str,
         /// The errno that stands for it, positive.
@@ -162,7 +162,7 @@ impl Error {
             Error::Invalid { .. } | Error::NoDump { .. } => libc::EINVAL,
             Error::TooNew { .. } => libc::E2BIG,
             Error::Permission { .. } => libc::EPERM,
-            Error::Kernel { errno, .. } | Error::System { errno, .. } | Error::Unchangeable { errno, .. } => *errno,
+            Error::Kernel { errno, .. } | Error::System { errno, .. } | Error::Impossible { errno, .. } => *errno,
             Error::Timeout { .. } => libc::ETIMEDOUT,
             Error::Interrupted { .. } => libc::EAGAIN,
             Error::Overrun { .. } => libc::ENOBUFS,
@@ -215,9 +215,42 @@ impl Clone for Error {
             Error::DumpOpen { op } => Error::DumpOpen { op },
             Error::NoDump { op } => Error::NoDump { op },
             Error::Hidden { op, hider } => Error::Hidden { op, hider: *hider },
-            Error::Unchangeable { op, errno, reason } => Error::Unchangeable { op, errno: *errno, reason },
+            Error::Impossible { op, errno, reason } => Error::Impossible { op, errno: *errno, reason },
             Error::NoFreeZone { first, last } => Error::NoFreeZone { first: *first, last: *last },
         }
+    }
+}
+
+/// Why entries of a batch failed: the error of the first of them, which one that is, and how many more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The error of the first one.
+    pub error: Error,
+    /// Which of the given entries that is. `None` where entries were selected, and not given.
+    pub index: Option<usize>,
+    /// How many failed besides it.
+    pub more: u64,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(index) = self.index {
+            write!(f, "entry[{index}]: ")?;
+        }
+        self.error.fmt(f)?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, index: None, more: 0 }
     }
 }
 
@@ -388,6 +421,7 @@ const ERRNO_TEXTS: &[(i32, &CStr)] = &[
     (libc::EOPNOTSUPP, c"operation not supported"),
     (libc::EAFNOSUPPORT, c"address family not supported"),
     (libc::EADDRINUSE, c"address in use"),
+    (libc::ETIME, c"expired"),
     (libc::ECONNREFUSED, c"connection refused"),
     (libc::ENOTUNIQ, c"entry cannot be reached: its tuples lead to another one"),
     (libc::ENOBUFS, c"receive buffer full, replies lost"),

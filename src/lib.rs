@@ -31,7 +31,7 @@ pub mod wire;
 
 pub use caps::Known;
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
-pub use error::{errno_text, Error, Hider, KernelDetail, NetnsName};
+pub use error::{errno_text, Error, Failure, Hider, KernelDetail, NetnsName};
 pub use filter::{Filter, Masked, Prefix, Selection};
 pub use ops::Outcome;
 pub use plan::{Caps, Explanation};

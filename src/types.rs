@@ -18,7 +18,7 @@ pub const CT_PROTO_ICMP: u8 = 1;
 pub const CT_PROTO_TCP: u8 = 6;
 /// UDP.
 pub const CT_PROTO_UDP: u8 = 17;
-/// DCCP. Kernels from 6.16 on no longer track it: its entries then have no ports.
+/// DCCP. Kernels from 6.16 on no longer track it: its entries then have no ports, and none can be made with ports.
 pub const CT_PROTO_DCCP: u8 = 33;
 /// GRE. Its keys are kept as ports.
 pub const CT_PROTO_GRE: u8 = 47;
@@ -465,7 +465,7 @@ pub fn address_bytes(address: IpAddr) -> [u8; 16] {
 
 /// Whether the kernel keeps ports (or the keys of GRE) for this protocol.
 ///
-/// DCCP only before 6.16; for the kernel its ports are then surplus and ignored.
+/// DCCP only before 6.16; in a key its ports are then surplus and ignored.
 pub fn proto_has_ports(proto: u8) -> bool {
     matches!(proto, CT_PROTO_TCP | CT_PROTO_UDP | CT_PROTO_DCCP | CT_PROTO_GRE | CT_PROTO_SCTP | CT_PROTO_UDPLITE)
 }

@@ -170,10 +170,10 @@ fn entries_that_cannot_be_made_as_given_are_refused_before_anything_is_sent() {
         };
         for (wrong, field) in [
             (with(|e| (e.has, e.timeout) = (e.has & !CT_HAS_TIMEOUT, 0)), "timeout"),
-            (with(|e| e.timeout = 0), "timeout"),
+            (with(|e| e.mark = 1), "mark"),
+            (with(|e| e.reserved[3] = 1), "reserved"),
+            (with(|e| e.has |= 1 << 63), "has"),
             (with(|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, CT_STATUS_SRC_NAT)), "reply"),
-            (with(|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, CT_STATUS_DYING)), "status"),
-            (with(|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, CT_STATUS_OFFLOAD)), "status"),
             (with(|e| (e.has, e.mark_mask) = (e.has | CT_HAS_MARK | CT_HAS_MARK_MASK, 1)), "mark_mask"),
             (with(|e| e.has |= CT_HAS_HELPER), "helper"),
         ] {

@@ -10,6 +10,8 @@ pub(crate) use ::ctrack;
 mod batches;
 #[path = "scripted/dumps.rs"]
 mod dumps;
+#[path = "scripted/failures.rs"]
+mod failures;
 #[path = "scripted/faults.rs"]
 mod faults;
 #[path = "scripted/kernel.rs"]

@@ -23,10 +23,10 @@ class Result(NamedTuple):
     gone: int
     """Entries that were no longer there, or no longer the same one, when their turn came. Not a failure."""
     failed: int
-    """Entries for which the kernel refused, or whose fate is not known since it fell silent, or which are there but cannot be
-    reached (ENOTUNIQ)."""
+    """Entries for which the kernel refused, or that are impossible to make or to change, or whose fate is not known since it fell
+    silent, or which are there but cannot be reached (ENOTUNIQ)."""
     first_error: int
-    """The errno of the first of the failed ones (positive), or 0."""
+    """The errno of the first of the failed ones (positive), or 0. The text of the error says which one it is."""
     uncounted: bool
     """The kernel deleted by itself: what it deleted is not in the sums."""
     statuses: tuple[int, ...]
@@ -40,7 +40,8 @@ class Result(NamedTuple):
 
 
 class Error(OSError):
-    """Something went wrong. `errno` is positive, `strerror` says what, in the words of the library or the kernel.
+    """Something went wrong. `errno` is positive, `strerror` says what, in the words of the library or the kernel. Of several
+    entries that failed it names the first and says how many more did: "entry[3]: create_entries: entry exists; and 4 more".
 
     `result` says what was done all the same, and the status of each entry, if the operation is one that has a result.
     """

@@ -23,6 +23,7 @@ that fails is a `ctrack.Error` with an errno. An entry that is gone already is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ def delete_entries(entries: Iterable[EntryTuple], *, conntrack: Conntrack | None
         except Error as error:
             if error.result is not None:
                 error.result = _by_group(groups, error.result)
+                error.strerror = _named_by_group(groups, error)
             raise
 
 
@@ -106,6 +108,17 @@ def _by_group(groups: list[list[Entry]], result: Result) -> Result:
     gone = statuses.count(ENOENT)
     failed = len(statuses) - gone - statuses.count(0)
     return result._replace(matched=len(groups), gone=gone, failed=failed, statuses=tuple(statuses))
+
+
+def _named_by_group(groups: list[list[Entry]], error: Error) -> str:
+    """The text of an error with the place of the tuple, and not that of the key that the library had of it."""
+    text, result = error.strerror or "", error.result
+    found = re.match(r"entry\[(\d+)\]", text)
+    if found is None or result is None:
+        return text
+    owners = [index for index, group in enumerate(groups) for _ in group]
+    text = f"entries[{owners[int(found[1])]}]" + re.sub(r"; and \d+ more$", "", text[found.end() :])
+    return f"{text}; and {result.failed - 1} more" if result.failed > 1 else text
 
 
 def flush_entries(zone: int | None = None, *, conntrack: Conntrack | None = None) -> None:

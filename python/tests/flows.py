@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support import echo, make, nft, plain, run, sysctl, tcp, udp
+from support import dccp, echo, make, nft, plain, run, sysctl, tcp, udp
 
 import ctrack
 from ctrack import Entry, Status
@@ -176,7 +176,7 @@ def created() -> list[Entry]:
         entries += [plain(number, a, b) for number in (0, 2, 50, 103, 255)]
         entries += [echo(a, b, number, zone=3) for number in (0, 65535)]
         entries.append(Entry(proto="gre", orig_src=a, orig_dst=b, orig_sport=1, orig_dport=65535, timeout=3000))
-        entries.append(Entry(proto="dccp", orig_src=a, orig_dst=b, orig_sport=1, orig_dport=2, timeout=3000))
+        entries.append(dccp(a, 1, b, 2))
         entries.append(udp(a, 22000, b, 1, status=Status.FIXED_TIMEOUT | Status.SEEN_REPLY))
     odd = ("::", "::1", "::1.2.3.4", "::ffff:1.2.3.4", "64:ff9b::1.2.3.4", "1::", "1:0:0:2:0:0:0:3", "0:0:0:1:0:0:0:1")
     entries += [udp(address, n, "fd00::7", 1, family="ipv6") for n, address in enumerate(odd)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
 import shutil
@@ -149,6 +150,32 @@ def make(ct: ctrack.Conntrack, entries: Iterable[Entry]) -> None:
     given = list(entries)
     result = ct.create(given)
     assert result == (len(given), len(given), 0, 0, 0, False, (0,) * len(given), 0, False)
+
+
+@functools.cache
+def keeps_ports(proto: str) -> bool:
+    """Whether the kernel keeps ports of a protocol: DCCP has none from 6.16 on."""
+
+    def made() -> bool:
+        with ctrack.open() as ct:
+            try:
+                ct.create([Entry(proto=proto, orig_src="1.1.1.1", orig_dst="2.2.2.2", orig_sport=1, orig_dport=2, timeout=9)])
+            except ctrack.Error as error:
+                assert error.errno == errno.EOPNOTSUPP and "keeps no ports" in str(error)
+                return False
+        return True
+
+    netns = new_netns()
+    try:
+        return inside(netns, made)
+    finally:
+        os.close(netns)
+
+
+def dccp(src: str, sport: int, dst: str, dport: int, **more: Any) -> Entry:
+    """A DCCP entry to create, with ports where the kernel keeps them."""
+    ports = {"orig_sport": sport, "orig_dport": dport} if keeps_ports("dccp") else {}
+    return Entry(proto="dccp", orig_src=src, orig_dst=dst, **{"timeout": 3000, **ports, **more})
 
 
 def tcp(src: str, sport: int, dst: str, dport: int, **more: Any) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -68,8 +69,9 @@ def test_an_update_changes_what_it_names_and_nothing_else(ct: ctrack.Conntrack) 
     for fields, named in wrong:
         with pytest.raises(ValueError, match=named):
             before[7].change(**fields)
-    with pytest.raises(ValueError, match="timeout"):
+    with pytest.raises(ctrack.Error, match=r"entry\[0\]: update_entries: expired: a timeout of 0 would delete") as caught:
         ct.update([before[7].change(timeout=0)])
+    assert caught.value.errno == errno.ETIME and ct.get(before[7].key()) is not None
 
 
 def test_an_entry_whose_zone_or_id_changed_is_gone(ct: ctrack.Conntrack) -> None:
@@ -114,6 +116,7 @@ def test_one_failing_entry_does_not_stop_the_others(ct: ctrack.Conntrack) -> Non
     assert (result.matched, result.done, result.gone, result.failed) == (1000, 999, 0, 1)
     assert result.statuses == tuple(errno.EEXIST if n == 500 else 0 for n in range(1000))
     assert result.first_error == errno.EEXIST
+    assert caught.value.strerror == "entry[500]: create_entries: entry exists"
     assert ct.count() == 1000
     gone = [n for n in range(1000) if n % 3 == 0]
     assert ct.delete_entries([many[n] for n in gone]).done == len(gone)
@@ -163,6 +166,54 @@ def test_nat_is_made_as_the_reply_tuple_says(ct: ctrack.Conntrack) -> None:
     assert "src=10.0.0.2 dst=10.0.0.9 type=0 code=0 id=77" in lines
     assert len(ids(ct.list(Filter(status_set=Status.SRC_NAT)))) == 2
     assert len(ids(ct.list(Filter(status_set=Status.DST_NAT)))) == 1
+
+
+def test_nat_is_made_as_asked_or_not_at_all(ct: ctrack.Conntrack) -> None:
+    for proto, src, dst, public in (
+        ("icmp", "10.0.0.%d", "10.0.0.2", "192.0.2.1"),
+        ("icmpv6", "fd00::%d", "fd00::f", "fd01::1"),
+    ):
+        first, second, third = (
+            echo(src % n, dst, 77, reply_dst=public, reply_icmp_id=number, status=Status.SRC_NAT)
+            for n, number in ((1, 55), (3, 55), (4, 66))
+        )
+        with pytest.raises(ctrack.Error) as caught:
+            ct.create([first, second, third])
+        assert caught.value.result is not None and caught.value.result.statuses == (0, errno.EEXIST, 0)
+        seen = {(str(entry.orig_src), entry.reply_icmp_id, str(entry.reply_dst)) for entry in ct.list(Filter(proto=proto))}
+        assert seen == {(src % 1, 55, public), (src % 4, 66, public)}
+    keys = {"orig_sport": 1, "orig_dport": 2, "reply_sport": 2, "reply_dport": 0x22B}
+    translated = {"reply_dst": "192.0.2.1", "status": Status.SRC_NAT, "timeout": 3000}
+    make(ct, [Entry(proto="gre", orig_src="10.0.0.1", orig_dst="10.0.0.2", **keys, **translated)])  # type: ignore[arg-type]
+    assert [entry.reply_dport for entry in ct.list(Filter(proto="gre"))] == [0x22B]
+    half = udp("10.0.0.1", 77, "10.0.0.2", 53, reply_src="10.9.9.9", reply_dst="192.0.2.1", status=Status.SRC_NAT)
+    with pytest.raises(ctrack.Error, match="DST_NAT is missing") as caught:
+        ct.create([half])
+    assert caught.value.errno == errno.EINVAL and not isinstance(caught.value, ctrack.InvalidArgument)
+
+
+def test_impossible_entries_have_a_status_and_a_reason_and_the_others_are_made(ct: ctrack.Conntrack) -> None:
+    make(ct, [udp("1.1.1.1", n, "2.2.2.2", 2) for n in range(10)])
+    listed = sorted(ct.list(), key=lambda entry: entry.orig_sport or 0)
+    ct.flush_all()
+
+    def with_field(entry: Entry, name: str, value: int) -> Entry:
+        field: Any = getattr(CEntry, name)
+        raw = bytearray(entry.raw)
+        raw[field.offset : field.offset + field.size] = value.to_bytes(field.size, sys.byteorder)
+        return Entry.from_raw(bytes(raw))
+
+    listed[3] = with_field(listed[3], "timeout", 0)
+    for number, bit in ((5, Status.EXPECTED), (7, 1 << 20), (8, Status.OFFLOAD)):
+        listed[number] = with_field(listed[number], "status", int(Status.CONFIRMED | bit))
+    with pytest.raises(ctrack.Error) as caught:
+        ct.create(listed)
+    result = caught.value.result
+    assert result is not None and caught.value.errno == errno.ETIME == result.first_error
+    impossible = {3: errno.ETIME, 5: errno.EOPNOTSUPP, 7: errno.EOPNOTSUPP, 8: errno.EOPNOTSUPP}
+    assert result.statuses == tuple(impossible.get(n, 0) for n in range(10))
+    assert (result.matched, result.done, result.gone, result.failed, ct.count()) == (10, 6, 0, 4, 6)
+    assert caught.value.strerror == "entry[3]: create_entries: expired: its timeout is 0; and 3 more"
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -228,5 +279,5 @@ def test_a_tcp_state_that_this_release_does_not_know_is_its_number(ct: ctrack.Co
     assert "UNKNOWN" in str(entry) and "UNKNOWN" in repr(entry) and "UNKNOWN" in entry.json()
     for name in (name for name in dir(Entry) if isinstance(getattr(Entry, name), property)):
         getattr(entry, name)
-    with pytest.raises(ValueError, match="tcp_state"):
+    with pytest.raises(ctrack.Error, match="state is one of a later kernel"):
         ct.create([entry])

@@ -11,6 +11,7 @@ from support import (
     CAP_NET_ADMIN,
     cli_ids,
     cli_table,
+    dccp,
     drop_capability,
     echo,
     ids,
@@ -38,7 +39,7 @@ def everything(zone: int) -> list[Entry]:
             Entry(proto="sctp", orig_sport=6, orig_dport=7, **with_ports),
             Entry(proto="udplite", orig_sport=8, orig_dport=9, **with_ports),
             Entry(proto="gre", orig_sport=0, orig_dport=77, **with_ports),
-            Entry(proto="dccp", orig_sport=0, orig_dport=0, **with_ports),
+            dccp(a, 0, b, 0, zone=zone),
             plain(89, a, b, zone=zone),
             plain(50, a, b, zone=zone),
         ]
@@ -279,3 +280,23 @@ def test_functions_work_where_the_calling_thread_is_or_where_the_conntrack_is(ct
     assert neutron.list_entries(5) == [GOOD]
     assert inside(other, lambda: neutron.delete_entries([GOOD], conntrack=ct).done) == 1
     assert neutron.list_entries(5) == []
+
+
+def test_the_error_of_a_delete_names_the_tuple_that_was_given(ct: ctrack.Conntrack) -> None:
+    # Nothing reaches the first entry: the others have its tuples in their other direction.
+    reply = {"reply_src": "10.0.0.1", "reply_sport": 1000, "reply_dst": "10.0.0.2", "reply_dport": 53}
+    hidden = udp("10.0.0.1", 1000, "10.0.0.2", 53)
+    hiders = [
+        udp("10.0.0.2", 53, "10.0.0.1", 1000, reply_zone=7),
+        udp("10.7.7.7", 7, "10.7.7.8", 7, orig_zone=9, **reply),
+    ]
+    make(ct, [hidden, *hiders, *(udp("10.0.0.3", n, "10.0.0.4", 1, zone=5) for n in range(4))])
+    others: list[neutron.EntryTuple] = [(4, "udp", n, 1, "10.0.0.3", "10.0.0.4", 5) for n in range(4)]
+    unreachable = (4, "udp", 1000, 53, "10.0.0.1", "10.0.0.2", 0)
+    # Each of the others is three keys for the library.
+    with pytest.raises(ctrack.Hidden, match=r"^\[Errno \d+\] entries\[3\]: delete_entries: .*cannot be reached") as caught:
+        neutron.delete_entries([*others[:3], unreachable, others[3]], conntrack=ct)
+    assert "more" not in str(caught.value)
+    with pytest.raises(ctrack.Hidden, match=r"^\[Errno \d+\] entries\[0\]: .*; and 1 more$"):
+        neutron.delete_entries([unreachable, others[0], unreachable], conntrack=ct)
+    assert ct.count() == 3

@@ -192,10 +192,10 @@ pub struct ct_result {
     pub done: u64,
     /// Entries that were no longer there (or no longer the same one) when their turn came. Not a failure.
     pub gone: u64,
-    /// Entries for which the kernel refused, or whose fate is not known since the kernel fell silent, or which are there but
-    /// cannot be reached (-ENOTUNIQ).
+    /// Entries for which the kernel refused, or that are impossible to make or to change, or whose fate is not known since the kernel
+    /// fell silent, or which are there but cannot be reached (-ENOTUNIQ).
     pub failed: u64,
-    /// Negative errno of the first of the failed ones, or 0.
+    /// Negative errno of the first of the failed ones, or 0. ct_handle_error() names it and says how many more there are.
     pub first_error: i32,
     /// Zero.
     pub pad0: u32,

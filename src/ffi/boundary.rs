@@ -1,10 +1,11 @@
 //! The one way from C into the library and back: cancellation, NULL checks, exclusive use, panics, errors to negative errno.
 
-use super::handle::ct_handle;
+use super::handle::{ct_handle, Inner};
 use crate::conntrack::Conntrack;
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::sys::{self, Kinship};
 use std::ffi::c_int;
+use std::fmt::Display;
 use std::mem::MaybeUninit;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr::NonNull;
@@ -64,7 +65,7 @@ pub(super) unsafe fn with_handle(
     operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    uncancelled(|| unsafe { on_handle(handle, operation) })
+    uncancelled(|| unsafe { alone(handle, operation, |inner, error| tell(inner, error, error.errno())) })
 }
 
 /// What [`with_handle`] does, for those that have more to do in the same call. Only within [`uncancelled`].
@@ -73,39 +74,74 @@ pub(super) unsafe fn with_handle(
 /// As for `with_handle`.
 pub(super) unsafe fn on_handle(
     handle: *mut ct_handle,
-    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Failure>,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { alone(handle, operation, |inner, failure| tell(inner, failure, failure.error.errno())) }
+}
+
+/// # Safety
+/// As for `with_handle`.
+#[inline(always)]
+unsafe fn alone<E>(
+    handle: *mut ct_handle,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, E>,
+    fail: impl FnOnce(&mut Inner, &E) -> c_int,
 ) -> c_int {
     let _errno = Errno::keep();
+    // SAFETY: the caller's promise.
+    let (inner, _lock) = match unsafe { enter(handle) } {
+        Ok(entered) => entered,
+        Err(refused) => return refused,
+    };
+    match catch_unwind(AssertUnwindSafe(|| operation(&mut inner.conntrack))) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => fail(inner, &error),
+        Err(_) => poison(inner),
+    }
+}
+
+/// Lets one thread at a time in, of the process that opened the handle, and clears the error text. Here for all operations, of
+/// each of which `alone` is a copy.
+///
+/// # Safety
+/// As for `with_handle`.
+#[inline(never)]
+unsafe fn enter<'a>(handle: *mut ct_handle) -> Result<(&'a mut Inner, Lock<'a>), c_int> {
     // SAFETY: the caller promises a live handle or NULL; only its atomic `busy` is touched before the lock is held.
     let Some(handle) = (unsafe { handle.as_ref() }) else {
-        return -libc::EINVAL;
+        return Err(-libc::EINVAL);
     };
     // Before the lock: a thread of the parent may have held it when the child was made, and never lets go of the child's copy.
     if handle.opener.kinship() != Kinship::Same {
-        return -libc::ECHILD;
+        return Err(-libc::ECHILD);
     }
-    let Some(_lock) = Lock::take(&handle.busy) else {
-        return -libc::EBUSY;
+    let Some(lock) = Lock::take(&handle.busy) else {
+        return Err(-libc::EBUSY);
     };
-    // SAFETY: the lock says that no other thread is between here and the end of this function with this handle.
+    // SAFETY: the lock says that no other thread has this handle as long as it lives.
     let inner = unsafe { &mut *handle.inner.get() };
     if inner.poisoned {
-        inner.say("an earlier call on this handle hit an internal error; close it and open a new one");
-        return -libc::ENOTRECOVERABLE;
+        let text = "an earlier call on this handle hit an internal error; close it and open a new one";
+        return Err(tell(inner, &text, libc::ENOTRECOVERABLE));
     }
-    inner.say("");
-    match catch_unwind(AssertUnwindSafe(|| operation(&mut inner.conntrack))) {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => {
-            inner.say(&error);
-            negative(error.errno())
-        }
-        Err(_) => {
-            inner.poisoned = true;
-            inner.say("internal error: please report it; the handle is unusable from now on");
-            -libc::ENOTRECOVERABLE
-        }
-    }
+    inner.say(&"");
+    Ok((inner, lock))
+}
+
+#[cold]
+#[inline(never)]
+fn poison(inner: &mut Inner) -> c_int {
+    inner.poisoned = true;
+    tell(inner, &"internal error: please report it; the handle is unusable from now on", libc::ENOTRECOVERABLE)
+}
+
+/// Sets the error text. Once, and not in each of the many copies of `alone`.
+#[cold]
+#[inline(never)]
+fn tell(inner: &mut Inner, text: &dyn Display, errno: c_int) -> c_int {
+    inner.say(text);
+    negative(errno)
 }
 
 /// The same without a handle.

@@ -6,7 +6,7 @@ use super::convert::filters;
 use super::extend;
 use super::handle::ct_handle;
 use crate::conntrack::Conntrack;
-use crate::error::{text, Error};
+use crate::error::{text, Error, Failure};
 use crate::ops::Outcome;
 use crate::types::Entry;
 use std::ffi::c_int;
@@ -55,10 +55,10 @@ pub unsafe extern "C" fn ct_delete(
         on_handle(h, |conntrack| {
             let result = result?;
             if flags & !CT_DELETE_UNCOUNTED != 0 {
-                return Err(Error::invalid("flags", "unknown bits"));
+                return Err(Error::invalid("flags", "unknown bits").into());
             }
             let filters = filters(f, n)?;
-            result.fill(|outcome| conntrack.delete_into(&filters, flags & CT_DELETE_UNCOUNTED != 0, outcome))
+            result.fill(&mut |outcome| conntrack.delete_into(&filters, flags & CT_DELETE_UNCOUNTED != 0, outcome))
         })
     })
 }
@@ -67,8 +67,9 @@ pub unsafe extern "C" fn ct_delete(
 ///
 /// An entry is one of ct_list(), or a key as for ct_get(). If has announces no id, tuple, direction and zone must be exactly
 /// those of the entry. With an id, the id says which entry is meant, and the tuples and the zone must lead to it. Otherwise
-/// nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others. What ct_delete() says of
-/// successors and of hidden entries holds here too.
+/// nothing is deleted and the status is -ENOENT, gone. One that fails does not stop the others, only a malformed one does, before
+/// anything is sent; status bits and states of a later kernel are none of its business. What ct_delete() says of successors and of
+/// hidden entries holds here too.
 ///
 /// @param h the handle
 /// @param e n entries
@@ -78,8 +79,9 @@ pub unsafe extern "C" fn ct_delete(
 ///   like: not known whether it was deleted; -ECANCELED: not attempted, after an earlier failure; -EPERM for all if the
 ///   capability is missing, -EINVAL for all if one of the entries is wrong). Filled unless a pointer is wrong
 /// @param result the sums; filled on failure too
-/// @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and field):
-///   nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+/// @return 0: all are gone; or a negative errno: -EINVAL an argument is wrong or a key malformed (ct_handle_error() names entry and
+///   field): nothing was sent; result->first_error if result->failed > 0: ct_handle_error() names the first entry that failed, says
+///   why and how many more did; others as for ct_list()
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_delete_entries(
@@ -95,23 +97,41 @@ pub unsafe extern "C" fn ct_delete_entries(
 
 /// Creates entries.
 ///
-/// has must announce orig and a timeout above zero, and, where they apply, ports or ICMP fields. The reply tuple is the
-/// mirror image of orig unless has announces it. With CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple
-/// says to what the kernel is to translate. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the
-/// states of TCP and SCTP are set where has announces them; what only the kernel can know (id, use_count, counters, times)
-/// is ignored, so that an entry of ct_list() can be made again as it stands (but for expected, offloaded and
-/// sequence-adjusted ones, which only the kernel can make: -EINVAL). The kernel drops labels silently while no
-/// firewall rule of the network namespace uses any.
+/// has must announce orig and a timeout, and, where they apply, ports or ICMP fields. The reply tuple is the mirror image of orig
+/// unless has announces it. Status (CT_STATUS_CONFIRMED is added), mark, zone, labels, helper and the states of TCP and SCTP are
+/// set where has announces them; what only the kernel can know (id, use_count, counters, times) is ignored, so that an entry of
+/// ct_list() can be made again as it stands. The kernel drops labels silently while no firewall rule of the network namespace uses
+/// any.
+///
+/// NAT: with CT_STATUS_SRC_NAT or CT_STATUS_DST_NAT in status, the reply tuple says to what the kernel is to translate: addresses,
+/// ports, ICMP ids, keys of GRE. It makes exactly that entry, or none if the tuple is taken: -EEXIST. Each bit must be there if
+/// the reply tuple translates that side, and only then. With neither of them nothing is translated, and the reply tuple is taken
+/// as it stands.
+///
+/// A malformed entry stops all before anything is sent: a field without its bit in has, a bit that this release does not know, no
+/// tuple or no timeout, ports or states of another protocol, NAT without a reply tuple, zones that contradict each other. One that
+/// is only impossible is not sent, has a status of its own, counts as failed, and does not stop the others: what only the kernel
+/// can make (expected, sequence-adjusted, offloaded; status bits and states of a later kernel), a timeout of 0 (listed with less
+/// than a second left), a status that contradicts the reply tuple, and ports where this kernel keeps none of that protocol (DCCP
+/// from 6.16 on, UDP-Lite in 7.3).
+///
+/// In a full table (net.netfilter.nf_conntrack_max) the kernel makes room for a new entry, whoever asks: it drops one of the same
+/// network namespace that is not assured and near the new one's place, and says -ENOMEM only if it finds none. Nothing tells which
+/// one, and the result cannot tell how many: the kernel counts these drops (early_drop) for all that makes entries, traffic too. Who
+/// makes many should compare ct_count() with the limit first.
 ///
 /// @param h the handle
 /// @param e n entries
 /// @param n how many; 0 is fine
-/// @param status n results: 0 created, -EEXIST one of its tuples is taken, -ENOMEM the table is full, -ENOSPC its
-///   bucket is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative
-///   errno for another failure
+/// @param status n results: 0 created, -EEXIST one of its tuples is taken, -EOPNOTSUPP only the kernel can make it, or this
+///   kernel lacks what it takes (its helper, NAT, ports of its protocol), -ETIME its timeout is 0, -EINVAL its status contradicts
+///   its reply tuple, or the kernel refuses a value (for all of them: one is malformed), -ENOMEM the table is full, -ENOSPC its
+///   bucket is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative errno for
+///   another failure
 /// @param result the sums; filled on failure too
-/// @return 0: all are created; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
-///   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+/// @return 0: all are created; or a negative errno: -EINVAL an argument is wrong or an entry malformed (ct_handle_error() names
+///   entry and field): nothing was sent; result->first_error if result->failed > 0: ct_handle_error() names the first entry that
+///   failed, says why and how many more did; others as for ct_list()
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_create_entries(
@@ -134,19 +154,22 @@ pub unsafe extern "C" fn ct_create_entries(
 /// announce one; window scales need the WINDOW_SCALE flag (1) in both directions.
 ///
 /// Status 0 means that the entry now is as asked; what it was already is 0 too. What the kernel would refuse after it changed
-/// something else is refused before anything is sent for that entry. The kernel compares no id when it updates, so an entry
+/// something else is refused before anything is sent for that entry. As in ct_create_entries(), only a malformed change stops all,
+/// and one that is impossible does not stop the others. The kernel compares no id when it updates, so an entry
 /// that is replaced between its look-up and its update, about a tenth of a millisecond, is updated in the place of the other.
 ///
 /// @param h the handle
 /// @param e n entries
 /// @param n how many; 0 is fine
 /// @param status n results: 0 as asked, -ENOENT gone, -EBUSY the kernel does not let this change, -EPERM the timeout is fixed
-///   (CT_STATUS_FIXED_TIMEOUT), -ENOSPC labels, but no firewall rule used any when the entry was created, -EOPNOTSUPP no helper
-///   can be assigned to this entry, -ENOTUNIQ the entry is there, but its tuples lead to another one, another negative errno for
+///   (CT_STATUS_FIXED_TIMEOUT), -ETIME a timeout of 0, which would delete the entry, -ENOSPC labels, but no firewall rule used any
+///   when the entry was created, -EOPNOTSUPP no helper can be assigned to this entry, or a state that this release does not know,
+///   -ENOTUNIQ the entry is there, but its tuples lead to another one, another negative errno for
 ///   another failure
 /// @param result the sums; filled on failure too
-/// @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong (ct_handle_error() names entry and
-///   field): nothing was sent; result->first_error if result->failed > 0; others as for ct_list()
+/// @return 0: all that were there are changed; or a negative errno: -EINVAL an argument is wrong or a change malformed
+///   (ct_handle_error() names entry and field): nothing was sent; result->first_error if result->failed > 0: ct_handle_error() names
+///   the first entry that failed, says why and how many more did; others as for ct_list()
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn ct_update_entries(
@@ -184,7 +207,7 @@ unsafe fn change(
             let result = result?;
             let status = status.as_deref_mut().map_err(|error| error.clone())?;
             let entries = array(e, n, "entries")?;
-            let returned = result.fill(|outcome| {
+            let returned = result.fill(&mut |outcome| {
                 change(conntrack, entries, status, outcome).inspect_err(|error| status.fill(-error.errno()))
             });
             told = true;
@@ -251,14 +274,11 @@ impl ResultOut {
     }
 
     /// Runs an operation, fills the result in any case, and says whether all went well.
-    fn fill(&self, operation: impl FnOnce(&mut Outcome) -> Result<(), Error>) -> Result<c_int, Error> {
+    fn fill(&self, operation: &mut dyn FnMut(&mut Outcome) -> Result<(), Error>) -> Result<c_int, Failure> {
         let mut outcome = Outcome::default();
         let done = operation(&mut outcome);
         self.write(&outcome);
-        match outcome.error {
-            _ if done.is_err() => done.map(|()| 0),
-            Some(error) => Err(error),
-            None => Ok(0),
-        }
+        done?;
+        outcome.into_failure().map_or(Ok(0), Err)
     }
 }

@@ -1,7 +1,7 @@
 //! Flushing.
 
 use super::abi::*;
-use super::boundary::with_handle;
+use super::boundary::{on_handle, uncancelled};
 use super::convert;
 use super::handle::ct_handle;
 use crate::error::Error;
@@ -24,20 +24,19 @@ use std::ffi::c_int;
 #[no_mangle]
 pub unsafe extern "C" fn ct_flush(h: *mut ct_handle, scope: *const ct_filter, flags: u32) -> c_int {
     // SAFETY: the caller's promise, for the handle and for every pointer below.
-    unsafe {
-        with_handle(h, |conntrack| {
+    uncancelled(|| unsafe {
+        on_handle(h, |conntrack| {
             if flags & !CT_FLUSH_ALL != 0 {
-                return Err(Error::invalid("flags", "unknown bits"));
+                return Err(Error::invalid("flags", "unknown bits").into());
             }
             match (scope.is_null(), flags & CT_FLUSH_ALL != 0) {
-                (true, true) => conntrack.flush_all().map(|()| 0),
-                (true, false) => Err(Error::invalid("scope", "is NULL; to flush everything pass CT_FLUSH_ALL")),
-                (false, true) => Err(Error::invalid("flags", "CT_FLUSH_ALL with a scope: which of both is meant?")),
-                (false, false) => match conntrack.flush(&convert::scope(scope)?)?.error {
-                    Some(error) => Err(error),
-                    None => Ok(0),
-                },
+                (true, true) => Ok(conntrack.flush_all().map(|()| 0)?),
+                (true, false) => Err(Error::invalid("scope", "is NULL; to flush everything pass CT_FLUSH_ALL").into()),
+                (false, true) => {
+                    Err(Error::invalid("flags", "CT_FLUSH_ALL with a scope: which of both is meant?").into())
+                }
+                (false, false) => conntrack.flush(&convert::scope(scope)?)?.into_failure().map_or(Ok(0), Err),
             }
         })
-    }
+    })
 }

@@ -32,7 +32,7 @@ pub(super) struct Inner {
 
 impl Inner {
     /// Sets the error text.
-    pub fn say(&mut self, text: impl Display) {
+    pub fn say(&mut self, text: &dyn Display) {
         self.error.length = 0;
         // The end of what is too long is left out, and nothing else can fail.
         let _ = write!(self.error, "{text}");
@@ -153,7 +153,8 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
     });
 }
 
-/// What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault.
+/// What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault. Of
+/// several entries that failed, the first one is named: "entry[3]: create_entries: entry exists; and 4 more".
 ///
 /// "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
 /// handle, or with -ECHILD, do not change it.

@@ -1,10 +1,12 @@
 //! How entries are changed, batch by batch: looked up where need be, one request for each that is there, and once more where
 //! the answer proves nothing.
 
+use super::check;
 use super::get::{Finder, Found};
 use super::settle::{self, Sought};
 use super::update::{self, Part};
 use super::Outcome;
+use crate::caps::maybe_portless;
 use crate::error::{Error, Hider, KernelDetail};
 use crate::filter::Selection;
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
@@ -33,7 +35,10 @@ pub(super) const ROUNDS: u32 = 16;
 /// What is done to the entries.
 #[derive(Clone, Copy)]
 pub(super) enum Verb<'a> {
-    Create,
+    /// `portless`: of which protocols the kernel keeps no ports ([`crate::caps::portless`]).
+    Create {
+        portless: u8,
+    },
     /// Those that are looked up must still be selected, if there is a selection.
     Delete(Option<&'a Selection>),
     Update,
@@ -63,8 +68,32 @@ pub(super) struct Changer<'a> {
     /// The name by which each entry of the chunk is asked for; empty as long as that is its first one.
     names: Vec<Name>,
     unsettled: Vec<Sought>,
-    /// The kernel's first refusal of a chunk.
-    refusal: Option<(i32, KernelDetail)>,
+    /// Where the entries begin that are being changed.
+    first: usize,
+    /// The first refusal of a chunk.
+    refusal: Option<Refusal>,
+}
+
+/// Why an entry was refused.
+struct Refusal {
+    /// Which one of the batch.
+    index: usize,
+    errno: i32,
+    why: Why,
+}
+
+enum Why {
+    /// In the kernel's words.
+    Kernel(KernelDetail),
+    /// It was not even asked.
+    Impossible(&'static str),
+}
+
+/// Keeps the refusal of the first entry of a chunk.
+fn note(refusal: &mut Option<Refusal>, index: usize, errno: i32, why: Why) {
+    if refusal.as_ref().is_none_or(|noted| index < noted.index) {
+        *refusal = Some(Refusal { index, errno, why });
+    }
 }
 
 impl<'a> Changer<'a> {
@@ -80,6 +109,7 @@ impl<'a> Changer<'a> {
             finder,
             names: Vec::new(),
             unsettled: Vec::new(),
+            first: 0,
             refusal: None,
         }
     }
@@ -102,7 +132,8 @@ impl<'a> Changer<'a> {
             if let Err(error) = result {
                 self.give_up(&error, outcome, &mut |index, errno| status[index] = errno);
                 let left = entries.len() - last;
-                return broken_off(first == 0, left, error, outcome).inspect_err(|error| status.fill(-error.errno()));
+                return broken_off(first == 0, left, Some(last), error, outcome)
+                    .inspect_err(|error| status.fill(-error.errno()));
             }
         }
         self.settle(link, outcome, &mut |index, errno| status[index] = errno);
@@ -120,13 +151,19 @@ impl<'a> Changer<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         self.refusal = None;
-        for (status, entry) in status.iter_mut().zip(chunk) {
+        for (index, (status, entry)) in (first..).zip(status.iter_mut().zip(chunk)) {
             let open = match self.look_up {
                 LookUp::Never => false,
                 LookUp::WhereOpen => !Name::says_all(entry),
                 LookUp::Always => true,
             };
             *status = if open { OPEN } else { PENDING };
+            if let Verb::Create { portless } = self.verb {
+                if let Some((errno, reason)) = impossible(entry, portless) {
+                    *status = -errno;
+                    note(&mut self.refusal, index, errno, Why::Impossible(reason));
+                }
+            }
         }
         // Where entries are looked up, little time should pass between the look-up of one and its change.
         let size = if status.contains(&OPEN) { GET_BATCH } else { BATCH };
@@ -136,25 +173,38 @@ impl<'a> Changer<'a> {
             let silent = status.iter_mut().filter(|status| matches!(**status, PENDING | OPEN | AGAIN));
             silent.for_each(|status| *status = -error.errno());
         }
-        for &status in &*status {
+        for (index, &status) in (first..).zip(&*status) {
             match status {
                 0 => outcome.done += 1,
                 SPARED => outcome.spared += 1,
                 UNSETTLED => {}
                 _ if status == -libc::ENOENT => outcome.gone += 1,
-                _ => outcome.fail(1, || match &result {
-                    Err(error) if error.errno() == -status => error.clone(),
-                    _ => self.explain(link, -status),
-                }),
+                _ if outcome.is_first(self.place(index)) => {
+                    let error = match &result {
+                        Err(error) if error.errno() == -status => error.clone(),
+                        _ => self.explain(link, -status),
+                    };
+                    outcome.fail(1, self.place(index), &error);
+                }
+                _ => outcome.failed += 1,
             }
         }
         result
     }
 
-    /// The error for an errno with which the kernel refused an entry of this chunk.
-    fn explain(&self, link: &Link, errno: i32) -> Error {
-        let detail = self.refusal.as_ref().filter(|(refused, _)| *refused == errno).map(|(_, detail)| detail.clone());
-        self.requests.refused(link.netns(), errno, detail.unwrap_or_default())
+    /// The place of an entry among those that were given; none if they were selected.
+    fn place(&self, index: usize) -> Option<usize> {
+        (!matches!(self.verb, Verb::Delete(Some(_)))).then_some(index)
+    }
+
+    /// The error for the errno of the first entry that failed in this chunk.
+    fn explain(&mut self, link: &Link, errno: i32) -> Error {
+        let op = self.op;
+        match self.refusal.take().filter(|refusal| refusal.errno == errno).map(|refusal| refusal.why) {
+            Some(Why::Impossible(reason)) => Error::Impossible { op, errno, reason },
+            Some(Why::Kernel(detail)) => self.requests.refused(link.netns(), errno, detail),
+            None => self.requests.refused(link.netns(), errno, KernelDetail::default()),
+        }
     }
 
     fn rounds(
@@ -166,6 +216,7 @@ impl<'a> Changer<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         self.names.clear();
+        self.first = first;
         for round in 1..=ROUNDS {
             self.aim(link, chunk, status, outcome)?;
             let sent = self.send(link, chunk, status);
@@ -234,7 +285,11 @@ impl<'a> Changer<'a> {
         for at in 0..chunk.len() {
             if status[at] == OPEN {
                 if let Found::Entry(found, _) = &self.finder.found[at] {
-                    status[at] = self.judge(&chunk[at], found, outcome);
+                    let why;
+                    (status[at], why) = self.judge(&chunk[at], found);
+                    if let Some(reason) = why {
+                        note(&mut self.refusal, self.first + at, -status[at], Why::Impossible(reason));
+                    }
                 }
             }
             if status[at] == PENDING {
@@ -247,19 +302,15 @@ impl<'a> Changer<'a> {
     }
 
     /// What to do with an entry that was found.
-    fn judge(&self, given: &Entry, found: &Entry, outcome: &mut Outcome) -> i32 {
+    fn judge(&self, given: &Entry, found: &Entry) -> (i32, Option<&'static str>) {
         match self.verb {
-            Verb::Delete(Some(selection)) if !selection.selects(found) => SPARED,
-            Verb::Update => match update::values(self.op, given, found) {
-                Ok(Some(_)) => PENDING,
-                Ok(None) => 0,
-                Err(error) => {
-                    let status = -error.errno();
-                    outcome.error.get_or_insert(error);
-                    status
-                }
+            Verb::Delete(Some(selection)) if !selection.selects(found) => (SPARED, None),
+            Verb::Update => match update::values(given, found) {
+                Ok(Some(_)) => (PENDING, None),
+                Ok(None) => (0, None),
+                Err((errno, reason)) => (-errno, Some(reason)),
             },
-            _ => PENDING,
+            _ => (PENDING, None),
         }
     }
 
@@ -275,7 +326,7 @@ impl<'a> Changer<'a> {
                 let changed;
                 let values = match self.verb {
                     Verb::Update if status[at] != PENDING => continue,
-                    Verb::Update => match update::values(self.op, &chunk[at], target)?.and_then(|v| part.of(&v)) {
+                    Verb::Update => match update::values(&chunk[at], target).ok().flatten().and_then(|v| part.of(&v)) {
                         Some(values) => {
                             changed = values;
                             &changed
@@ -286,7 +337,7 @@ impl<'a> Changer<'a> {
                 };
                 sent[self.requests.len()] = at;
                 self.requests.push(|buffer, seq| match self.verb {
-                    Verb::Create => put_create(buffer, seq, values),
+                    Verb::Create { .. } => put_create(buffer, seq, values),
                     Verb::Delete(_) => put_delete(buffer, seq, target, name),
                     Verb::Update => put_update(buffer, seq, target, name, values),
                 })?;
@@ -306,7 +357,7 @@ impl<'a> Changer<'a> {
 
     /// Sends the requests. Only those that were refused get a status.
     fn exchange(&mut self, link: &mut Link, sent: &[usize], status: &mut [i32]) -> Result<(), Error> {
-        let mut statuses = Statuses { sent, status, refusal: &mut self.refusal };
+        let mut statuses = Statuses { sent, status, first: self.first, refusal: &mut self.refusal };
         let result = self.requests.exchange(link, 0, sent.len(), &mut statuses);
         if matches!(result, Err(Error::Permission { .. })) {
             // Only the first was answered, for all of them.
@@ -317,11 +368,14 @@ impl<'a> Changer<'a> {
 
     /// An answer that proves nothing is no answer: -ENOENT of a request that names an id or may have met a hidden entry, and
     /// -EBUSY of an update whose entry may have got another status bit meanwhile.
-    fn reopen(&self, chunk: &[Entry], status: &mut [i32], last: bool) {
+    fn reopen(&mut self, chunk: &[Entry], status: &mut [i32], last: bool) {
         for &at in &self.targets {
             status[at] = match self.verb {
-                Verb::Create => continue,
-                Verb::Update if status[at] == -libc::EBUSY && !last && chunk[at].has(CT_HAS_STATUS) => AGAIN,
+                Verb::Create { .. } => continue,
+                Verb::Update if status[at] == -libc::EBUSY && !last && chunk[at].has(CT_HAS_STATUS) => {
+                    self.refusal.take_if(|refusal| refusal.index == self.first + at);
+                    AGAIN
+                }
                 _ if status[at] == -libc::ENOENT => OPEN,
                 _ => continue,
             };
@@ -340,6 +394,7 @@ impl<'a> Changer<'a> {
         if let Err(error) = settle::look(link, self.op, self.compare_start, &mut self.unsettled) {
             return self.give_up(&error, outcome, report);
         }
+        let given = self.place(0).is_some();
         for sought in self.unsettled.drain(..) {
             let status = match (sought.entry, self.verb) {
                 (None, _) => {
@@ -353,7 +408,7 @@ impl<'a> Changer<'a> {
                 _ => {
                     let error = sought.error(self.op);
                     let status = -error.errno();
-                    outcome.fail(1, || error);
+                    outcome.fail(1, given.then_some(sought.index), &error);
                     status
                 }
             };
@@ -363,8 +418,9 @@ impl<'a> Changer<'a> {
 
     /// Nobody will look for what is not settled: its fate is not known.
     pub fn give_up(&mut self, error: &Error, outcome: &mut Outcome, report: &mut dyn FnMut(usize, i32)) {
+        let given = self.place(0).is_some();
         for sought in self.unsettled.drain(..) {
-            outcome.fail(1, || error.clone());
+            outcome.fail(1, given.then_some(sought.index), error);
             report(sought.index, -error.errno());
         }
     }
@@ -378,10 +434,24 @@ fn target<'a>(found: &'a [Found], chunk: &'a [Entry], at: usize) -> (&'a Entry, 
     }
 }
 
-/// A batch broke off, and `left` requests behind it are not sent any more. Only if nothing can have been done is that an
-/// error of the whole operation.
-pub(super) fn broken_off(is_first: bool, left: usize, error: Error, outcome: &mut Outcome) -> Result<(), Error> {
-    outcome.fail(left as u64, || error.clone());
+/// Why an entry is not even sent to the kernel.
+fn impossible(entry: &Entry, portless: u8) -> Option<(i32, &'static str)> {
+    if portless != 0 && maybe_portless(entry) & portless != 0 {
+        return Some((libc::EOPNOTSUPP, "this kernel keeps no ports of its protocol"));
+    }
+    check::impossible(entry)
+}
+
+/// A batch broke off, and `left` requests behind it, from `next` on, are not sent any more. Only if nothing can have been done is
+/// that an error of the whole operation.
+pub(super) fn broken_off(
+    is_first: bool,
+    left: usize,
+    next: Option<usize>,
+    error: Error,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    outcome.fail(left as u64, next, &error);
     let nothing_was_done = match &error {
         Error::Permission { .. } | Error::NoMemory { .. } => true,
         Error::System { call, .. } => *call == SEND,
@@ -398,18 +468,18 @@ struct Statuses<'a> {
     /// For which entry each request is.
     sent: &'a [usize],
     status: &'a mut [i32],
-    refusal: &'a mut Option<(i32, KernelDetail)>,
+    first: usize,
+    refusal: &'a mut Option<Refusal>,
 }
 
 impl Replies for Statuses<'_> {
     fn failed(&mut self, index: usize, errno: i32, detail: KernelDetail) {
-        let Some(status) = self.sent.get(index).and_then(|&at| self.status.get_mut(at)) else {
-            return;
-        };
+        let Some(&at) = self.sent.get(index) else { return };
+        let Some(status) = self.status.get_mut(at) else { return };
         if *status == PENDING {
             *status = -errno.saturating_abs().max(1);
             if errno != libc::ENOENT {
-                self.refusal.get_or_insert((errno, detail));
+                note(self.refusal, self.first + at, errno.saturating_abs().max(1), Why::Kernel(detail));
             }
         }
     }

@@ -25,14 +25,20 @@ pub(crate) const CHANGEABLE: u64 = CT_HAS_TIMEOUT
     | CT_HAS_TCP_FLAGS
     | CT_HAS_SCTP;
 
-/// Status bits that only the kernel itself can give to an entry.
-const NOT_CREATABLE: u32 = CT_STATUS_EXPECTED
-    | CT_STATUS_SEQ_ADJUST
-    | CT_STATUS_DYING
-    | CT_STATUS_TEMPLATE
-    | CT_STATUS_UNTRACKED
-    | CT_STATUS_OFFLOAD
-    | CT_STATUS_HW_OFFLOAD;
+/// Status bits that a new entry can have. The others only the kernel itself can give, or they are of a later one.
+const CREATABLE: u32 = CT_STATUS_SEEN_REPLY
+    | CT_STATUS_ASSURED
+    | CT_STATUS_CONFIRMED
+    | NAT
+    | CT_STATUS_SRC_NAT_DONE
+    | CT_STATUS_DST_NAT_DONE
+    | CT_STATUS_FIXED_TIMEOUT
+    | CT_STATUS_HELPER;
+
+const NAT: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT;
+
+/// RFC 7323: 14 is the largest shift.
+const WSCALE_MAX: u8 = 14;
 
 type Check = Result<(), (&'static str, &'static str)>;
 
@@ -226,24 +232,11 @@ fn zones(e: &Entry) -> Check {
 }
 
 fn values(e: &Entry) -> Check {
-    if e.status & !STATUS_ALL != 0 {
-        return Err(("status", "unknown bits"));
-    }
     if e.has & (CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS) != 0 && e.proto != CT_PROTO_TCP {
         return Err(("tcp_state", "TCP fields with another protocol"));
     }
     if e.has(CT_HAS_SCTP) && e.proto != CT_PROTO_SCTP {
         return Err(("sctp_state", "SCTP fields with another protocol"));
-    }
-    if e.tcp_state > TCP_STATE_MAX {
-        return Err(("tcp_state", "is no TCP state"));
-    }
-    if e.sctp_state > SCTP_STATE_MAX {
-        return Err(("sctp_state", "is no SCTP state"));
-    }
-    // RFC 7323: 14 is the largest shift.
-    if e.tcp_wscale_orig.max(e.tcp_wscale_reply) > 14 {
-        return Err(("tcp_wscale_orig", "window scale is larger than 14"));
     }
     if e.helper[15] != 0 {
         return Err(("helper", "is not terminated"));
@@ -252,13 +245,11 @@ fn values(e: &Entry) -> Check {
 }
 
 fn create(e: &Entry) -> Check {
-    if !e.has(CT_HAS_TIMEOUT) || e.timeout == 0 {
-        return Err(("timeout", "a new entry needs one above zero"));
+    // Offloaded entries are listed without one. They cannot be made, but that is not the caller's mistake.
+    if !e.has(CT_HAS_TIMEOUT) && e.status & !CREATABLE == 0 {
+        return Err(("timeout", "a new entry needs one"));
     }
-    if e.status & NOT_CREATABLE != 0 {
-        return Err(("status", "has bits that only the kernel can give"));
-    }
-    if e.status & (CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT) != 0 && !e.has(CT_HAS_REPLY) {
+    if e.status & NAT != 0 && !e.has(CT_HAS_REPLY) {
         return Err(("reply", "NAT needs the reply tuple: it says to what is translated"));
     }
     if e.has(CT_HAS_MARK_MASK) {
@@ -286,10 +277,64 @@ fn update(e: &Entry) -> Check {
     if e.has & (CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) != 0 && !e.has(CT_HAS_LABELS) {
         return Err(("has", "CT_HAS_LABELS is missing: it announces the labels to add or remove"));
     }
-    if e.has(CT_HAS_TIMEOUT) && e.timeout == 0 {
-        return Err(("timeout", "0 would delete the entry"));
-    }
     Ok(())
+}
+
+/// Why an entry cannot be made although nothing in it is wrong: the errno of its status, and the reason. Whatever may come from a
+/// list is here, so that it does not keep the others of its list from being made again.
+pub(super) fn impossible(e: &Entry) -> Option<(i32, &'static str)> {
+    if e.status & !(CREATABLE & !NAT) == 0 && e.timeout != 0 && known(e).is_none() {
+        None
+    } else {
+        why_impossible(e)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn why_impossible(e: &Entry) -> Option<(i32, &'static str)> {
+    if e.status & !CREATABLE != 0 {
+        return Some((libc::EOPNOTSUPP, "its status has bits that only the kernel can give"));
+    }
+    if e.timeout == 0 {
+        return Some((libc::ETIME, "its timeout is 0"));
+    }
+    known(e).or_else(|| translation(e).map(|reason| (libc::EINVAL, reason)))
+}
+
+/// What no kernel that this release knows would take.
+pub(super) fn known(e: &Entry) -> Option<(i32, &'static str)> {
+    if e.tcp_state > TCP_STATE_MAX || e.sctp_state > SCTP_STATE_MAX {
+        return Some((libc::EOPNOTSUPP, "its state is one of a later kernel"));
+    }
+    (e.tcp_wscale_orig.max(e.tcp_wscale_reply) > WSCALE_MAX)
+        .then_some((libc::EOPNOTSUPP, "a window scale is larger than 14"))
+}
+
+/// What of the status contradicts the reply tuple. The kernel gives a bit of translation to an entry if that changes a tuple, and
+/// only then (nf_nat_setup_info()).
+///
+/// Without any of these bits nothing is translated, and the reply tuple is taken as it stands.
+fn translation(e: &Entry) -> Option<&'static str> {
+    let (orig, reply) = (&e.orig, &e.reply);
+    let (src, dst) = (reply.dst != orig.src, reply.src != orig.dst);
+    let id = reply.icmp_id != orig.icmp_id;
+    // The kernel leaves the keys of GRE alone: they are part of what it starts from.
+    let ports = e.proto != CT_PROTO_GRE;
+    let (src_port, dst_port) = (ports && reply.dport != orig.sport, ports && reply.sport != orig.dport);
+    match (e.status & CT_STATUS_SRC_NAT != 0, e.status & CT_STATUS_DST_NAT != 0) {
+        (false, false) => None,
+        (false, _) if src || src_port => Some("its reply tuple translates the source: SRC_NAT is missing in status"),
+        (_, false) if dst || dst_port => {
+            Some("its reply tuple translates the destination: DST_NAT is missing in status")
+        }
+        (true, _) if !(src || src_port || id) => Some("SRC_NAT is in status, but no source is translated"),
+        (_, true) if !(dst || dst_port || id) => Some("DST_NAT is in status, but no destination is translated"),
+        (true, true) if id && !src && !dst => {
+            Some("SRC_NAT and DST_NAT are in status, but only the ICMP id is translated")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(crate) fn delete(
         if let Err(error) = changer.chunk(link, &entries, first, &mut status[..keys.len()], outcome) {
             changer.give_up(&error, outcome, &mut |_, _| {});
             let left = marked.keys.len() - first - keys.len();
-            return broken_off(number == 0, left, error, outcome);
+            return broken_off(number == 0, left, None, error, outcome);
         }
     }
     changer.settle(link, outcome, &mut |_, _| {});

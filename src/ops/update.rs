@@ -31,8 +31,11 @@ const WINDOW_SCALE: u8 = 1;
 /// What to send so that `found` becomes what `given` asks for; `None` if it is so already.
 ///
 /// What the kernel would refuse after it changed something else, or not do and yet say yes to, is refused here.
-pub(super) fn values(op: &'static str, given: &Entry, found: &Entry) -> Result<Option<Entry>, Error> {
-    let refuse = |errno, reason| Err(Error::Unchangeable { op, errno, reason });
+pub(super) fn values(given: &Entry, found: &Entry) -> Result<Option<Entry>, (i32, &'static str)> {
+    let refuse = |errno, reason| Err((errno, reason));
+    if given.has(CT_HAS_TIMEOUT) && given.timeout == 0 {
+        return refuse(libc::ETIME, "a timeout of 0 would delete the entry");
+    }
     let mut values = *given;
     if given.has(CT_HAS_STATUS) {
         let added = given.status & !found.status;
@@ -64,7 +67,8 @@ pub(super) fn values(op: &'static str, given: &Entry, found: &Entry) -> Result<O
     if given.has(CT_HAS_HELPER) && given.helper == found.helper {
         values.has &= !CT_HAS_HELPER;
     }
-    tcp(op, given, found, &mut values)?;
+    tcp(given, found, &mut values)?;
+    later(given, found, &values)?;
     Ok((values.has & CHANGEABLE != 0).then_some(values))
 }
 
@@ -79,8 +83,8 @@ fn labels(given: &Entry, found: &Entry) -> [u8; 16] {
 
 /// The kernel looks at window scales and flags only together with a state, and takes the scales only if the WINDOW_SCALE flag is
 /// set in both directions (nlattr_to_tcp()).
-fn tcp(op: &'static str, given: &Entry, found: &Entry, values: &mut Entry) -> Result<(), Error> {
-    let refuse = |reason| Err(Error::Unchangeable { op, errno: libc::EBUSY, reason });
+fn tcp(given: &Entry, found: &Entry, values: &mut Entry) -> Result<(), (i32, &'static str)> {
+    let refuse = |reason| Err((libc::EBUSY, reason));
     let scales = |e: &Entry| (e.tcp_wscale_orig, e.tcp_wscale_reply);
     if given.has(CT_HAS_TCP_WSCALE) {
         let flags = |old: u8, new: u8, mask: u8| match (given.has(CT_HAS_TCP_FLAGS), mask) {
@@ -106,6 +110,21 @@ fn tcp(op: &'static str, given: &Entry, found: &Entry, values: &mut Entry) -> Re
         values.tcp_state = found.tcp_state;
     }
     Ok(())
+}
+
+/// A state or a scale that this release does not know is refused, unless the entry has it: then it comes from a list.
+fn later(given: &Entry, found: &Entry, values: &Entry) -> Result<(), (i32, &'static str)> {
+    let mut new = Entry { tcp_state: given.tcp_state, sctp_state: given.sctp_state, ..Entry::EMPTY };
+    if new.tcp_state == found.tcp_state {
+        new.tcp_state = 0;
+    }
+    if new.sctp_state == found.sctp_state {
+        new.sctp_state = 0;
+    }
+    if values.has(CT_HAS_TCP_WSCALE) {
+        (new.tcp_wscale_orig, new.tcp_wscale_reply) = (given.tcp_wscale_orig, given.tcp_wscale_reply);
+    }
+    check::known(&new).map_or(Ok(()), Err)
 }
 
 /// An update goes out in two messages if it changes labels and something else. The kernel looks at labels last, and refuses

@@ -135,33 +135,24 @@ pub(crate) fn put_flush_all(buffer: &mut Buffer, seq: u32, _: FlushEverything) {
     end(buffer, start);
 }
 
+/// The status bits that follow from NAT attributes.
+const NAT_BITS: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT | CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE;
+
 /// A NEW that makes the entry; it fails if there is one with either tuple.
 pub(crate) fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
     let flags = NLM_F_CREATE | NLM_F_EXCL;
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, flags, seq, entry.family, 0);
     let mirrored = mirror(entry);
-    let nat = if entry.has(CT_HAS_STATUS) { entry.status & (CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT) } else { 0 };
-    let mut reply = if entry.has(CT_HAS_REPLY) { entry.reply } else { mirrored };
-    // The kernel wants the reply tuple as it was before NAT and rewrites it from the NAT attributes itself.
-    if nat & CT_STATUS_SRC_NAT != 0 {
-        (reply.dst, reply.dport) = (mirrored.dst, mirrored.dport);
-    }
-    if nat & CT_STATUS_DST_NAT != 0 {
-        (reply.src, reply.sport) = (mirrored.src, mirrored.sport);
-    }
+    let wanted = if entry.has(CT_HAS_REPLY) { entry.reply } else { mirrored };
+    let reply = untranslated(entry, &wanted, &mirrored);
     let own_zone = |bit, zone| entry.has(bit).then_some(zone);
     put_tuple(buffer, CTA_TUPLE_ORIG, entry, &entry.orig, own_zone(CT_HAS_ORIG_ZONE, entry.orig.zone));
     put_tuple(buffer, CTA_TUPLE_REPLY, entry, &reply, own_zone(CT_HAS_REPLY_ZONE, reply.zone));
     put_zone(buffer, entry);
-    if nat & CT_STATUS_SRC_NAT != 0 {
-        put_nat(buffer, CTA_NAT_SRC, entry, &entry.reply.dst, entry.reply.dport);
+    if entry.status & NAT_BITS != 0 {
+        put_nat(buffer, entry, &wanted);
     }
-    if nat & CT_STATUS_DST_NAT != 0 {
-        put_nat(buffer, CTA_NAT_DST, entry, &entry.reply.src, entry.reply.sport);
-    }
-    let derived =
-        CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT | CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE | CT_STATUS_HELPER;
-    put_values(buffer, entry, entry.status & !derived);
+    put_values(buffer, entry, entry.status & !(NAT_BITS | CT_STATUS_HELPER));
     end(buffer, start);
 }
 
@@ -239,15 +230,51 @@ fn put_proto_fields(buffer: &mut Buffer, entry: &Entry, tuple: &Tuple) {
     }
 }
 
-/// A NAT range of one address and, for protocols with ports, one port.
-fn put_nat(buffer: &mut Buffer, kind: u16, entry: &Entry, address: &[u8; 16], port: u16) {
+/// The reply tuple as it was before NAT, which the kernel wants: it translates it by the NAT attributes itself.
+///
+/// But for the keys of GRE: those it does not translate (nf_nat_l4proto_unique_tuple(): "do not change tuples"), and keeps as they
+/// come.
+fn untranslated(entry: &Entry, wanted: &Tuple, mirrored: &Tuple) -> Tuple {
+    let mut reply = *wanted;
+    if entry.status & CT_STATUS_SRC_NAT != 0 {
+        (reply.dst, reply.dport, reply.icmp_id) = (mirrored.dst, mirrored.dport, mirrored.icmp_id);
+    }
+    if entry.status & CT_STATUS_DST_NAT != 0 {
+        (reply.src, reply.sport, reply.icmp_id) = (mirrored.src, mirrored.sport, mirrored.icmp_id);
+    }
+    if entry.proto == CT_PROTO_GRE {
+        (reply.sport, reply.dport) = (wanted.sport, wanted.dport);
+    }
+    reply
+}
+
+/// NAT to the wanted reply tuple and no other: ranges of one address and one port or ICMP id, for source and destination, also for
+/// the one that is not to be translated. Without a range of its own the kernel chooses for it, and so may make an entry with another
+/// port, id or status if the wanted tuple is taken (seen with 6.18: a source port when only the destination of TCP was to be
+/// translated). With both it has no choice, and says EEXIST. Where nothing is translated it notes that NAT was thought about.
+fn put_nat(buffer: &mut Buffer, entry: &Entry, wanted: &Tuple) {
+    let (mut src, mut dst) = (wanted.dport, wanted.sport);
+    if entry.has(CT_HAS_ICMP) {
+        // There is one id for both. The destination comes first (ctnetlink_setup_nat()): it changes the id if it is to be translated
+        // and has no other address, and leaves it to the source if that is to be translated.
+        src = wanted.icmp_id;
+        let by_src = entry.status & CT_STATUS_SRC_NAT != 0;
+        let by_dst = entry.status & CT_STATUS_DST_NAT != 0 && (!by_src || wanted.src == entry.orig.dst);
+        dst = if by_dst || !by_src { wanted.icmp_id } else { entry.orig.icmp_id };
+    }
+    put_nat_range(buffer, CTA_NAT_SRC, entry, &wanted.dst, src);
+    put_nat_range(buffer, CTA_NAT_DST, entry, &wanted.src, dst);
+}
+
+/// A NAT range of one address and, for protocols where it is translated, one port or ICMP id.
+fn put_nat_range(buffer: &mut Buffer, kind: u16, entry: &Entry, address: &[u8; 16], port: u16) {
     put_nested(buffer, kind, |buffer| {
         if entry.family == CT_FAMILY_IPV4 {
             put_slice(buffer, CTA_NAT_V4_MINIP, &address[..4]);
         } else {
             put(buffer, CTA_NAT_V6_MINIP, address);
         }
-        if entry.has(CT_HAS_PORTS) {
+        if entry.has & (CT_HAS_PORTS | CT_HAS_ICMP) != 0 && entry.proto != CT_PROTO_GRE {
             put_nested(buffer, CTA_NAT_PROTO, |buffer| {
                 put(buffer, CTA_PROTONAT_PORT_MIN, &port.to_be_bytes());
                 put(buffer, CTA_PROTONAT_PORT_MAX, &port.to_be_bytes());

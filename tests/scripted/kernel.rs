@@ -231,6 +231,7 @@ impl Table {
                 0
             }
             GET if request.flags & F_DUMP != 0 => return self.dump(request),
+            GET if lacks_ports(request) => libc::EINVAL,
             GET => match self.find(request) {
                 Some(at) => {
                     events.push(datagram(&[entry_message(request, &self.entries()[at])]));
@@ -411,6 +412,17 @@ fn parse_tuple(bytes: &[u8]) -> (u8, Tuple) {
         }
     }
     (proto, tuple)
+}
+
+/// Whether a request names a tuple without the ports that its protocol has.
+fn lacks_ports(request: &Request) -> bool {
+    let tuple = attrs(&request.payload[4..]).into_iter().find(|(kind, _)| matches!(kind & !NESTED, 1 | 2));
+    let groups = tuple.map(|(_, tuple)| attrs(&tuple)).unwrap_or_default();
+    let proto = groups.into_iter().find(|(kind, _)| kind & !NESTED == 2).map(|(_, proto)| attrs(&proto));
+    proto.is_some_and(|parts| {
+        let number = parts.iter().find(|(kind, _)| *kind == 1).map_or(0, |(_, value)| value[0]);
+        proto_has_ports(number) && parts.iter().all(|(kind, _)| *kind != 2)
+    })
 }
 
 fn be16(bytes: &[u8]) -> u16 {
