@@ -182,7 +182,7 @@ def draw_filter(rng, entries, feature=None, exclude=False, exact=False):
     if exact:
         barred = {"tcp_states", "labels", "helper"}
         # Now and then what looks like a condition for the kernel, and is none.
-        if rng.random() < 0.8:
+        if rng.random() < 0.93:
             barred.update(("orig_zone", "reply_zone", "id"))
         if model.ident.family == 10:
             barred.update(ADDRESSES)
