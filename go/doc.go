@@ -20,7 +20,8 @@
 //
 // List, All and Delete take filters. An entry is selected if it matches at least one including [Filter] (or there is none) and
 // no excluding one. List and All without filters take every entry; Delete refuses that: the whole table goes only with
-// FlushAll. [DeadEndpoint], [ChangedService] and [Rule] write the filters of the common questions.
+// FlushAll. [DeadEndpoint], [ChangedService], [PortOnAnyAddress], [EverythingBut] and [Rule] write the filters of the common
+// questions.
 //
 // # Namespaces and goroutines
 //

@@ -31,6 +31,15 @@ type Filter struct {
 	Proto Optional[Proto]
 	// Zone: entries that have this zone in both directions or in one of them; 0: entries without any zone.
 	Zone Optional[uint16]
+	// OrigZone: entries whose original direction is in this zone, whether the zone is that of both directions or of this one
+	// only; 0: the original direction is in no zone (the reply direction may be in one). Only the original direction in zone 5
+	// is OrigZone 5 with ReplyZone 0. An entry has one zone at most, so zones that none can have together are refused.
+	OrigZone Optional[uint16]
+	// ReplyZone is the same for the reply direction.
+	ReplyZone Optional[uint16]
+	// ID is that of the entry, as in Entry.ID and as `conntrack -o id` prints it. Two entries can have the same one: of a
+	// million, some 116 pairs do. So Delete refuses a filter (but an excluding one) that has no other field to tell them apart.
+	ID Optional[uint32]
 	// Mark: see MarkIs and MarkMasked.
 	Mark Optional[Mark]
 	// StatusSet are bits that must be set.

@@ -48,6 +48,18 @@ func encodeFilter(raw *C.struct_ct_filter, f *Filter) *fault {
 		raw.match |= C.CT_MATCH_ZONE
 		raw.zone = C.uint32_t(value)
 	}
+	if value, set := f.OrigZone.Get(); set {
+		raw.match |= C.CT_MATCH_ORIG_ZONE
+		raw.orig_zone = C.uint32_t(value)
+	}
+	if value, set := f.ReplyZone.Get(); set {
+		raw.match |= C.CT_MATCH_REPLY_ZONE
+		raw.reply_zone = C.uint32_t(value)
+	}
+	if value, set := f.ID.Get(); set {
+		raw.match |= C.CT_MATCH_ID
+		raw.id = C.uint32_t(value)
+	}
 	if value, set := f.Mark.Get(); set {
 		raw.match |= C.CT_MATCH_MARK
 		raw.mark, raw.mark_mask = C.uint32_t(value.Value), C.uint32_t(value.Mask)

@@ -89,6 +89,10 @@ func wrongFilters() map[string]struct {
 		"status bit 16":       {ctrack.Filter{StatusSet: 1 << 16}, ".status_set"},
 		"status bit 31":       {ctrack.Filter{StatusClear: 1 << 31}, ".status_clear"},
 		"status set, clear":   {ctrack.Filter{StatusSet: ctrack.StatusAssured, StatusClear: ctrack.StatusAssured}, ".status_clear"},
+		"two zones":           {ctrack.Filter{OrigZone: ctrack.Is[uint16](5), ReplyZone: ctrack.Is[uint16](7)}, ".reply_zone"},
+		"zone of no direction": {ctrack.Filter{Zone: ctrack.Is[uint16](5), OrigZone: ctrack.Is[uint16](0), ReplyZone: ctrack.Is[uint16](0)},
+			".zone"},
+		"zone and no zone":    {ctrack.Filter{Zone: ctrack.Is[uint16](0), OrigZone: ctrack.Is[uint16](5)}, ".orig_zone"},
 		"mark outside mask":   {ctrack.Filter{Mark: ctrack.MarkMasked(3, 1)}, ".mark"},
 		"labels outside mask": {ctrack.Filter{Labels: ctrack.LabelsMasked(ctrack.LabelSet(1), ctrack.LabelSet(2))}, ".labels"},
 		"label 128":           {ctrack.Filter{Labels: ctrack.LabelsAll(1, 128)}, ".labels"},
@@ -140,6 +144,7 @@ func TestADeleteOfEverythingIsRefused(t *testing.T) {
 		"mark of mask 0":        {{Mark: ctrack.MarkMasked(0, 0)}},
 		"labels of mask 0":      {{Labels: ctrack.LabelsMasked(ctrack.Labels{}, ctrack.Labels{})}},
 		"what all entries have": {{StatusSet: ctrack.StatusConfirmed}},
+		"an id alone":           {zone(7), {ID: ctrack.Is[uint32](1)}},
 	} {
 		result, err := g.c.Delete(ctx, filters...)
 		g.refused(what, err, "filter")
@@ -181,6 +186,11 @@ func TestAFilterMakerWithAWrongArgumentMakesNoFilterThatCanBeUsed(t *testing.T) 
 		"service: endpoint none":    ctrack.ChangedService(ctrack.UDP, vip, netip.AddrPort{}),
 		"service: endpoint mapped":  ctrack.ChangedService(ctrack.UDP, vip, addrPort("[::ffff:10.0.0.9]:2")),
 		"service: other family":     ctrack.ChangedService(ctrack.UDP, vip, addrPort("[1::1]:2")),
+		"dead endpoint: 0.0.0.0":    ctrack.DeadEndpoint(addr("0.0.0.0")),
+		"service on any address":    ctrack.ChangedService(ctrack.UDP, addrPort("[::]:53")),
+		"service: endpoint ::":      ctrack.ChangedService(ctrack.UDP, vip, addrPort("0.0.0.0:53")),
+		"rule: CIDR 0.0.0.0/32":     with(func(r *ctrack.Rule) { r.CIDR = prefix("0.0.0.0/32") }),
+		"rule: remote 0.0.0.0/32":   with(func(r *ctrack.Rule) { r.Remotes = ctrack.Hosts(addr("0.0.0.0")) }),
 		"rule without direction":    with(func(r *ctrack.Rule) { r.Direction = 0 }),
 		"rule without CIDR":         with(func(r *ctrack.Rule) { r.CIDR = netip.Prefix{} }),
 		"rule: CIDR of none":        with(func(r *ctrack.Rule) { r.CIDR = ctrack.Host(netip.Addr{}) }),
@@ -201,6 +211,53 @@ func TestAFilterMakerWithAWrongArgumentMakesNoFilterThatCanBeUsed(t *testing.T) 
 			t.Errorf("%s: lists %v", what, listed)
 		}
 		g.untouched(what)
+	}
+}
+
+func TestAFilterMakerSaysItselfWhatIsWrong(t *testing.T) {
+	both, v4 := ctrack.Optional[ctrack.Family]{}, ctrack.Is(ctrack.IPv4)
+	port := func(proto ctrack.Proto, family ctrack.Optional[ctrack.Family], live ...netip.AddrPort) error {
+		filters, err := ctrack.PortOnAnyAddress(proto, 53, family, live...)
+		if filters != nil {
+			t.Errorf("%v beside %v", filters, err)
+		}
+		return err
+	}
+	but := func(within []ctrack.Filter, spared ...ctrack.Filter) error {
+		filters, err := ctrack.EverythingBut(within, spared...)
+		if filters != nil {
+			t.Errorf("%v beside %v", filters, err)
+		}
+		return err
+	}
+	excluding := zone(7)
+	excluding.Exclude = true
+	whole := ctrack.WholeTable()
+	for text, err := range map[string]error{
+		"proto: icmp has no ports": port(ctrack.ICMP, both),
+		"family":                   port(ctrack.UDP, ctrack.Is(ctrack.Family(3))),
+		"endpoint 0: 0.0.0.0 does not mean any address; name":    port(ctrack.UDP, v4, addrPort("0.0.0.0:1")),
+		"endpoint 1: :: does not mean any address; name":         port(ctrack.UDP, both, addrPort("10.0.0.1:1"), addrPort("[::]:1")),
+		"endpoint 0: invalid":                                    port(ctrack.UDP, v4, netip.AddrPort{}),
+		"endpoint 0: fd00::1 is not ipv4":                        port(ctrack.UDP, v4, addrPort("[fd00::1]:1")),
+		"give the family":                                        port(ctrack.UDP, both, addrPort("10.0.0.1:1")),
+		"within: no filter is given":                             but(nil, zone(7)),
+		"spared: no filter is given":                             but(whole),
+		"spared[0]: is an excluding filter":                      but(whole, excluding),
+		"within[0]: is an excluding filter":                      but([]ctrack.Filter{excluding}, zone(7)),
+		"within[0]: matches every entry":                         but([]ctrack.Filter{{}}, zone(7)),
+		"spared[1]: matches every entry":                         but(whole, zone(7), ctrack.Filter{}),
+		"spared[0].orig_dst: 0.0.0.0 does not mean any address;": but(whole, ctrack.Filter{OrigDst: prefix("0.0.0.0/32")}),
+		"within[1].reply_src: :: does not mean any address;":     but([]ctrack.Filter{zone(7), {ReplySrc: prefix("::/128")}}, zone(7)),
+		"spared[0].orig_src":                                     but(whole, ctrack.Filter{OrigSrc: ctrack.Host(netip.Addr{})}),
+		"spared[0]: DeadEndpoint":                                but(whole, ctrack.DeadEndpoint()...),
+	} {
+		if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%v does not say %q", err, text)
+		}
+	}
+	if _, err := ctrack.EverythingBut([]ctrack.Filter{{OrigSrc: prefix("0.0.0.0/0")}}, zone(7)); err != nil {
+		t.Errorf("every IPv4 address: %v", err)
 	}
 }
 

@@ -5,7 +5,11 @@ package ctrack_test
 import (
 	"ctrack"
 	"ctrack/internal/nstest"
+	"errors"
 	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -84,6 +88,96 @@ func TestAChangedServiceLosesTheFlowsOfDeadEndpointsAndNothingElse(t *testing.T)
 		others := []ctrack.Entry{flow(6, v.other, v.dead), flow(7, otherPort, v.dead), overTCP}
 		deletesExactly(t, ctrack.ChangedService(ctrack.UDP, addrPort(v.vip), addrPort(v.live)), gone, append(live, others...))
 		deletesExactly(t, ctrack.ChangedService(ctrack.UDP, addrPort(v.vip)), append(gone, live...), others)
+	}
+}
+
+func TestAPortOnAnyAddressLosesWhatNoLiveEndpointAnswersAndNothingElse(t *testing.T) {
+	make := func(family ctrack.Optional[ctrack.Family], live ...string) []ctrack.Filter {
+		t.Helper()
+		var endpoints []netip.AddrPort
+		for _, endpoint := range live {
+			endpoints = append(endpoints, addrPort(endpoint))
+		}
+		filters, err := ctrack.PortOnAnyAddress(ctrack.UDP, 30053, family, endpoints...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return filters
+	}
+	live4 := translated(udp("192.0.2.1:1", "192.0.2.9:30053"), "", "10.0.0.1:8053")
+	dead4 := []ctrack.Entry{
+		translated(udp("192.0.2.1:2", "127.0.0.1:30053"), "", "10.0.0.2:8053"),
+		translated(udp("192.0.2.1:3", "192.0.2.9:30053"), "", "10.0.0.1:8054").InZone(7, ctrack.ZoneReply),
+		udp("192.0.2.1:4", "192.0.2.8:30053"),
+	}
+	live6 := translated(udp("[2001:db8::1]:1", "[2001:db8::9]:30053"), "", "[fd00::1]:8053")
+	dead6 := translated(udp("[2001:db8::1]:2", "[::1]:30053"), "", "[fd00::2]:8053")
+	others := []ctrack.Entry{
+		udp("192.0.2.1:30053", "192.0.2.9:53"), tcp("192.0.2.1:5", "192.0.2.9:30053"), udp("192.0.2.1:6", "192.0.2.9:30054"),
+	}
+	both, v4 := ctrack.Optional[ctrack.Family]{}, ctrack.Is(ctrack.IPv4)
+	deletesExactly(t, make(both), append(slices.Clone(dead4), live4, live6, dead6), others)
+	deletesExactly(t, make(both, "10.0.0.1:8053", "[fd00::1]:8053"), append(slices.Clone(dead4), dead6), append(others, live4, live6))
+	deletesExactly(t, make(v4, "10.0.0.1:8053"), dead4, append(slices.Clone(others), live4, live6, dead6))
+}
+
+func TestEverythingButSparesWhatItIsToldAndKeepsWithin(t *testing.T) {
+	in5, orig5 := udp("10.0.0.1:1", "10.0.0.2:53").InZone(5, ctrack.ZoneBoth), udp("10.0.0.1:2", "10.0.0.2:53").InZone(5, ctrack.ZoneOrig)
+	reply5, in7 := udp("10.0.0.1:3", "10.0.0.3:53").InZone(5, ctrack.ZoneReply), tcp("[fd00::1]:1", "[fd00::2]:2").InZone(7, ctrack.ZoneBoth)
+	none := tcp("[fd00::1]:2", "[fd00::2]:2")
+	for _, c := range []struct {
+		within, spared []ctrack.Filter
+		doomed, safe   []ctrack.Entry
+	}{
+		{ctrack.WholeTable(), []ctrack.Filter{zone(5)}, []ctrack.Entry{in7, none}, []ctrack.Entry{in5, orig5, reply5}},
+		{ctrack.WholeTable(), []ctrack.Filter{zone(0), {OrigZone: ctrack.Is[uint16](5)}}, []ctrack.Entry{reply5, in7}, []ctrack.Entry{none, in5, orig5}},
+		{[]ctrack.Filter{zone(5)}, []ctrack.Filter{{OrigDst: prefix("10.0.0.2/32")}}, []ctrack.Entry{reply5}, []ctrack.Entry{in5, orig5, in7, none}},
+	} {
+		filters, err := ctrack.EverythingBut(c.within, c.spared...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		deletesExactly(t, filters, c.doomed, c.safe)
+	}
+}
+
+func TestAnIDAndAnotherFieldDeleteTheOneEntryThatHasBoth(t *testing.T) {
+	c := newNetns(t).open(ctrack.Options{})
+	create(t, c, udp("10.0.0.1:1", "10.0.0.2:53").InZone(5, ctrack.ZoneBoth), udp("10.0.0.1:2", "10.0.0.2:53").InZone(5, ctrack.ZoneBoth))
+	entries := list(t, c)
+	id := ctrack.Is(entries[0].ID)
+	wantEntries(t, "an id alone, in a list", list(t, c, ctrack.Filter{ID: id}), entries[:1])
+	if _, err := c.Delete(ctx, ctrack.Filter{ID: id}); !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "id alone") {
+		t.Fatalf("%v", err)
+	}
+	for _, wrong := range []ctrack.Filter{
+		{ID: id, Zone: ctrack.Is[uint16](6)}, {ID: ctrack.Is(entries[0].ID ^ 1), Zone: ctrack.Is[uint16](5)},
+	} {
+		result, err := c.Delete(ctx, wrong)
+		wantResult(t, "another zone or id", result, err, ctrack.Result{})
+	}
+	result, err := c.Delete(ctx, ctrack.Filter{ID: id, Zone: ctrack.Is[uint16](5)})
+	wantResult(t, "id and zone", result, err, ctrack.Result{Matched: 1, Done: 1})
+	wantEntries(t, "left", list(t, c), entries[1:])
+}
+
+func TestAZoneOfOneDirectionSelectsByThatDirection(t *testing.T) {
+	both, orig := udp("10.0.0.1:1", "10.0.0.2:53").InZone(5, ctrack.ZoneBoth), udp("10.0.0.1:2", "10.0.0.2:53").InZone(5, ctrack.ZoneOrig)
+	reply, none := udp("10.0.0.1:3", "10.0.0.2:53").InZone(5, ctrack.ZoneReply), udp("10.0.0.1:4", "10.0.0.2:53")
+	zero, five := ctrack.Is[uint16](0), ctrack.Is[uint16](5)
+	for _, c := range []struct {
+		filter       ctrack.Filter
+		doomed, safe []ctrack.Entry
+	}{
+		{ctrack.Filter{OrigZone: five}, []ctrack.Entry{both, orig}, []ctrack.Entry{reply, none}},
+		{ctrack.Filter{ReplyZone: five}, []ctrack.Entry{both, reply}, []ctrack.Entry{orig, none}},
+		{ctrack.Filter{OrigZone: five, ReplyZone: zero}, []ctrack.Entry{orig}, []ctrack.Entry{both, reply, none}},
+		{ctrack.Filter{OrigZone: zero, ReplyZone: five}, []ctrack.Entry{reply}, []ctrack.Entry{both, orig, none}},
+		{ctrack.Filter{OrigZone: five, ReplyZone: five}, []ctrack.Entry{both}, []ctrack.Entry{orig, reply, none}},
+		{ctrack.Filter{OrigZone: zero}, []ctrack.Entry{reply, none}, []ctrack.Entry{both, orig}},
+		{ctrack.Filter{ReplyZone: zero}, []ctrack.Entry{orig, none}, []ctrack.Entry{both, reply}},
+	} {
+		deletesExactly(t, []ctrack.Filter{c.filter}, c.doomed, c.safe)
 	}
 }
 

@@ -126,7 +126,8 @@
 #define CT_MATCH_PROTO (1ull << 1)
 
 /**
- * zone counts: entries that have this zone in both directions or in one of them; 0: entries without any zone.
+ * zone counts: entries that have this zone in both directions or in one of them; 0: entries without any zone. For the zone of
+ * one direction see CT_MATCH_ORIG_ZONE.
  */
 #define CT_MATCH_ZONE (1ull << 2)
 
@@ -209,6 +210,26 @@
  * helper counts: exactly this name.
  */
 #define CT_MATCH_HELPER (1ull << 18)
+
+/**
+ * orig_zone counts: the original direction is in this zone, be it the zone of both directions or of this one only; 0: the
+ * original direction is in no zone (the reply direction may be in one). Only the original direction in zone 5, and not the
+ * reply direction: orig_zone 5 with reply_zone 0; both: orig_zone 5 with reply_zone 5. An entry has one zone at most, so zones
+ * that none can have together are refused: -EINVAL. Since 0.2.
+ */
+#define CT_MATCH_ORIG_ZONE (1ull << 19)
+
+/**
+ * reply_zone counts, in the same way. Since 0.2.
+ */
+#define CT_MATCH_REPLY_ZONE (1ull << 20)
+
+/**
+ * id counts: exactly this one, as in ct_entry.id and as `conntrack -o id` prints it. Two entries can have the same id: of a
+ * million entries some 116 pairs do. So ct_delete() refuses a filter without CT_FILTER_EXCLUDE that has no other field by
+ * which one of them would be left, with -EINVAL. Since 0.2.
+ */
+#define CT_MATCH_ID (1ull << 21)
 
 /**
  * The line that `conntrack -L` prints, without a line end. Add CT_FORMAT_EXTENDED, CT_FORMAT_ID and CT_FORMAT_TIMESTAMP
@@ -743,6 +764,22 @@ struct ct_filter {
    * Name of the helper, NUL-terminated.
    */
   char helper[16];
+  /**
+   * Zone of the original direction, 0 to 65535. Since 0.2.
+   */
+  uint32_t orig_zone;
+  /**
+   * Zone of the reply direction, 0 to 65535. Since 0.2.
+   */
+  uint32_t reply_zone;
+  /**
+   * The kernel's identifier of the entry. Since 0.2.
+   */
+  uint32_t id;
+  /**
+   * Zero.
+   */
+  uint32_t pad0;
 };
 
 /**
@@ -1158,7 +1195,8 @@ int ct_dump_end(struct ct_handle *h);
  * Deletes the selected entries, in one pass over the table for all filters.
  *
  * The selection is that of ct_list(), but there must be an including filter, and none may match every entry: deleting
- * everything is ct_flush() with CT_FLUSH_ALL. Entries made during the call may be missed.
+ * everything is ct_flush() with CT_FLUSH_ALL. Nor may one name an id alone (CT_MATCH_ID). Entries made during the call may be
+ * missed.
  *
  * Each entry is deleted by its tuples, zone and id, so one that replaces a selected one during the call stays. Two entries
  * that no message tells apart are taken for one: same tuples, same id (the successor got the same place in the kernel's
@@ -1178,8 +1216,8 @@ int ct_dump_end(struct ct_handle *h);
  * @param n how many; at least 1
  * @param flags CT_DELETE_UNCOUNTED or 0
  * @param result what was done; filled on failure too
- * @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
- *   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
+ * @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong or names an id alone, or
+ *   everything would be deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
  *   result->done says how many were deleted all the same; -ENOTUNIQ: an entry is there, but its tuples lead to another one,
  *   which ct_handle_error() names; -EAGAIN: an entry came and went each time that it was asked for
  * Since 0.1.
@@ -1317,6 +1355,100 @@ int ct_update_entries(struct ct_handle *h,
 int ct_flush(struct ct_handle *h,
              const struct ct_filter *scope,
              uint32_t flags);
+
+/**
+ * Makes two filters for all that an address began or answers: a pod, a container, a machine that is gone.
+ *
+ * Like every function ct_filter_...(), it adds to what the filters have: set size and zero the rest, or set what must hold
+ * besides, such as the zone, before or after. Nothing is sent.
+ *
+ * @param h the handle, for ct_handle_error()
+ * @param f two filters
+ * @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+ * @param address 4 or 16 bytes, in network byte order
+ * @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter, the family or the address is wrong. An
+ *   unspecified address (0.0.0.0, ::) is refused, since it does not mean any address
+ * Since 0.2.
+ */
+int ct_filter_dead_endpoint(struct ct_handle *h,
+                            struct ct_filter *f,
+                            uint8_t family,
+                            const uint8_t *address);
+
+/**
+ * Makes a filter for all flows to a service, as clients call it: before NAT. Those that a live endpoint answers are left out
+ * with ct_filter_live_endpoint().
+ *
+ * @param h the handle, for ct_handle_error()
+ * @param f the filter
+ * @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+ * @param address 4 or 16 bytes, in network byte order
+ * @param proto a protocol that has ports
+ * @param port the port
+ * @return 0, or a negative errno as for ct_filter_dead_endpoint(). For a port on any address use ct_filter_port()
+ * Since 0.2.
+ */
+int ct_filter_service(struct ct_handle *h,
+                      struct ct_filter *f,
+                      uint8_t family,
+                      const uint8_t *address,
+                      uint8_t proto,
+                      uint16_t port);
+
+/**
+ * Makes a filter for all flows that were begun to this port, whatever the address: a NodePort, a port of the host.
+ *
+ * That is all that the table knows of the port, also what is only forwarded to the same port of somebody else: where that can be,
+ * set more fields, such as CT_STATUS_DST_NAT in status_set for what is translated here. Set the family (before
+ * ct_filter_live_endpoint()) if the endpoints are of one family.
+ *
+ * @param h the handle, for ct_handle_error()
+ * @param f the filter
+ * @param proto a protocol that has ports
+ * @param port the port
+ * @return 0, or a negative errno as for ct_filter_dead_endpoint()
+ * Since 0.2.
+ */
+int ct_filter_port(struct ct_handle *h,
+                   struct ct_filter *f,
+                   uint8_t proto,
+                   uint16_t port);
+
+/**
+ * Makes a copy of a filter of ct_filter_service() or ct_filter_port() an excluding one, for the flows that a live endpoint
+ * answers.
+ *
+ * @param h the handle, for ct_handle_error()
+ * @param f the copy
+ * @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+ * @param address 4 or 16 bytes, in network byte order
+ * @param port the port at which the endpoint answers
+ * @return 0, or a negative errno as for ct_filter_dead_endpoint()
+ * Since 0.2.
+ */
+int ct_filter_live_endpoint(struct ct_handle *h,
+                            struct ct_filter *f,
+                            uint8_t family,
+                            const uint8_t *address,
+                            uint16_t port);
+
+/**
+ * Makes filters for everything within the first of them but what the others match, by making those excluding ones.
+ *
+ * For everything in the table but some, let the first two be CT_FAMILY_IPV4 and CT_FAMILY_IPV6 alone.
+ *
+ * @param h the handle, for ct_handle_error()
+ * @param f n filters, f[0].size bytes apart, none of them excluding
+ * @param within how many of them say what is meant; at least 1, and each must limit something
+ * @param n how many in all; at least one more, so that something is spared
+ * @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter or a number is wrong. An unspecified address
+ *   (0.0.0.0, ::) is refused, since it does not mean any address: what it is to spare would not be spared
+ * Since 0.2.
+ */
+int ct_filter_everything_but(struct ct_handle *h,
+                             struct ct_filter *f,
+                             size_t within,
+                             size_t n);
 
 /**
  * Writes an entry as text, by the rules of snprintf(3): at most len - 1 bytes and a NUL, and nothing at all if len is 0.

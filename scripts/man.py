@@ -36,6 +36,11 @@ PAGES = {
         ["ct_entry", "ct_tuple", "ct_counters"],
         ["CT_HAS_", "CT_STATUS_", "CT_TCP_STATE_", "CT_FAMILY_", "CT_PROTO_"],
     ),
+    "ct_filter_dead_endpoint": (
+        ["ct_filter_dead_endpoint", "ct_filter_service", "ct_filter_port", "ct_filter_live_endpoint", "ct_filter_everything_but"],
+        [],
+        [],
+    ),
     "ct_filter": ([], ["ct_filter"], ["CT_FILTER_", "CT_MATCH_"]),
     "ct_result": ([], ["ct_result"], ["CT_RESULT_"]),
 }

@@ -69,6 +69,15 @@ pub struct Filter {
     pub proto: Option<u8>,
     /// Zone of either direction; 0: entries without any zone.
     pub zone: Option<u16>,
+    /// Zone of the original direction, whether the zone holds for both directions or for this one only; 0: the original
+    /// direction is in no zone (the reply direction may be in one). *Only* the original direction in zone 5 is `orig_zone`
+    /// 5 together with `reply_zone` 0. Zones that no entry can have together, since an entry has one at most, are refused.
+    pub orig_zone: Option<u16>,
+    /// Zone of the reply direction, like `orig_zone`.
+    pub reply_zone: Option<u16>,
+    /// The kernel's identifier of the entry, as in [`Entry::id`]. Two entries can have the same one (of a million, some 116
+    /// pairs do), so a delete by filter wants another field besides, by which one would be told from the other.
+    pub id: Option<u32>,
     /// Mark.
     pub mark: Option<Masked<u32>>,
     /// Status bits that must be set.
@@ -145,6 +154,12 @@ impl Selection {
         if self.include().iter().any(Matcher::matches_everything) {
             return Err(Error::invalid("filter", "a filter matches every entry; to delete all of them use a flush"));
         }
+        if self.include().iter().any(|matcher| matcher.matches_all_but(CT_HAS_ID)) {
+            let reason =
+                "a filter names an id alone, and entries can share one; add what else the entry has, such as its \
+                addresses, ports or zone";
+            return Err(Error::invalid("filter", reason));
+        }
         Ok(())
     }
 
@@ -185,17 +200,35 @@ impl Selection {
 
 /// What a scoped flush is limited to.
 pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
-    let wanted = Filter {
-        family: scope.family,
-        zone: scope.zone,
-        mark: scope.mark,
-        status_set: scope.status_set,
-        status_clear: scope.status_clear,
-        ..Filter::default()
-    };
-    if *scope != wanted {
+    let Filter {
+        family: _,
+        zone: _,
+        mark: _,
+        status_set: _,
+        status_clear: _,
+        exclude: false,
+        proto: None,
+        orig_zone: None,
+        reply_zone: None,
+        id: None,
+        orig_src: None,
+        orig_dst: None,
+        reply_src: None,
+        reply_dst: None,
+        orig_sport: None,
+        orig_dport: None,
+        reply_sport: None,
+        reply_dport: None,
+        icmp_type: None,
+        icmp_code: None,
+        icmp_id: None,
+        tcp_states: None,
+        labels: None,
+        helper: None,
+    } = scope
+    else {
         return Err(Error::invalid("scope", "only family, zone, mark and status can limit a flush"));
-    }
+    };
     let place = |_, field: &str| text("scope", format_args!("scope.{field}"));
     let selection = Selection::compile(std::slice::from_ref(scope), &place)?;
     if selection.takes_everything() {
@@ -236,6 +269,9 @@ pub(crate) struct Matcher {
     pub family: Option<u8>,
     pub proto: Option<u8>,
     pub zone: Option<u32>,
+    /// Of the original and of the reply direction.
+    pub zones: [Option<u32>; 2],
+    pub id: Option<u32>,
     /// Value and mask.
     pub mark: (u32, u32),
     /// Value and mask.
@@ -249,6 +285,8 @@ pub(crate) struct Matcher {
     /// Value and mask.
     pub labels: (u128, u128),
     pub helper: Option<[c_char; 16]>,
+    /// Whether it has conditions that few filters have: [`Matcher::matches_rest`].
+    pub rest: bool,
 }
 
 /// The four addresses of an entry, in the order of [`Matcher::nets`].
@@ -263,7 +301,11 @@ pub(crate) fn ports_of(e: &Entry) -> [u16; 4] {
 
 impl Matcher {
     fn new(filter: &Filter) -> Result<Matcher, Fault> {
-        let mut matcher = Matcher { proto: filter.proto, zone: filter.zone.map(u32::from), ..Matcher::default() };
+        let mut matcher = Matcher { proto: filter.proto, id: filter.id, ..Matcher::default() };
+        if filter.id.is_some() {
+            matcher.needs |= CT_HAS_ID;
+        }
+        matcher.set_zones(filter)?;
         matcher.family = check_family(filter)?;
         for (net, (field, prefix)) in matcher.nets.iter_mut().zip(addresses(filter)) {
             *net = prefix.map(|prefix| check_prefix(field, prefix)).transpose()?;
@@ -276,7 +318,37 @@ impl Matcher {
         }
         matcher.set_icmp(filter)?;
         matcher.set_meta(filter)?;
+        let rest = CT_HAS_ICMP | CT_HAS_TCP_STATE | CT_HAS_HELPER | CT_HAS_ID;
+        matcher.rest = matcher.needs & rest != 0 || matcher.labels.1 != 0 || matcher.zones != [None; 2];
         Ok(matcher)
+    }
+
+    /// The zones, and those that follow from them: an entry has one zone at most, for both directions or for one.
+    fn set_zones(&mut self, filter: &Filter) -> Result<(), Fault> {
+        let [mut any, mut orig, mut reply] = [filter.zone, filter.orig_zone, filter.reply_zone];
+        let wrong = |field| Err(fault(field, "no entry has this zone together with the filter's others"));
+        match (orig, reply) {
+            (None, None) => {}
+            (Some(a), Some(b)) if a != b && a != 0 && b != 0 => return wrong("reply_zone"),
+            (Some(0), Some(0)) => any = any.or(Some(0)),
+            (a, b) => any = any.or([a, b].into_iter().flatten().find(|&zone| zone != 0)),
+        }
+        if let Some(zone) = any {
+            for (field, own) in [("orig_zone", orig), ("reply_zone", reply)] {
+                if own.is_some_and(|own| own != zone && own != 0) {
+                    return wrong(field);
+                }
+            }
+            match (orig, reply) {
+                (Some(0), Some(0)) if zone != 0 => return wrong("zone"),
+                (Some(0), None) => reply = Some(zone),
+                (None, Some(0)) => orig = Some(zone),
+                _ => {}
+            }
+        }
+        self.zone = any.map(u32::from);
+        self.zones = [orig, reply].map(|zone| zone.map(u32::from));
+        Ok(())
     }
 
     fn set_icmp(&mut self, filter: &Filter) -> Result<(), Fault> {
@@ -343,10 +415,17 @@ impl Matcher {
     }
 
     pub fn matches_everything(&self) -> bool {
-        self.needs == 0
+        self.matches_all_but(0)
+    }
+
+    /// Whether what `needs` has beyond these bits, and all else, holds for every entry. With CT_HAS_ID: whether nothing but an id
+    /// is wanted.
+    fn matches_all_but(&self, ignored: u64) -> bool {
+        self.needs & !ignored == 0
             && self.family.is_none()
             && self.proto.is_none()
             && self.zone.is_none()
+            && self.zones == [None; 2]
             && self.mark.1 == 0
             // Every entry of the table is confirmed.
             && (self.status == (0, 0) || self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED))
@@ -371,6 +450,15 @@ impl Matcher {
             && e.status & self.status.1 == self.status.0
             && in_nets()
             && in_ports()
+            && (!self.rest || self.matches_rest(e))
+    }
+
+    /// One copy, called by the few filters that have such a condition.
+    #[inline(never)]
+    fn matches_rest(&self, e: &Entry) -> bool {
+        self.id.is_none_or(|id| id == e.id)
+            && self.zones[0].is_none_or(|zone| zone == e.orig.zone)
+            && self.zones[1].is_none_or(|zone| zone == e.reply.zone)
             && self.icmp.0.is_none_or(|value| value == e.orig.icmp_type)
             && self.icmp.1.is_none_or(|value| value == e.orig.icmp_code)
             && self.icmp.2.is_none_or(|value| value == e.orig.icmp_id)

@@ -23,6 +23,7 @@ mod filter;
 mod index;
 mod ops;
 mod plan;
+pub mod presets;
 mod sys;
 mod text;
 mod transport;

@@ -77,16 +77,18 @@ const COARSE: u64 = 4;
 const MOST_DUMPS: usize = 10;
 
 impl Plan {
-    /// The cheapest plan. Where memory is short for it, the one that takes none: that asks for too much, and never for too
-    /// little.
+    /// The cheapest plan. Where memory is short for another one it is the one that takes none.
     pub fn new(selection: &Selection, load: Load, caps: Caps) -> Plan {
         if load.entries == 0 {
             return Plan::Nothing;
         }
-        let common = Plan::Common(common(selection.include(), caps));
-        let others = [look_ups(selection.include()), each(selection.include(), caps)];
-        let plans = std::iter::once(common).chain(others.into_iter().flatten());
-        plans.min_by_key(|plan| plan.cost(load)).unwrap_or(Plan::Common(KernelFilter::default()))
+        let mut best = Plan::Common(common(selection.include(), caps));
+        for other in [look_ups(selection.include()), each(selection.include(), caps)].into_iter().flatten() {
+            if other.cost(load) < best.cost(load) {
+                best = other;
+            }
+        }
+        best
     }
 
     /// The plan that needs to know nothing of the table, if there is one: a few look-ups cost no more than finding out.
@@ -157,7 +159,10 @@ fn common(include: &[Matcher], caps: Caps) -> KernelFilter {
     let Some((first, others)) = include.split_first() else {
         return KernelFilter::default();
     };
-    let meet = others.iter().fold(first.clone(), |meet, other| intersection(&meet, other));
+    let mut meet = Matcher { status: first.status, mark: first.mark, icmp: first.icmp, ..Matcher::default() };
+    (meet.family, meet.proto, meet.zone) = (first.family, first.proto, first.zone);
+    (meet.nets, meet.ports) = (first.nets, first.ports);
+    others.iter().for_each(|other| intersect(&mut meet, other));
     let mut filter = kernel_filter(&meet, caps);
     if meet.family.is_none() {
         filter.drop_tuple();
@@ -165,22 +170,25 @@ fn common(include: &[Matcher], caps: Caps) -> KernelFilter {
     filter
 }
 
-/// The conditions that both filters have.
-fn intersection(a: &Matcher, b: &Matcher) -> Matcher {
-    fn same<T: PartialEq + Copy>(a: Option<T>, b: Option<T>) -> Option<T> {
-        a.filter(|_| a == b)
+/// Leaves the conditions that the other filter has too, of those that a kernel knows.
+fn intersect(meet: &mut Matcher, other: &Matcher) {
+    fn keep<T: PartialEq + Default>(a: &mut T, b: &T) {
+        if a != b {
+            *a = T::default();
+        }
     }
-    Matcher {
-        family: same(a.family, b.family),
-        proto: same(a.proto, b.proto),
-        zone: same(a.zone, b.zone),
-        mark: if a.mark == b.mark { a.mark } else { (0, 0) },
-        status: if a.status == b.status { a.status } else { (0, 0) },
-        nets: std::array::from_fn(|role| same(a.nets[role], b.nets[role])),
-        ports: std::array::from_fn(|role| same(a.ports[role], b.ports[role])),
-        icmp: (same(a.icmp.0, b.icmp.0), same(a.icmp.1, b.icmp.1), same(a.icmp.2, b.icmp.2)),
-        ..Matcher::default()
+    keep(&mut meet.family, &other.family);
+    keep(&mut meet.proto, &other.proto);
+    keep(&mut meet.zone, &other.zone);
+    keep(&mut meet.mark, &other.mark);
+    keep(&mut meet.status, &other.status);
+    for role in 0..4 {
+        keep(&mut meet.nets[role], &other.nets[role]);
+        keep(&mut meet.ports[role], &other.ports[role]);
     }
+    keep(&mut meet.icmp.0, &other.icmp.0);
+    keep(&mut meet.icmp.1, &other.icmp.1);
+    keep(&mut meet.icmp.2, &other.icmp.2);
 }
 
 /// One dump for each filter; two, one of each family, for a filter with a tuple but no family, since the kernel's tuple filter
@@ -253,19 +261,25 @@ fn put_tuple(filter: &mut KernelFilter, matcher: &Matcher, caps: Caps) {
     }
 }
 
-/// If every filter pins a whole tuple and a zone: the keys to look up, each once. An entry whose zone holds for one direction
-/// only has its other tuple in zone 0, so a zone takes two.
+/// If every filter pins a whole tuple and its zone: the keys to look up, each once. An entry whose zone holds for one direction
+/// only has its other tuple in zone 0, so a zone of any direction takes two.
 fn look_ups(include: &[Matcher]) -> Option<Plan> {
     let mut keys = Vec::new();
     for matcher in include {
         let key = pinned(matcher)?;
-        let zone = matcher.zone.and_then(|zone| u16::try_from(zone).ok())?;
+        // The reply direction of an entry whose original one is in no zone may be in one.
+        let unzoned = Entry { has: key.has | CT_HAS_REPLY_ZONE, ..key };
+        let in_zone = |zone| u16::try_from(zone).ok().map(|zone| key.in_zone(zone));
         keys.try_reserve(2).ok()?;
-        if zone == 0 {
-            keys.push(key);
-        } else {
-            keys.push(key.in_zone(zone));
-            keys.push(Entry { has: key.has | CT_HAS_REPLY_ZONE, ..key });
+        match (matcher.zone, matcher.zones[0]) {
+            (Some(0), _) => keys.push(key),
+            (_, Some(0)) => keys.push(unzoned),
+            (_, Some(zone)) => keys.push(in_zone(zone)?),
+            (Some(zone), None) => {
+                keys.push(in_zone(zone)?);
+                keys.push(unzoned);
+            }
+            (None, None) => return None,
         }
     }
     let name = |key: &Entry| {
@@ -325,6 +339,8 @@ pub(crate) fn exact_flush(matcher: &Matcher, caps: Caps) -> Option<KernelFilter>
     let sides = [filter.orig.sport, filter.orig.dport, filter.reply.sport, filter.reply.dport];
     let ports = matcher.ports.iter().zip(sides).all(|(range, side)| range.is_none() || side.is_some());
     let rest = matcher.tcp_states.is_none() && matcher.labels.1 == 0 && matcher.helper.is_none();
+    // The kernel's zone is that of any direction, and it compares no ids.
+    let rest = rest && matcher.zones == [None; 2] && matcher.id.is_none();
     let proto = matcher.proto.is_none() || filter.proto.is_some();
     let tuple = !filter.has_tuple() || (caps.flush && filter.family != 0);
     (zone && status && nets && ports && rest && proto && tuple).then_some(filter)
@@ -418,6 +434,48 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_tuple_with_the_zone_of_its_own_direction_is_looked_up_once() {
+        let keys = |zone, orig_zone, reply_zone| {
+            let filter = Filter { orig_zone, reply_zone, ..flow(zone) };
+            let Plan::LookUps(keys) = plan(std::slice::from_ref(&filter), ALL) else {
+                panic!("not looked up: {filter:?}")
+            };
+            keys.iter().map(|key| (key.zone, key.has & (CT_HAS_ZONE | CT_HAS_REPLY_ZONE))).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(None, Some(7), None), [(7, CT_HAS_ZONE)]);
+        assert_eq!(keys(Some(7), Some(7), None), [(7, CT_HAS_ZONE)]);
+        assert_eq!(keys(Some(7), None, Some(0)), [(7, CT_HAS_ZONE)]);
+        // In zone 0 another entry may have the tuple in its other direction, since the reply direction may have a zone.
+        assert_eq!(keys(None, Some(0), None), [(0, CT_HAS_REPLY_ZONE)]);
+        assert_eq!(keys(Some(7), Some(0), None), [(0, CT_HAS_REPLY_ZONE)]);
+        assert_eq!(keys(None, Some(0), Some(0)), [(0, 0)]);
+        // The reply direction's zone alone leaves open whether the original one is in it, too.
+        assert_eq!(keys(None, None, Some(7)), [(0, CT_HAS_REPLY_ZONE), (7, CT_HAS_ZONE)]);
+        let open = Filter { reply_zone: Some(0), ..flow(None) };
+        assert!(!matches!(plan(&[open], ALL), Plan::LookUps(_)), "the original direction may be in any zone");
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_the_zone_of_one_direction_only_as_far_as_it_is_that_of_any() {
+        let asked = |zone, orig_zone, reply_zone| {
+            only_dump(plan(&[Filter { zone, orig_zone, reply_zone, ..Filter::default() }], ALL)).zone
+        };
+        assert_eq!(asked(None, Some(7), None), Some(7));
+        assert_eq!(asked(None, None, Some(7)), Some(7));
+        assert_eq!(asked(None, Some(7), Some(0)), Some(7));
+        assert_eq!(asked(None, Some(0), Some(0)), Some(0));
+        assert_eq!(asked(None, Some(0), None), None, "the reply direction may be in any zone");
+        assert_eq!(asked(None, None, Some(0)), None);
+    }
+
+    #[test]
+    fn an_id_is_compared_by_us_and_never_by_the_kernel() {
+        let with_id = Filter { id: Some(1), zone: Some(7), ..Filter::default() };
+        let without = Filter { id: None, ..with_id.clone() };
+        assert_eq!(plan(&[with_id], ALL), plan(&[without], ALL));
+    }
+
+    #[test]
     fn a_whole_tuple_without_a_zone_may_be_in_every_zone_and_is_not_looked_up() {
         let asked = only_dump(plan(&[flow(None)], ALL));
         assert_eq!((asked.orig.sport, asked.orig.dport), (Some(4000), Some(80)));
@@ -493,5 +551,9 @@ mod tests {
         assert!(flush(assured.clone(), ALL) && !flush(assured, Caps { status: false, ..ALL }));
         let udp = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
         assert!(!flush(udp, ALL), "a tuple needs a family");
+        let one_way = Filter { orig_zone: Some(7), ..Filter::default() };
+        assert!(!flush(one_way.clone(), ALL), "the kernel takes the zone of any direction");
+        assert!(!flush(Filter { reply_zone: Some(7), ..one_way }, ALL), "of one direction too");
+        assert!(!flush(Filter { id: Some(1), ..zone(7) }, ALL), "the id would be ignored");
     }
 }

@@ -33,6 +33,9 @@ fn matches(f: &Filter, e: &Entry) -> bool {
     f.family.is_none_or(|family| e.family == family)
         && f.proto.is_none_or(|proto| e.proto == proto)
         && zone_holds
+        && f.orig_zone.is_none_or(|zone| in_zone(e, CT_HAS_ORIG_ZONE) == u32::from(zone))
+        && f.reply_zone.is_none_or(|zone| in_zone(e, CT_HAS_REPLY_ZONE) == u32::from(zone))
+        && f.id.is_none_or(|id| e.id() == Some(id))
         && f.mark.is_none_or(|mark| e.mark & mark.mask == mark.value)
         && (0..32).all(|bit| f.status_set >> bit & 1 == 0 || e.status >> bit & 1 == 1)
         && (0..32).all(|bit| f.status_clear >> bit & 1 == 0 || e.status >> bit & 1 == 0)
@@ -50,6 +53,15 @@ fn matches(f: &Filter, e: &Entry) -> bool {
         && f.tcp_states.is_none_or(|states| e.tcp_state().is_some_and(|state| states >> state & 1 == 1))
         && labels_hold
         && f.helper.as_ref().is_none_or(|name| e.helper().as_ref() == Some(name))
+}
+
+/// The zone of one direction, by what the kernel sent: that of both, or that of this one.
+fn in_zone(e: &Entry, own: u64) -> u32 {
+    if e.has(CT_HAS_ZONE) || e.has(own) {
+        e.zone
+    } else {
+        0
+    }
 }
 
 fn selects(filters: &[Filter], e: &Entry) -> bool {
@@ -105,6 +117,7 @@ fn sets() -> Vec<Vec<Filter>> {
         sets.push(vec![proto(number, |_| {})]);
     }
     sets.extend([0, 1, 7, 9, 65535].map(|number| vec![zone(number)]));
+    zones_of_one_direction(&mut sets);
     sets.extend(
         [(0, u32::MAX), (0x10, 0x11), (0x11, 0x11), (1, 1), (0, 1), (u32::MAX, u32::MAX)]
             .map(|(v, m)| vec![mark(v, m)]),
@@ -139,6 +152,38 @@ fn sets() -> Vec<Vec<Filter>> {
     sets.push(vec![filter(|f| f.helper = Some("ftp".into()))]);
     several(&mut sets);
     sets
+}
+
+fn zones_of_one_direction(sets: &mut Vec<Vec<Filter>>) {
+    let of = |zone, orig_zone, reply_zone| Filter { zone, orig_zone, reply_zone, ..any() };
+    for number in [0, 1, 7, 9, 65535] {
+        sets.push(vec![of(None, Some(number), None)]);
+        sets.push(vec![of(None, None, Some(number))]);
+        sets.push(vec![of(None, Some(number), Some(number))]);
+        sets.push(vec![of(Some(number), Some(number), None), but(proto(CT_PROTO_ICMP, |_| {}))]);
+    }
+    for number in [7, 9] {
+        sets.push(vec![of(None, Some(number), Some(0))]);
+        sets.push(vec![of(Some(number), None, Some(0))]);
+    }
+    sets.push(vec![of(None, Some(0), Some(7))]);
+    sets.push(vec![of(Some(7), Some(0), None)]);
+    sets.push(vec![zone(7), but(of(None, None, Some(0)))]);
+    sets.push(vec![proto(CT_PROTO_UDP, |f| f.orig_zone = Some(7)), proto(CT_PROTO_TCP, |f| f.reply_zone = Some(0))]);
+    // Whole tuples, which are looked up.
+    for (port, orig_zone, reply_zone) in [
+        (3000, Some(7), None),
+        (3001, Some(7), None),
+        (3002, Some(0), None),
+        (3001, Some(7), Some(0)),
+        (3002, None, Some(7)),
+    ] {
+        sets.push(vec![proto(CT_PROTO_UDP, |f| {
+            (f.orig_src, f.orig_dst) = (Some(ip("10.0.0.1").into()), Some(ip("172.16.0.255").into()));
+            (f.orig_sport, f.orig_dport) = (Some(port..=port), Some(53..=53));
+            (f.orig_zone, f.reply_zone) = (orig_zone, reply_zone);
+        })]);
+    }
 }
 
 fn addresses(sets: &mut Vec<Vec<Filter>>) {
@@ -272,6 +317,78 @@ fn lists_and_streams_hold_exactly_what_a_plain_matcher_takes() {
         }
         // Nearly all of them must have something to find, or this says little.
         assert!(nothing.len() * 8 < sets().len(), "{} of {} select nothing: {nothing:#?}", nothing.len(), sets().len());
+    });
+}
+
+#[test]
+fn an_id_and_another_field_take_the_one_entry_that_has_both() {
+    netns(|| {
+        let (mut conntrack, full) = filled();
+        let handle = Handle::open();
+        let mut left = cli_ids(&[]);
+        for (at, entry) in full.iter().step_by(7).enumerate() {
+            let filter = |id| match at % 4 {
+                0 => filter(|f| (f.id, f.zone) = (Some(id), Some(entry.zone as u16))),
+                1 => proto(entry.proto, |f| f.id = Some(id)),
+                2 => filter(|f| (f.id, f.orig_src) = (Some(id), Some(entry.orig_src().into()))),
+                _ => filter(|f| (f.id, f.reply_dst) = (Some(id), Some(entry.reply_dst().into()))),
+            };
+            let right = filter(entry.id);
+            for wrong in [
+                filter(entry.id ^ 1),
+                filter(entry.id.swap_bytes()),
+                Filter { family: Some(CT_FAMILY_IPV4 + CT_FAMILY_IPV6 - entry.family), id: Some(entry.id), ..any() },
+                Filter { mark: Some(Masked { value: !entry.mark, mask: u32::MAX }), ..right.clone() },
+            ] {
+                assert_eq!(conntrack.list(std::slice::from_ref(&wrong)).unwrap(), [], "{wrong:?} for {entry:?}");
+                assert_eq!(conntrack.delete(&[wrong]).unwrap().matched, 0);
+            }
+            let alone = Filter { id: Some(entry.id), ..any() };
+            for listed in [&right, &alone] {
+                assert_eq!(ids(&conntrack.list(std::slice::from_ref(listed)).unwrap()), [entry.id].into());
+                assert_eq!(ids(&handle.list(&[c_filter(listed)]).unwrap()), [entry.id].into());
+            }
+            let outcome = conntrack.delete(&[right]).unwrap();
+            assert_eq!((outcome.matched, outcome.done, outcome.uncounted), (1, 1, false), "{entry:?}");
+            left.remove(&entry.id);
+            assert_eq!(cli_ids(&[]), left, "{entry:?}");
+        }
+        assert!(left.len() + 10 < full.len());
+    });
+}
+
+#[test]
+fn an_excluding_id_spares_its_entry() {
+    netns(|| {
+        let (mut conntrack, full) = filled();
+        let spared: Vec<_> = full.iter().filter(|entry| entry.zone == 7).take(2).collect();
+        let ids_of: Vec<_> = spared.iter().map(|entry| but(filter(|f| f.id = Some(entry.id)))).collect();
+        let in_zone_7 = expected(&full, &[zone(7)]);
+        let outcome = conntrack.delete(&[&[zone(7)], &ids_of[..]].concat()).unwrap();
+        assert_eq!(outcome.done, in_zone_7.len() as u64 - 2);
+        let kept = &(&ids(&full) - &in_zone_7) | &ids(spared);
+        assert_eq!(cli_ids(&[]), kept);
+    });
+}
+
+/// What the kernel could be asked to delete by itself: it takes the zone of any direction, and no id.
+#[test]
+fn an_uncounted_delete_by_zone_of_one_direction_or_id_is_left_to_the_counted_way() {
+    netns(|| {
+        let (mut conntrack, full) = filled();
+        let some = *full.iter().find(|entry| entry.has(CT_HAS_ZONE)).unwrap();
+        for filter in [
+            filter(|f| f.orig_zone = Some(9)),
+            filter(|f| (f.orig_zone, f.reply_zone) = (Some(7), Some(7))),
+            filter(|f| (f.zone, f.reply_zone) = (Some(7), Some(0))),
+            filter(|f| (f.zone, f.id) = (Some(some.zone as u16), Some(some.id))),
+        ] {
+            let before = all(&mut conntrack);
+            let expected = expected(&before, std::slice::from_ref(&filter));
+            let outcome = conntrack.delete_uncounted(std::slice::from_ref(&filter)).unwrap();
+            assert_eq!(cli_ids(&[]), &ids(&before) - &expected, "{filter:?}");
+            assert_eq!((outcome.uncounted, outcome.done), (false, expected.len() as u64), "{filter:?}");
+        }
     });
 }
 

@@ -32,6 +32,7 @@ fn every_field_lies_where_the_abi_says() {
         status_set, status_clear, orig_src_prefix, orig_dst_prefix, reply_src_prefix, reply_dst_prefix, orig_src,
         orig_dst, reply_src, reply_dst, orig_sport_first, orig_sport_last, orig_dport_first, orig_dport_last,
         reply_sport_first, reply_sport_last, reply_dport_first, reply_dport_last, labels, labels_mask, helper,
+        orig_zone, reply_zone, id, pad0,
     } }
     layout! { found, "ct_tuple", Tuple { src, dst, sport, dport, icmp_id, icmp_type, icmp_code, zone } }
     layout! { found, "ct_counters", Counters { packets, bytes } }

@@ -68,6 +68,30 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         ("zone 65536", with(|f| (f.r#match, f.zone) = (CT_MATCH_ZONE, 65536)), ".zone"),
         ("zone 2^32-1", with(|f| (f.r#match, f.zone) = (CT_MATCH_ZONE, u32::MAX)), ".zone"),
         ("zone forgotten in match", ipv4(|f| f.zone = 7), ".zone"),
+        ("orig zone 65536", with(|f| (f.r#match, f.orig_zone) = (CT_MATCH_ORIG_ZONE, 65536)), ".orig_zone"),
+        ("reply zone 65541", with(|f| (f.r#match, f.reply_zone) = (CT_MATCH_REPLY_ZONE, 65541)), ".reply_zone"),
+        ("orig zone forgotten in match", ipv4(|f| f.orig_zone = 7), ".orig_zone"),
+        ("reply zone forgotten in match", ipv4(|f| f.reply_zone = 7), ".reply_zone"),
+        ("id forgotten in match", ipv4(|f| f.id = 7), ".id"),
+        ("pad0", ipv4(|f| f.pad0 = 7), ".pad0"),
+        (
+            "two zones in one entry",
+            with(|f| {
+                f.r#match = CT_MATCH_ORIG_ZONE | CT_MATCH_REPLY_ZONE;
+                (f.orig_zone, f.reply_zone) = (5, 7);
+            }),
+            ".reply_zone",
+        ),
+        (
+            "no zone and a zone",
+            with(|f| (f.r#match, f.reply_zone) = (CT_MATCH_ZONE | CT_MATCH_REPLY_ZONE, 7)),
+            ".reply_zone",
+        ),
+        (
+            "a zone in no direction",
+            with(|f| (f.r#match, f.zone) = (CT_MATCH_ZONE | CT_MATCH_ORIG_ZONE | CT_MATCH_REPLY_ZONE, 7)),
+            ".zone",
+        ),
         ("family 0", with(|f| f.r#match = CT_MATCH_FAMILY), ".family"),
         ("family 7", with(|f| (f.r#match, f.family) = (CT_MATCH_FAMILY, 7)), ".family"),
         ("address without family", with(|f| (f.r#match, f.orig_src) = (CT_MATCH_ORIG_SRC, v4)), ".family"),
@@ -154,9 +178,9 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         ("helper without name", with(|f| f.r#match = CT_MATCH_HELPER), ".helper"),
         ("helper without end", with(|f| (f.r#match, f.helper) = (CT_MATCH_HELPER, [97; 16])), ".helper"),
         ("flag 1", ipv4(|f| f.flags = 2), ".flags"),
-        ("match bit 19", ipv4(|f| f.r#match |= 1 << 19), ".match"),
+        ("match bit 22", ipv4(|f| f.r#match |= 1 << 22), ".match"),
         ("match bit 63", ipv4(|f| f.r#match |= 1 << 63), ".match"),
-        ("size too small", ipv4(|f| f.size -= 1), ".size"),
+        ("size too small", ipv4(|f| f.size = 175), ".size"),
     ]
 }
 
@@ -284,7 +308,9 @@ fn deleting_without_saying_what_is_refused() {
             ("labels 0/0", Filter { labels: Some(Masked { value: [0; 16], mask: [0; 16] }), ..Filter::default() }),
         ];
         let mut sets = vec![("no filter", vec![]), ("only an excluding filter", vec![excluding.clone(); 2])];
-        for (what, filter) in everything {
+        let named = [1, 0, u32::MAX].map(|id| ("an id alone", Filter { id: Some(id), ..Filter::default() }));
+        let confirmed = Filter { id: Some(1), status_set: CT_STATUS_CONFIRMED, ..Filter::default() };
+        for (what, filter) in everything.into_iter().chain(named).chain([("an id and what all have", confirmed)]) {
             sets.push((what, vec![filter.clone()]));
             sets.push((what, vec![one.clone(), filter.clone()]));
             sets.push((what, vec![filter, excluding.clone()]));
@@ -293,6 +319,8 @@ fn deleting_without_saying_what_is_refused() {
             let filters: Vec<_> = filters.iter().map(c_filter).collect();
             let (ret, result) = guarded.handle.delete(&filters);
             guarded.refused(what, ret, "filter");
+            let says_what_to_add = guarded.handle.error().contains("add what else the entry has");
+            assert_eq!(says_what_to_add, what.starts_with("an id"), "{}", guarded.handle.error());
             assert_eq!((result.matched, result.done, result.gone, result.failed), (0, 0, 0, 0), "{what}");
         }
         let no_status = with(|f| f.r#match = CT_MATCH_STATUS);
@@ -317,6 +345,10 @@ fn flushing_without_a_scope_wants_the_flag_that_says_everything() {
         for (what, wrong) in [
             ("an empty scope", empty_filter()),
             ("an excluding scope", ct_filter { flags: CT_FILTER_EXCLUDE, ..scope }),
+            ("an id", with(|f| (f.r#match, f.id) = (CT_MATCH_ID, 7))),
+            ("an id in a zone", with(|f| (f.r#match, f.zone, f.id) = (CT_MATCH_ID | CT_MATCH_ZONE, 7, 7))),
+            ("the zone of one direction", with(|f| (f.r#match, f.orig_zone) = (CT_MATCH_ORIG_ZONE, 7))),
+            ("zones of both", with(|f| f.r#match = CT_MATCH_ORIG_ZONE | CT_MATCH_REPLY_ZONE)),
             ("mark 0/0", with(|f| f.r#match = CT_MATCH_MARK)),
             ("status 0/0", with(|f| f.r#match = CT_MATCH_STATUS)),
         ] {

@@ -17,7 +17,7 @@ from .constants import Family, Has, Match, Proto, Status, TcpState
 from .entry import Entry
 from .errors import Closed, Error, Forked, Hidden, InvalidArgument, PermissionDenied, Result, TableChanged, Timeout
 from .filter import Filter
-from .roles import changed_service, dead_endpoint, security_rule
+from .roles import changed_service, dead_endpoint, everything_but, port_on_any_address, security_rule, whole_table
 
 open = Conntrack
 
@@ -50,6 +50,9 @@ __all__ = [
     "__version__",
     "changed_service",
     "dead_endpoint",
+    "everything_but",
+    "port_on_any_address",
     "security_rule",
     "version",
+    "whole_table",
 ]

@@ -67,6 +67,10 @@ class CFilter(ctypes.Structure):
         ("labels", LABELS),
         ("labels_mask", LABELS),
         ("helper", NAME),
+        ("orig_zone", c_uint32),
+        ("reply_zone", c_uint32),
+        ("id", c_uint32),
+        ("pad0", c_uint32),
     ]
 
 
@@ -146,7 +150,7 @@ class CResult(ctypes.Structure):
 
 
 # The layout that the library promises (abi/layout.txt): sizes, and offsets behind which nothing can have moved unseen.
-_SIZES = {OpenOpts: 24, CFilter: 176, CTuple: 44, CCounters: 16, CEntry: 256, CResult: 56}
+_SIZES = {OpenOpts: 24, CFilter: 192, CTuple: 44, CCounters: 16, CEntry: 256, CResult: 56}
 _OFFSETS = {
     (OpenOpts, "rcvbuf"): 16,
     (CFilter, "match"): 8,
@@ -155,6 +159,8 @@ _OFFSETS = {
     (CFilter, "orig_sport_first"): 112,
     (CFilter, "labels"): 128,
     (CFilter, "helper"): 160,
+    (CFilter, "orig_zone"): 176,
+    (CFilter, "id"): 184,
     (CTuple, "sport"): 32,
     (CTuple, "zone"): 40,
     (CEntry, "family"): 32,

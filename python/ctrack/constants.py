@@ -119,6 +119,9 @@ class Match(IntFlag):
     TCP_STATES = 1 << 16
     LABELS = 1 << 17
     HELPER = 1 << 18
+    ORIG_ZONE = 1 << 19
+    REPLY_ZONE = 1 << 20
+    ID = 1 << 21
 
 
 # Flags that are arguments in Python.

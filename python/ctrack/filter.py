@@ -38,6 +38,12 @@ class Filter:
     family:       Family, AF_INET, AF_INET6, "ipv4" or "ipv6". Not needed with an address, which has one
     proto:        protocol number or name ("tcp")
     zone:         0 to 65535, of both directions or of one of them; 0: entries without any zone
+    orig_zone, reply_zone: 0 to 65535, of this direction, whether the zone is that of both directions or of this one only;
+                  0: this direction is in no zone (the other one may be in one). Only the original direction in zone 5 is
+                  orig_zone=5, reply_zone=0. An entry has one zone at most: those that none can have together are refused
+    id:           the kernel's identifier, as in Entry.id and as `conntrack -o id` prints it. Two entries can have the same
+                  one (of a million, some 116 pairs do), so a delete refuses a filter, but an excluding one, that has no
+                  other field to tell them apart
     mark:         with mark_mask only the bits in it are compared, and no other bit may be set in mark
     status_set, status_clear: Status bits that must be set, and clear
     orig_src, orig_dst: who began, and whom it called (a service's virtual address, before NAT)
@@ -56,6 +62,9 @@ class Filter:
     family: Family | None
     proto: int | None
     zone: int | None
+    orig_zone: int | None
+    reply_zone: int | None
+    id: int | None
     mark: int | None
     mark_mask: int | None
     status_set: Status | None
@@ -83,6 +92,9 @@ class Filter:
         family: FamilyLike | None = None,
         proto: ProtoLike | None = None,
         zone: int | None = None,
+        orig_zone: int | None = None,
+        reply_zone: int | None = None,
+        id: int | None = None,
         mark: int | None = None,
         mark_mask: int | None = None,
         status_set: int | None = None,
@@ -113,6 +125,9 @@ class Filter:
             "family": None if family is None else _values.family(family),
             "proto": None if proto is None else _values.proto(proto),
             "zone": number("zone", zone, 65535),
+            "orig_zone": number("orig_zone", orig_zone, 65535),
+            "reply_zone": number("reply_zone", reply_zone, 65535),
+            "id": number("id", id, 0xFFFFFFFF),
             "mark": number("mark", mark, 0xFFFFFFFF),
             "mark_mask": number("mark_mask", mark_mask, 0xFFFFFFFF),
             "status_set": _status("status_set", status_set),
@@ -186,13 +201,25 @@ def _check(values: dict[str, Any]) -> None:
             raise invalid(f"{name}: {values[name]:#x} has bits outside {mask} {values[mask]:#x}")
     if (values["status_set"] or 0) & (values["status_clear"] or 0):
         raise invalid("status_clear: wants bits clear that status_set wants set")
+    _check_zones(values["zone"], values["orig_zone"], values["reply_zone"])
+
+
+def _check_zones(zone: int | None, orig: int | None, reply: int | None) -> None:
+    """An entry has one zone at most, for both directions or for one of them."""
+    own = {"orig_zone": orig, "reply_zone": reply}
+    one = zone if zone is not None else orig or reply or 0
+    for name, value in own.items():
+        if value and value != one:
+            raise invalid(f"{name}: no entry has zone {value} together with the filter's others")
+    if zone and orig == reply == 0:
+        raise invalid(f"zone: no entry has zone {zone} in no direction")
 
 
 def _fill(to: CFilter, filter: Filter) -> None:
     match = 0
     to.size = ctypes.sizeof(CFilter)
     to.flags = FILTER_EXCLUDE if filter.exclude else 0
-    for name in ("family", "proto", "zone", "icmp_type", "icmp_code", "icmp_id"):
+    for name in ("family", "proto", "zone", "orig_zone", "reply_zone", "id", "icmp_type", "icmp_code", "icmp_id"):
         value = getattr(filter, name)
         if value is not None:
             setattr(to, name, value)

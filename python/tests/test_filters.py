@@ -64,6 +64,9 @@ def matches(f: Filter, e: Entry) -> bool:
         f.family in (None, e.family)
         and f.proto in (None, e.proto)
         and f.zone in (None, e.zone)
+        and f.orig_zone in (None, e.orig_zone)
+        and f.reply_zone in (None, e.reply_zone)
+        and f.id in (None, e.id)
         and (f.mark is None or (e.mark or 0) & (0xFFFFFFFF if f.mark_mask is None else f.mark_mask) == f.mark)
         and status & (f.status_set or 0) == (f.status_set or 0)
         and not status & (f.status_clear or 0)
@@ -86,6 +89,15 @@ FILTERS = [
     Filter(zone=7),
     Filter(zone=65535),
     Filter(zone=9),
+    Filter(orig_zone=7),
+    Filter(reply_zone=7),
+    Filter(orig_zone=7, reply_zone=0),
+    Filter(orig_zone=0, reply_zone=7),
+    Filter(orig_zone=65535, reply_zone=65535),
+    Filter(zone=7, orig_zone=0),
+    Filter(orig_zone=0),
+    Filter(reply_zone=0, proto="udp"),
+    Filter(orig_zone=9),
     Filter(mark=0xFF),
     Filter(mark=0),
     Filter(mark=0x10000, mark_mask=0x30000),
@@ -180,6 +192,8 @@ NOTHING: list[dict[str, Any]] = [
     {"status_set": 0},
     {"status_set": Status.CONFIRMED},
     {"labels": 0, "labels_mask": 0},
+    {"id": 1},
+    {"id": 0, "status_set": Status.CONFIRMED},
 ]
 
 
@@ -236,6 +250,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"proto": -1}, "proto"),
     ({"proto": "nonsense"}, "proto"),
     ({"zone": 65536}, "zone"),
+    ({"orig_zone": 65541}, "orig_zone"),
+    ({"reply_zone": -1}, "reply_zone"),
+    ({"orig_zone": 5, "reply_zone": 7}, "reply_zone"),
+    ({"zone": 0, "reply_zone": 7}, "reply_zone"),
+    ({"zone": 8, "orig_zone": 7}, "orig_zone"),
+    ({"zone": 7, "orig_zone": 0, "reply_zone": 0}, "zone"),
+    ({"id": 1 << 32}, "id"),
+    ({"id": True}, "id"),
     ({"mark": 1 << 32}, "mark"),
     ({"mark": 3, "mark_mask": 1}, "mark"),
     ({"mark_mask": 1}, "mark_mask"),
@@ -341,6 +363,85 @@ def test_a_changed_service_keeps_flows_to_live_endpoints(ct: ctrack.Conntrack) -
     assert len(cli_ids()) == 3
 
 
+def test_an_id_and_another_field_take_the_one_entry_that_has_both(ct: ctrack.Conntrack) -> None:
+    make(ct, [udp("10.0.0.1", n, "10.0.0.2", 53, zone=5) for n in range(20)])
+    one, other, *rest = ct.list()
+    assert one.id is not None
+    assert ids(ct.list(Filter(id=one.id))) == {one.id}, "in a list it may be alone"
+    with pytest.raises(ValueError, match="an id alone.*add what else"):
+        ct.delete(Filter(id=one.id))
+    assert ct.delete(Filter(id=one.id, zone=4)).matched == ct.delete(Filter(id=one.id ^ 1, zone=5)).matched == 0
+    assert ct.delete(Filter(id=one.id, zone=5)).done == 1
+    assert ct.delete(Filter(zone=5), Filter(exclude=True, id=other.id)).done == len(rest)
+    assert cli_ids() == {other.id}
+
+
+def test_a_port_on_any_address_keeps_flows_to_live_endpoints(ct: ctrack.Conntrack) -> None:
+    def flow(client: int, address: str, endpoint: str, port: int, **more: Any) -> Entry:
+        source = "192.0.2.1" if "." in address else "2001:db8::1"
+        more = {"reply_src": endpoint, "reply_sport": port, "status": Status.DST_NAT, **more}
+        return udp(source, client, address, 30053, **more)
+
+    v4 = [
+        flow(1, "192.0.2.9", "10.0.0.1", 53),
+        flow(2, "127.0.0.1", "10.0.0.2", 53),
+        flow(3, "192.0.2.9", "10.0.0.1", 54, zone=5),
+    ]
+    v6 = [flow(4, "2001:db8::9", "fd00::1", 53), flow(5, "::1", "fd00::2", 53)]
+    others = [udp("192.0.2.1", 30053, "192.0.2.9", 53), tcp("192.0.2.1", 6, "192.0.2.9", 30053)]
+    live = [("10.0.0.1", 53), ("fd00::1", 53)]
+    for filters, left in (
+        (ctrack.port_on_any_address("udp", 30053), set()),
+        (ctrack.port_on_any_address("udp", 30053, live), {1, 4}),
+        (ctrack.port_on_any_address("udp", 30053, live[:1], family="ipv4"), {1, 4, 5}),
+        (ctrack.port_on_any_address("udp", 30053, live, zone=5), {1, 2, 4, 5}),
+    ):
+        make(ct, [*v4, *v6, *others])
+        assert ct.delete(*filters).done == 5 - len(left)
+        assert {entry.orig_sport for entry in ct.list()} == left | {30053, 6}
+        ct.flush_all()
+
+
+def test_everything_but_spares_what_it_is_told_and_keeps_within(ct: ctrack.Conntrack) -> None:
+    entries = [udp("10.0.0.1", 1, "10.0.0.2", 53, zone=5), udp("10.0.0.1", 2, "10.0.0.3", 53, orig_zone=5)]
+    entries += [udp("10.0.0.1", 3, "10.0.0.2", 53, reply_zone=5), tcp("fd00::1", 4, "fd00::2", 53)]
+    entries += [tcp("10.0.0.1", 5, "10.0.0.2", 53, zone=7)]
+    in5 = Filter(zone=5)
+    for within, spared, left in (
+        (ctrack.whole_table(), [in5], {1, 2, 3}),
+        (ctrack.whole_table(), [Filter(orig_zone=5), Filter(zone=0)], {1, 2, 4}),
+        (in5, [Filter(orig_dst="10.0.0.2")], {1, 3, 4, 5}),
+        ([in5, Filter(zone=7)], Filter(reply_zone=0), {2, 4}),
+    ):
+        make(ct, entries)
+        assert ct.delete(*ctrack.everything_but(within, spared)).done == 5 - len(left)
+        assert {entry.orig_sport for entry in ct.list()} == left
+        ct.flush_all()
+
+
+@pytest.mark.parametrize(
+    ("call", "instead"),
+    [
+        (lambda: ctrack.dead_endpoint("10.0.0.1", "0.0.0.0"), r"addresses\[1\]: 0.0.0.0 .* own address"),
+        (lambda: ctrack.dead_endpoint("::"), ":: does not mean any address"),
+        (lambda: ctrack.changed_service("udp", "0.0.0.0", 53, []), r"port_on_any_address\(\)"),
+        (lambda: ctrack.changed_service("udp", "10.0.0.1", 53, [("0.0.0.0", 53)]), r"live\[0\]: .* own address"),
+        (lambda: ctrack.port_on_any_address("udp", 53, [("::", 53)], family="ipv6"), r"live\[0\]: :: .* own address"),
+        (lambda: ctrack.security_rule("ingress", "0.0.0.0", None), "such as 0.0.0.0/0"),
+        (lambda: ctrack.security_rule("ingress", "10.0.0.1", ["10.0.0.2", "0.0.0.0"]), r"remotes\[1\].*leave it out"),
+        (
+            lambda: ctrack.everything_but(ctrack.whole_table(), [Filter(orig_dst="::")]),
+            r"spared\[0\].orig_dst: ::.*leave it out",
+        ),
+        (lambda: ctrack.everything_but([Filter(reply_src="0.0.0.0")], [Filter(zone=5)]), r"within\[0\].reply_src: 0.0.0.0"),
+    ],
+)
+def test_an_unspecified_address_is_refused_with_what_to_use_instead(call: Any, instead: str) -> None:
+    with pytest.raises(ValueError, match=instead):
+        call()
+    assert ctrack.everything_but([Filter(orig_src="0.0.0.0/0")], [Filter(orig_dst="0.0.0.0/1")])
+
+
 def test_a_security_rule_with_a_thousand_remotes_deletes_exactly_its_flows(ct: ctrack.Conntrack) -> None:
     remotes = [f"172.16.{n >> 8}.{n & 255}" for n in range(1500)]
     make(ct, [udp(remote, 1, "10.0.0.5", 53, zone=7) for remote in remotes])
@@ -383,6 +484,17 @@ def test_a_security_rule_with_a_thousand_remotes_deletes_exactly_its_flows(ct: c
         lambda: ctrack.changed_service("udp", "10.0.0.1", 53, ["10.0.0.2"]),
         lambda: ctrack.changed_service("udp", "10.0.0.1", 53, [("10.0.0.2", None)]),
         lambda: ctrack.changed_service("udp", "10.0.0.1", 53, [("fd00::1", 53)]),
+        lambda: ctrack.port_on_any_address(None, 53),
+        lambda: ctrack.port_on_any_address("icmp", 53),
+        lambda: ctrack.port_on_any_address("udp", None),
+        lambda: ctrack.port_on_any_address("udp", 53, [("10.0.0.2", 53)]),
+        lambda: ctrack.port_on_any_address("udp", 53, [("10.0.0.2", 53)], family="ipv6"),
+        lambda: ctrack.everything_but([], [Filter(zone=5)]),
+        lambda: ctrack.everything_but(ctrack.whole_table(), []),
+        lambda: ctrack.everything_but(ctrack.whole_table(), [Filter()]),
+        lambda: ctrack.everything_but([Filter()], [Filter(zone=5)]),
+        lambda: ctrack.everything_but(ctrack.whole_table(), [Filter(exclude=True, zone=5)]),
+        lambda: ctrack.everything_but([Filter(exclude=True, zone=5)], [Filter(zone=6)]),
         lambda: ctrack.security_rule("ingress", [], None),
         lambda: ctrack.security_rule("ingress", "10.0.0.1", []),
         lambda: ctrack.security_rule("ingress", iter(()), "10.0.0.2"),

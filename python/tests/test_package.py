@@ -39,7 +39,9 @@ def test_every_struct_has_the_layout_that_the_library_promises() -> None:
 
 
 def test_every_function_of_the_library_has_a_prototype() -> None:
-    assert sorted(_native._PROTOTYPES) == (ROOT / "abi" / "symbols.txt").read_text().split()
+    # But for those that make filters: ctrack.roles makes them without, so that libraries of release 0.1 will do.
+    functions = (ROOT / "abi" / "symbols.txt").read_text().split()
+    assert sorted(_native._PROTOTYPES) == [name for name in functions if not name.startswith("ct_filter_")]
     for name, (_, arguments) in _native._PROTOTYPES.items():
         function = getattr(_native.lib, name)
         assert function.argtypes == arguments, name
@@ -137,4 +139,4 @@ def test_the_layout_is_checked_when_the_package_is_imported(tmp_path: Path) -> N
     native = tmp_path / "ctrack" / "_native.py"
     native.write_text(native.read_text().replace('("mark_mask", c_uint32)', '("mark_mask", c_uint64)'))
     done = python("import ctrack", PYTHONPATH=str(tmp_path), LD_LIBRARY_PATH=os.environ.get("LD_LIBRARY_PATH", ""))
-    assert done.returncode == 1 and "struct ct_filter has 184 bytes here instead of 176" in done.stderr
+    assert done.returncode == 1 and "struct ct_filter has 200 bytes here instead of 192" in done.stderr

@@ -45,7 +45,8 @@ pub const CT_FLUSH_ALL: u32 = 1 << 0;
 pub const CT_MATCH_FAMILY: u64 = 1u64 << 0;
 /// proto counts.
 pub const CT_MATCH_PROTO: u64 = 1u64 << 1;
-/// zone counts: entries that have this zone in both directions or in one of them; 0: entries without any zone.
+/// zone counts: entries that have this zone in both directions or in one of them; 0: entries without any zone. For the zone of
+/// one direction see CT_MATCH_ORIG_ZONE.
 pub const CT_MATCH_ZONE: u64 = 1u64 << 2;
 /// mark and mark_mask count: (entry's mark & mark_mask) == mark. A bit of mark outside mark_mask: -EINVAL.
 pub const CT_MATCH_MARK: u64 = 1u64 << 3;
@@ -79,9 +80,20 @@ pub const CT_MATCH_TCP_STATES: u64 = 1u64 << 16;
 pub const CT_MATCH_LABELS: u64 = 1u64 << 17;
 /// helper counts: exactly this name.
 pub const CT_MATCH_HELPER: u64 = 1u64 << 18;
+/// orig_zone counts: the original direction is in this zone, be it the zone of both directions or of this one only; 0: the
+/// original direction is in no zone (the reply direction may be in one). Only the original direction in zone 5, and not the
+/// reply direction: orig_zone 5 with reply_zone 0; both: orig_zone 5 with reply_zone 5. An entry has one zone at most, so zones
+/// that none can have together are refused: -EINVAL. Since 0.2.
+pub const CT_MATCH_ORIG_ZONE: u64 = 1u64 << 19;
+/// reply_zone counts, in the same way. Since 0.2.
+pub const CT_MATCH_REPLY_ZONE: u64 = 1u64 << 20;
+/// id counts: exactly this one, as in ct_entry.id and as `conntrack -o id` prints it. Two entries can have the same id: of a
+/// million entries some 116 pairs do. So ct_delete() refuses a filter without CT_FILTER_EXCLUDE that has no other field by
+/// which one of them would be left, with -EINVAL. Since 0.2.
+pub const CT_MATCH_ID: u64 = 1u64 << 21;
 
 /// Every `CT_MATCH_*` bit that this release knows.
-pub(crate) const MATCH_ALL: u64 = (1 << 19) - 1;
+pub(crate) const MATCH_ALL: u64 = (1 << 22) - 1;
 
 /// How to open a handle. Set size, leave the rest zero for defaults.
 #[repr(C)]
@@ -176,6 +188,14 @@ pub struct ct_filter {
     pub labels_mask: [u8; 16],
     /// Name of the helper, NUL-terminated.
     pub helper: [c_char; 16],
+    /// Zone of the original direction, 0 to 65535. Since 0.2.
+    pub orig_zone: u32,
+    /// Zone of the reply direction, 0 to 65535. Since 0.2.
+    pub reply_zone: u32,
+    /// The kernel's identifier of the entry. Since 0.2.
+    pub id: u32,
+    /// Zero.
+    pub pad0: u32,
 }
 
 /// What a call did. Set size and zero the rest once; it can be used for call after call. Filled whenever the call got as far as reading it, on failure too.
@@ -218,10 +238,10 @@ const _: () = {
     assert!(offset_of!(Entry, orig_counters) == 144 && offset_of!(Entry, labels) == 192);
     assert!(offset_of!(Entry, reserved) == 224);
     assert!(size_of::<ct_open_opts>() == OPEN_OPTS_SIZE_V0);
-    assert!(size_of::<ct_filter>() == FILTER_SIZE_V0);
+    assert!(size_of::<ct_filter>() == FILTER_SIZE_V0 + 16);
     assert!(offset_of!(ct_filter, zone) == 24 && offset_of!(ct_filter, orig_src_prefix) == 44);
     assert!(offset_of!(ct_filter, orig_src) == 48 && offset_of!(ct_filter, orig_sport_first) == 112);
-    assert!(offset_of!(ct_filter, labels) == 128);
+    assert!(offset_of!(ct_filter, labels) == 128 && offset_of!(ct_filter, orig_zone) == FILTER_SIZE_V0);
     assert!(size_of::<ct_result>() == RESULT_SIZE_V0 + 8);
     assert!(offset_of!(ct_result, spared) == RESULT_SIZE_V0);
     assert!(CT_VERSION_NUMBER == CT_VERSION_MAJOR << 16 | CT_VERSION_MINOR << 8 | CT_VERSION_PATCH);

@@ -15,17 +15,33 @@ use std::ops::RangeInclusive;
 /// # Safety
 /// `filters` points to `count` filters as the header describes them, or `count` is 0.
 pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<Vec<Filter>, Error> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    if filters.is_null() {
-        return Err(Error::invalid("filter", "is NULL"));
-    }
     let mut converted = Vec::new();
     converted.try_reserve_exact(count).map_err(|_| Error::NoMemory { op: "filter" })?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        each(filters, count, &mut |index, raw| {
+            converted.push(filter(raw, index)?);
+            Ok(())
+        })?;
+    }
+    Ok(converted)
+}
+
+/// Visits the filters of a call.
+///
+/// # Safety
+/// As for `filters`.
+pub(super) unsafe fn each(
+    filters: *const ct_filter,
+    count: usize,
+    visit: &mut dyn FnMut(usize, &ct_filter) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if count != 0 && filters.is_null() {
+        return Err(Error::invalid("filter", "is NULL"));
+    }
     let mut stride = 0;
     for index in 0..count {
-        let name = |field: &'static str| text("filter", format_args!("filter[{index}]{field}"));
+        let name = |field: &'static str| filter_name(index, field);
         let at = filters.cast::<u8>().wrapping_add(index * stride).cast::<ct_filter>();
         // SAFETY: the caller promises `count` filters, each as large as the first one says.
         let size = unsafe { extend::size(at, &name) }?;
@@ -37,9 +53,18 @@ pub(super) unsafe fn filters(filters: *const ct_filter, count: usize) -> Result<
         }
         // SAFETY: as above.
         let raw = unsafe { extend::read(at, FILTER_SIZE_V0, &name) }?;
-        converted.push(filter(&raw).map_err(|fault| fault.error(name))?);
+        visit(index, &raw)?;
     }
-    Ok(converted)
+    Ok(())
+}
+
+pub(super) fn filter_name(index: usize, field: &'static str) -> Cow<'static, str> {
+    text("filter", format_args!("filter[{index}]{field}"))
+}
+
+/// One of the filters of a call.
+pub(super) fn filter(raw: &ct_filter, index: usize) -> Result<Filter, Error> {
+    safe(raw).map_err(|fault| fault.error(&|field| filter_name(index, field)))
 }
 
 /// One filter.
@@ -50,7 +75,7 @@ pub(super) unsafe fn scope(pointer: *const ct_filter) -> Result<Filter, Error> {
     let name = |field: &'static str| text("scope", format_args!("scope{field}"));
     // SAFETY: the caller promises so.
     let raw = unsafe { extend::read(pointer, FILTER_SIZE_V0, &name) }?;
-    let filter = filter(&raw).map_err(|fault| fault.error(name))?;
+    let filter = safe(&raw).map_err(|fault| fault.error(&name))?;
     if filter.exclude {
         return Err(Error::invalid("scope.flags", "a scope cannot be an excluding filter"));
     }
@@ -73,7 +98,7 @@ impl From<Wrong> for Fault {
 }
 
 impl Fault {
-    fn error(self, name: impl Fn(&'static str) -> Cow<'static, str>) -> Error {
+    fn error(self, name: &dyn Fn(&'static str) -> Cow<'static, str>) -> Error {
         match self {
             Fault::Wrong((field, reason)) => Error::invalid(name(field), reason),
             Fault::NoMemory => Error::NoMemory { op: "filter" },
@@ -81,18 +106,22 @@ impl Fault {
     }
 }
 
-fn filter(raw: &ct_filter) -> Result<Filter, Fault> {
+fn safe(raw: &ct_filter) -> Result<Filter, Fault> {
     if raw.flags & !CT_FILTER_EXCLUDE != 0 {
         return Err((".flags", "unknown bits").into());
     }
     if raw.r#match & !MATCH_ALL != 0 {
         return Err((".match", "unknown bits").into());
     }
+    if raw.pad0 != 0 {
+        return Err((".pad0", "is not zero").into());
+    }
     let counts = |bit: u64| raw.r#match & bit != 0;
     only_what_counts(raw)?;
-    if counts(CT_MATCH_ZONE) && raw.zone > u32::from(u16::MAX) {
-        return Err((".zone", "is larger than 65535").into());
-    }
+    let zone = |bit, zone, field| match u16::try_from(zone) {
+        Err(_) => Err((field, "is larger than 65535")),
+        Ok(zone) => Ok(counts(bit).then_some(zone)),
+    };
     let addresses = [CT_MATCH_ORIG_SRC, CT_MATCH_ORIG_DST, CT_MATCH_REPLY_SRC, CT_MATCH_REPLY_DST];
     if addresses.iter().any(|bit| counts(*bit)) && !counts(CT_MATCH_FAMILY) {
         return Err((".family", "addresses need CT_MATCH_FAMILY").into());
@@ -105,7 +134,10 @@ fn filter(raw: &ct_filter) -> Result<Filter, Fault> {
         exclude: raw.flags & CT_FILTER_EXCLUDE != 0,
         family: counts(CT_MATCH_FAMILY).then_some(raw.family),
         proto: counts(CT_MATCH_PROTO).then_some(raw.proto),
-        zone: counts(CT_MATCH_ZONE).then(|| u16::try_from(raw.zone).unwrap_or(u16::MAX)),
+        zone: zone(CT_MATCH_ZONE, raw.zone, ".zone")?,
+        orig_zone: zone(CT_MATCH_ORIG_ZONE, raw.orig_zone, ".orig_zone")?,
+        reply_zone: zone(CT_MATCH_REPLY_ZONE, raw.reply_zone, ".reply_zone")?,
+        id: counts(CT_MATCH_ID).then_some(raw.id),
         mark: counts(CT_MATCH_MARK).then_some(Masked { value: raw.mark, mask: raw.mark_mask }),
         status_set: raw.status_set,
         status_clear: raw.status_clear,
@@ -126,36 +158,67 @@ fn filter(raw: &ct_filter) -> Result<Filter, Fault> {
     })
 }
 
+/// Every part of a filter that counts only with a bit of `match`: its name, where it is, how many bytes, and the bit.
+const FIELDS: [(&str, u8, u8, u64); 27] = {
+    macro_rules! at {
+        ($name:literal, $first:ident, $bytes:literal, $bit:ident) => {
+            ($name, std::mem::offset_of!(ct_filter, $first) as u8, $bytes, $bit)
+        };
+    }
+    [
+        at!(".family", family, 1, CT_MATCH_FAMILY),
+        at!(".proto", proto, 1, CT_MATCH_PROTO),
+        at!(".zone", zone, 4, CT_MATCH_ZONE),
+        at!(".mark", mark, 8, CT_MATCH_MARK),
+        at!(".status_set", status_set, 4, CT_MATCH_STATUS),
+        at!(".status_clear", status_clear, 4, CT_MATCH_STATUS),
+        at!(".orig_src", orig_src, 16, CT_MATCH_ORIG_SRC),
+        at!(".orig_src", orig_src_prefix, 1, CT_MATCH_ORIG_SRC),
+        at!(".orig_dst", orig_dst, 16, CT_MATCH_ORIG_DST),
+        at!(".orig_dst", orig_dst_prefix, 1, CT_MATCH_ORIG_DST),
+        at!(".reply_src", reply_src, 16, CT_MATCH_REPLY_SRC),
+        at!(".reply_src", reply_src_prefix, 1, CT_MATCH_REPLY_SRC),
+        at!(".reply_dst", reply_dst, 16, CT_MATCH_REPLY_DST),
+        at!(".reply_dst", reply_dst_prefix, 1, CT_MATCH_REPLY_DST),
+        at!(".orig_sport", orig_sport_first, 4, CT_MATCH_ORIG_SPORT),
+        at!(".orig_dport", orig_dport_first, 4, CT_MATCH_ORIG_DPORT),
+        at!(".reply_sport", reply_sport_first, 4, CT_MATCH_REPLY_SPORT),
+        at!(".reply_dport", reply_dport_first, 4, CT_MATCH_REPLY_DPORT),
+        at!(".icmp_type", icmp_type, 1, CT_MATCH_ICMP_TYPE),
+        at!(".icmp_code", icmp_code, 1, CT_MATCH_ICMP_CODE),
+        at!(".icmp_id", icmp_id, 2, CT_MATCH_ICMP_ID),
+        at!(".tcp_states", tcp_states, 2, CT_MATCH_TCP_STATES),
+        at!(".labels", labels, 32, CT_MATCH_LABELS),
+        at!(".helper", helper, 16, CT_MATCH_HELPER),
+        at!(".orig_zone", orig_zone, 4, CT_MATCH_ORIG_ZONE),
+        at!(".reply_zone", reply_zone, 4, CT_MATCH_REPLY_ZONE),
+        at!(".id", id, 4, CT_MATCH_ID),
+    ]
+};
+
+/// They are all of a filter but size, flags, match and pad0: none was forgotten, and there is no padding between them.
+const _: () = {
+    let (mut at, mut sum) = (0, 4 + 4 + 8 + 4);
+    while at < FIELDS.len() {
+        sum += FIELDS[at].2 as usize;
+        at += 1;
+    }
+    assert!(sum == size_of::<ct_filter>());
+};
+
 /// A field that is set although `match` does not say that it counts was forgotten there, and the filter would take more than
 /// was meant.
 fn only_what_counts(raw: &ct_filter) -> Result<(), Wrong> {
-    let address = |address: &[u8; 16], prefix: u8| address != &[0; 16] || prefix != 0;
-    let fields = [
-        (".family", raw.family != 0, CT_MATCH_FAMILY),
-        (".proto", raw.proto != 0, CT_MATCH_PROTO),
-        (".zone", raw.zone != 0, CT_MATCH_ZONE),
-        (".mark", raw.mark != 0 || raw.mark_mask != 0, CT_MATCH_MARK),
-        (".status_set", raw.status_set != 0, CT_MATCH_STATUS),
-        (".status_clear", raw.status_clear != 0, CT_MATCH_STATUS),
-        (".orig_src", address(&raw.orig_src, raw.orig_src_prefix), CT_MATCH_ORIG_SRC),
-        (".orig_dst", address(&raw.orig_dst, raw.orig_dst_prefix), CT_MATCH_ORIG_DST),
-        (".reply_src", address(&raw.reply_src, raw.reply_src_prefix), CT_MATCH_REPLY_SRC),
-        (".reply_dst", address(&raw.reply_dst, raw.reply_dst_prefix), CT_MATCH_REPLY_DST),
-        (".orig_sport", raw.orig_sport_first != 0 || raw.orig_sport_last != 0, CT_MATCH_ORIG_SPORT),
-        (".orig_dport", raw.orig_dport_first != 0 || raw.orig_dport_last != 0, CT_MATCH_ORIG_DPORT),
-        (".reply_sport", raw.reply_sport_first != 0 || raw.reply_sport_last != 0, CT_MATCH_REPLY_SPORT),
-        (".reply_dport", raw.reply_dport_first != 0 || raw.reply_dport_last != 0, CT_MATCH_REPLY_DPORT),
-        (".icmp_type", raw.icmp_type != 0, CT_MATCH_ICMP_TYPE),
-        (".icmp_code", raw.icmp_code != 0, CT_MATCH_ICMP_CODE),
-        (".icmp_id", raw.icmp_id != 0, CT_MATCH_ICMP_ID),
-        (".tcp_states", raw.tcp_states != 0, CT_MATCH_TCP_STATES),
-        (".labels", raw.labels != [0; 16] || raw.labels_mask != [0; 16], CT_MATCH_LABELS),
-        (".helper", raw.helper != [0; 16], CT_MATCH_HELPER),
-    ];
-    match fields.iter().find(|(_, set, bit)| *set && raw.r#match & bit == 0) {
-        Some((field, ..)) => Err((field, "is set, but its bit in match is not")),
-        None => Ok(()),
+    // SAFETY: ct_filter has no padding: its fields fill it (checked above), so all of its bytes are initialised.
+    let bytes = unsafe { std::slice::from_raw_parts((&raw const *raw).cast::<u8>(), size_of::<ct_filter>()) };
+    for (field, first, length, bit) in FIELDS {
+        let first = usize::from(first);
+        let value = bytes.get(first..first + usize::from(length)).unwrap_or_default();
+        if raw.r#match & bit == 0 && value.iter().any(|&byte| byte != 0) {
+            return Err((field, "is set, but its bit in match is not"));
+        }
     }
+    Ok(())
 }
 
 fn prefix(family: u8, address: &[u8; 16], length: u8, field: &'static str) -> Result<Prefix, Wrong> {

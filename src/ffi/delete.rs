@@ -15,7 +15,8 @@ use std::mem::MaybeUninit;
 /// Deletes the selected entries, in one pass over the table for all filters.
 ///
 /// The selection is that of ct_list(), but there must be an including filter, and none may match every entry: deleting
-/// everything is ct_flush() with CT_FLUSH_ALL. Entries made during the call may be missed.
+/// everything is ct_flush() with CT_FLUSH_ALL. Nor may one name an id alone (CT_MATCH_ID). Entries made during the call may be
+/// missed.
 ///
 /// Each entry is deleted by its tuples, zone and id, so one that replaces a selected one during the call stays. Two entries
 /// that no message tells apart are taken for one: same tuples, same id (the successor got the same place in the kernel's
@@ -35,8 +36,8 @@ use std::mem::MaybeUninit;
 /// @param n how many; at least 1
 /// @param flags CT_DELETE_UNCOUNTED or 0
 /// @param result what was done; filled on failure too
-/// @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong, or everything would be
-///   deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
+/// @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong or names an id alone, or
+///   everything would be deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
 ///   result->done says how many were deleted all the same; -ENOTUNIQ: an entry is there, but its tuples lead to another one,
 ///   which ct_handle_error() names; -EAGAIN: an entry came and went each time that it was asked for
 /// Since 0.1.

@@ -29,6 +29,8 @@ pub mod delete;
 
 pub mod flush;
 
+pub mod presets;
+
 pub mod text;
 
 pub mod version;

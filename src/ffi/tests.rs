@@ -589,7 +589,7 @@ fn counts_that_no_memory_can_hold_are_refused() {
 
 #[test]
 fn a_field_of_a_filter_that_is_set_without_its_match_bit_is_refused_by_name() {
-    let fields: [SetIn<ct_filter>; 34] = [
+    let fields: [SetIn<ct_filter>; 37] = [
         ("family", |f| f.family = 2),
         ("proto", |f| f.proto = 17),
         ("icmp_type", |f| f.icmp_type = 8),
@@ -623,7 +623,10 @@ fn a_field_of_a_filter_that_is_set_without_its_match_bit_is_refused_by_name() {
         ("labels", |f| f.labels_mask[15] = 1),
         ("helper", |f| f.helper[0] = 1),
         ("helper", |f| f.helper[15] = 1),
-        ("match", |f| f.r#match |= 1 << 19),
+        ("orig_zone", |f| f.orig_zone = 1),
+        ("reply_zone", |f| f.reply_zone = 65536),
+        ("id", |f| f.id = 1 << 31),
+        ("match", |f| f.r#match |= 1 << 22),
     ];
     let (h, script, _) = on(&[udp(1)]);
     for (name, set) in fields {
@@ -653,7 +656,9 @@ fn every_byte_of_a_filter_that_counts_for_nothing_must_be_zero() {
         let mut f = filter();
         unsafe { (&raw mut f).cast::<u8>().add(at).write(0x80) };
         assert_eq!(unsafe { ct_list(h.0, &f, 1, &mut null_mut(), &mut 0) }, -libc::EINVAL, "byte {at}");
-        assert!(h.error().ends_with("is set, but its bit in match is not"), "byte {at}: {}", h.error());
+        let pad = at >= offset_of!(ct_filter, pad0);
+        let wanted = if pad { "pad0: is not zero" } else { "is set, but its bit in match is not" };
+        assert!(h.error().ends_with(wanted), "byte {at}: {}", h.error());
     }
     assert_eq!(script.requests(), []);
 }
@@ -671,6 +676,11 @@ fn filters_that_make_no_sense_are_refused_by_name() {
         ("flags", f(0, |f| f.flags = 2)),
         ("match", f(1 << 63, |_| {})),
         ("zone", f(CT_MATCH_ZONE, |f| f.zone = 65536)),
+        ("orig_zone", f(CT_MATCH_ORIG_ZONE, |f| f.orig_zone = 65536)),
+        ("reply_zone", f(CT_MATCH_REPLY_ZONE, |f| f.reply_zone = u32::MAX)),
+        ("reply_zone", f(CT_MATCH_ORIG_ZONE | CT_MATCH_REPLY_ZONE, |f| (f.orig_zone, f.reply_zone) = (5, 7))),
+        ("orig_zone", f(CT_MATCH_ORIG_ZONE | CT_MATCH_ZONE, |f| f.orig_zone = 5)),
+        ("pad0", f(CT_MATCH_ID, |f| f.pad0 = 1)),
         ("family", f(CT_MATCH_ORIG_SRC, |f| f.orig_src_prefix = 32)),
         ("family", f(CT_MATCH_FAMILY, |f| f.family = 7)),
         ("orig_src", f(v4, |f| (f.family, f.orig_src_prefix) = (2, 33))),

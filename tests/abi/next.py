@@ -69,7 +69,9 @@ def grow_structs() -> None:
         r"mark: counts\(CT_MATCH_MARK\)\.then_some\(Masked \{ value: raw\.mark, mask: raw\.mark_mask \}\)",
         r"\g<0>.or(counts(CT_MATCH_MOCK).then_some(Masked { value: raw.mock as u32, mask: u32::MAX }))",
     )
-    change("src/ffi/convert.rs", r"    let fields = \[", r'\g<0>\n        (".mock", raw.mock != 0, CT_MATCH_MOCK),')
+    count = int(change("src/ffi/convert.rs", r"\(&str, u8, u8, u64\); (\d+)\]", r"\g<0>")[1])
+    change("src/ffi/convert.rs", rf"u64\); {count}\]", f"u64); {count + 1}]")
+    change("src/ffi/convert.rs", r'        at!\("\.id", .*?\),', r'\g<0>\n        at!(".mock", mock, 8, CT_MATCH_MOCK),')
     # ct_result.mock: one more than matched; only for callers that have room for it.
     change("src/ffi/delete.rs", r"^    has_spared: bool,", r"\g<0>\n    size: usize,")
     change("src/ffi/delete.rs", r"= ResultOut \{ pointer,", r"\g<0> size: given.size as usize,")

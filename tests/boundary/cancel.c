@@ -70,6 +70,13 @@ static void get(void)
 	ct_get(handle, &key, &key);
 }
 
+static void filter_port(void)
+{
+	struct ct_filter f = { .size = sizeof f };
+
+	ct_filter_port(handle, &f, CT_PROTO_UDP, 53);
+}
+
 static void find_free_zone(void)
 {
 	uint32_t zone;
@@ -179,6 +186,7 @@ static const struct {
 	{ "ct_flush", flush, 1 },
 	{ "ct_handle_open", open_there, 1 },
 	{ "ct_entry_format", format, 0 },
+	{ "ct_filter_port", filter_port, 0 },
 };
 enum { CALLS = sizeof calls / sizeof *calls };
 

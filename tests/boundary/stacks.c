@@ -163,6 +163,21 @@ static void find_free_zone(void)
 	ct_zone_find_free(handle, 9, 1, &zone);
 }
 
+static void make_filters(void)
+{
+	static const uint8_t address[16] = { 10 }, unspecified[16];
+	struct ct_filter f[3] = { 0 };
+
+	for (int i = 0; i < 3; i++)
+		f[i].size = sizeof *f;
+	ct_filter_dead_endpoint(handle, f, CT_FAMILY_IPV4, address);
+	ct_filter_service(handle, &f[2], CT_FAMILY_IPV6, address, CT_PROTO_UDP, 53);
+	ct_filter_live_endpoint(handle, &f[2], CT_FAMILY_IPV6, unspecified, 53);
+	f[2] = (struct ct_filter) { .size = sizeof *f };
+	ct_filter_port(handle, &f[2], CT_PROTO_UDP, 53);
+	ct_filter_everything_but(handle, f, 2, 3);
+}
+
 static void dump(void)
 {
 	struct ct_entry batch[4];
@@ -313,6 +328,7 @@ static const struct {
 	{ "ct_get", get },
 	{ "ct_count", count },
 	{ "ct_zone_find_free", find_free_zone },
+	{ "ct_filter_everything_but and others", make_filters },
 	{ "ct_dump_next", dump },
 	{ "ct_delete", delete },
 	{ "ct_delete uncounted", delete_uncounted },

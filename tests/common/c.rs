@@ -204,6 +204,11 @@ pub fn c_filter(f: &Filter) -> ct_filter {
     set(CT_MATCH_PROTO, f.proto.is_some());
     c.zone = f.zone.unwrap_or(0).into();
     set(CT_MATCH_ZONE, f.zone.is_some());
+    (c.orig_zone, c.reply_zone) = (f.orig_zone.unwrap_or(0).into(), f.reply_zone.unwrap_or(0).into());
+    set(CT_MATCH_ORIG_ZONE, f.orig_zone.is_some());
+    set(CT_MATCH_REPLY_ZONE, f.reply_zone.is_some());
+    c.id = f.id.unwrap_or(0);
+    set(CT_MATCH_ID, f.id.is_some());
     (c.mark, c.mark_mask) = f.mark.map_or((0, 0), |mark| (mark.value, mark.mask));
     set(CT_MATCH_MARK, f.mark.is_some());
     (c.status_set, c.status_clear) = (f.status_set, f.status_clear);

@@ -177,7 +177,7 @@ class Case:
     def selects(self, instance, state):
         key = (instance, state)
         if key not in self._known:
-            self._known[key] = selected(self.filters, instance.ident, state)
+            self._known[key] = selected(self.filters, instance, state)
         return self._known[key]
 
     def during(self):
@@ -361,7 +361,7 @@ def judge_list(case, verdict, listed, what):
             plain = State(entry.state.status & ~DYING, *entry.state.key()[1:])
             if not any(plain == state for state in states):
                 verdict.violation("list", f"{what}: {key[0]} as it never was: {entry.state}, but {[str(s) for s in states]}")
-            elif not selected(case.filters, entry.ident, entry.state):
+            elif not selected(case.filters, entry, entry.state):
                 verdict.violation("list", f"{what}: not selected: {key[0]} {entry.state}")
     for instance in case.during():
         whole = instance.born < case.first and instance.alive_at(case.last)

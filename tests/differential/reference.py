@@ -7,7 +7,7 @@ from wire import DCCP, GRE, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE
 # The CT_MATCH_ bits by their numbers.
 BITS = (
     "family proto zone mark status orig_src orig_dst reply_src reply_dst orig_sport orig_dport reply_sport reply_dport "
-    "icmp_type icmp_code icmp_id tcp_states labels helper"
+    "icmp_type icmp_code icmp_id tcp_states labels helper orig_zone reply_zone id"
 ).split()
 ADDRESSES, PORTS, ICMP_FIELDS = BITS[5:9], BITS[9:13], BITS[13:16]
 # Those that may change while an entry lives.
@@ -59,13 +59,14 @@ class Filter:
         addresses = [c.get(name, (b"", 0)) for name in ADDRESSES]
         ports = [port for name in PORTS for port in c.get(name, (0, 0))]
         return struct.pack(
-            "=IIQ4BHH5I4B16s16s16s16s8H16s16s16s",
-            *(176, int(self.exclude), match, c.get("family", 0), c.get("proto", 0), icmp[0], icmp[1], icmp[2], states),
+            "=IIQ4BHH5I4B16s16s16s16s8H16s16s16s4I",
+            *(192, int(self.exclude), match, c.get("family", 0), c.get("proto", 0), icmp[0], icmp[1], icmp[2], states),
             *(c.get("zone", 0), *mark, *status, *(prefix for _, prefix in addresses)),
             *(address for address, _ in addresses),
             *ports,
             *labels,
             c.get("helper", "").encode(),
+            *(c.get("orig_zone", 0), c.get("reply_zone", 0), c.get("id", 0), 0),
         )
 
 
@@ -85,6 +86,11 @@ def _zone(ident, zone):
     """Entries that have this zone in both directions or in one of them; 0: entries without any zone."""
     zones = [zone_ for zone_ in (ident.zone, ident.orig.zone, ident.reply.zone) if zone_]
     return zone in zones if zone else not zones
+
+
+def _direction(tuple_of):
+    """The zone of this direction, be it that of both or of this one only; 0: none."""
+    return lambda ident, zone: zone == (ident.zone or tuple_of(ident).zone or 0)
 
 
 def _of_icmp(position):
@@ -110,6 +116,8 @@ STABLE = {
     "icmp_type": _of_icmp(0),
     "icmp_code": _of_icmp(1),
     "icmp_id": _of_icmp(2),
+    "orig_zone": _direction(lambda ident: ident.orig),
+    "reply_zone": _direction(lambda ident: ident.reply),
 }
 OF_STATE = {
     "mark": lambda state, value: state.mark & value[1] == value[0],
@@ -120,27 +128,30 @@ OF_STATE = {
 }
 
 
-def matches(filter_, ident, state, without=None):
-    """Whether all conditions of a filter hold, but for the one named."""
+def matches(filter_, entry, state, without=None):
+    """Whether all conditions of a filter hold for something with an ident and an id, but for the one named."""
     for name, value in filter_.conditions.items():
         if name == without:
             continue
-        holds = OF_STATE[name](state, value) if name in CHANGING else STABLE[name](ident, value)
+        if name == "id":
+            holds = entry.id == value
+        else:
+            holds = OF_STATE[name](state, value) if name in CHANGING else STABLE[name](entry.ident, value)
         if not holds:
             return False
     return True
 
 
-def selected(filters, ident, state, without=(None, None)):
+def selected(filters, entry, state, without=(None, None)):
     """At least one including filter, or there is none, and no excluding one. `without`: a filter and a condition to leave out."""
     included, includes = False, False
     for filter_ in filters:
         if filter_.exclude:
-            if matches(filter_, ident, state, without[1] if without[0] is filter_ else None):
+            if matches(filter_, entry, state, without[1] if without[0] is filter_ else None):
                 return False
         else:
             includes = True
-            included = included or matches(filter_, ident, state, without[1] if without[0] is filter_ else None)
+            included = included or matches(filter_, entry, state, without[1] if without[0] is filter_ else None)
     return included or not includes
 
 
@@ -153,7 +164,7 @@ def decides_alone(filters, filter_, name, entries):
     if name == "proto" and any(other in conditions for other in (*PORTS, *ICMP_FIELDS, "tcp_states")):
         return False
     for entry in entries:
-        if selected(filters, entry.ident, entry.state) != selected(filters, entry.ident, entry.state, (filter_, name)):
+        if selected(filters, entry, entry.state) != selected(filters, entry, entry.state, (filter_, name)):
             return True
     return False
 
@@ -170,6 +181,9 @@ def draw_filter(rng, entries, feature=None, exclude=False, exact=False):
     applicable = _applicable(model)
     if exact:
         barred = {"tcp_states", "labels", "helper"}
+        # Now and then what looks like a condition for the kernel, and is none.
+        if rng.random() < 0.93:
+            barred.update(("orig_zone", "reply_zone", "id"))
         if model.ident.family == 10:
             barred.update(ADDRESSES)
         if model.ident.orig.proto not in (TCP, UDP):
@@ -188,12 +202,32 @@ def draw_filter(rng, entries, feature=None, exclude=False, exact=False):
     for name in BITS:
         if name in names:
             conditions[name] = _value(rng, name, model, entries, exact)
-    if all(_is_void(name, value) for name, value in conditions.items()):
+    if not _possible(conditions):
+        conditions.update((name, value) for name, value in _zones(model.ident).items() if name in conditions)
+    # An id alone is refused in a delete, unless it excludes.
+    if all(_is_void(name, value) or (name == "id" and not exclude) for name, value in conditions.items()):
         conditions["family"] = model.ident.family
     return Filter(exclude, **conditions)
 
 
-def pinned(entry, zone=True):
+def _zones(ident):
+    """The values that an entry has of the three conditions."""
+    orig, reply = ident.zone or ident.orig.zone or 0, ident.zone or ident.reply.zone or 0
+    return {"zone": orig or reply, "orig_zone": orig, "reply_zone": reply}
+
+
+def _possible(conditions):
+    """Whether an entry can have these zones: it has one at most, for both directions or for one."""
+    given = {name: conditions[name] for name in ("zone", "orig_zone", "reply_zone") if name in conditions}
+    some = {zone for zone in given.values() if zone} or {0}
+    return any(
+        given.items() <= {"zone": orig or reply, "orig_zone": orig, "reply_zone": reply}.items()
+        for zone in some
+        for orig, reply in ((zone, zone), (zone, 0), (0, zone), (0, 0))
+    )
+
+
+def pinned(rng, entry, zone=True):
     """A filter for the whole original tuple."""
     orig, width = entry.ident.orig, len(entry.ident.orig.src) * 8
     conditions = {"family": entry.ident.family, "proto": orig.proto}
@@ -203,7 +237,10 @@ def pinned(entry, zone=True):
     if orig.icmp:
         conditions.update(zip(ICMP_FIELDS, orig.icmp))
     if zone:
-        conditions["zone"] = entry.ident.zone or orig.zone or entry.ident.reply.zone or 0
+        kinds = rng.choice((("zone",), ("zone",), ("orig_zone",), ("orig_zone", "reply_zone"), ("zone", "reply_zone")))
+        conditions.update((name, value) for name, value in _zones(entry.ident).items() if name in kinds)
+    if rng.random() < 0.2:
+        conditions["id"] = entry.id
     return Filter(**conditions)
 
 
@@ -214,7 +251,7 @@ def _is_void(name, value):
 
 
 def _applicable(entry):
-    names = ["family", "proto", "zone", "mark", "status", *ADDRESSES, "labels"]
+    names = ["family", "proto", "zone", "mark", "status", *ADDRESSES, "labels", "orig_zone", "reply_zone", "id"]
     if entry.ident.orig.sport is not None:
         names += PORTS
     if entry.ident.orig.icmp:
@@ -241,6 +278,10 @@ def _value(rng, name, model, entries, exact):
     if name == "zone":
         zones = [zone for zone in (ident.zone, ident.orig.zone, ident.reply.zone) if zone]
         return rng.choice(zones) if zones else 0
+    if name in ("orig_zone", "reply_zone"):
+        return _zones(ident)[name]
+    if name == "id":
+        return entry.id
     if name == "mark":
         mask = rng.choice((0xFFFFFFFF, 0xFFFFFFFF, 0x1, 0x3, 0xFFFF0000))
         return (state.mark & mask, mask)

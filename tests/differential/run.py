@@ -211,14 +211,14 @@ class Set:
             if not filters:
                 continue
             featured = [f for f in filters if self.feature in f.conditions]
-            chosen = sum(selected(filters, i.ident, i.state) for i in self.table)
+            chosen = sum(selected(filters, i, i.state) for i in self.table)
             selective = 0 < chosen < len(self.table)
             if attempt == 24 or (selective and any(decides_alone(filters, f, self.feature, self.table) for f in featured)):
                 break
         if not filters:
             filters = [draw_filter(self.rng, self.table, exact=self.operation == "uncounted")]
         self.filters = filters
-        self.wanted = [i for i in self.table if selected(filters, i.ident, i.state)]
+        self.wanted = [i for i in self.table if selected(filters, i, i.state)]
         self.selective = 0 < len(self.wanted) < len(self.table)
         for filter_ in filters:
             for name in filter_.conditions:
@@ -243,11 +243,11 @@ class Set:
         recipe = rng.random()
         if recipe < 0.12:
             # Whole tuples are looked up, not dumped.
-            filters = [pinned(entry) for entry in rng.sample(table, min(len(table), rng.choice((1, 2, 6))))]
+            filters = [pinned(rng, entry) for entry in rng.sample(table, min(len(table), rng.choice((1, 2, 6))))]
         elif recipe < 0.20:
             # The same entry twice, with different values of what may change while the library looks.
             entry = rng.choice(table)
-            one, two = pinned(entry, zone=rng.random() < 0.7), pinned(entry)
+            one, two = pinned(rng, entry, zone=rng.random() < 0.7), pinned(rng, entry)
             one.conditions["mark"], two.conditions["mark"] = (0, 1), (1, 1)
             filters = [one, two, *filters]
             if rng.random() < 0.5:

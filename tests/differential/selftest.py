@@ -41,7 +41,7 @@ class Honest:
         self.requests.socket.close()
 
     def list(self, filters):
-        return [s for s in map(Seen, self.requests.dump()) if selected(filters, s.ident, s.state)]
+        return [s for s in map(Seen, self.requests.dump()) if selected(filters, s, s.state)]
 
     def dump(self, filters, batch=64):
         return self.list(filters)
@@ -55,7 +55,7 @@ class Honest:
             found = self.requests.get([seen.ident], by_reply)[0]
             # Without an id, whatever has the tuples and the zone is meant.
             if found and found.ident == seen.ident and (found.id == seen.id or not seen.with_id):
-                if filters and not selected(filters, found.ident, Seen(found).state):
+                if filters and not selected(filters, found, Seen(found).state):
                     return None
                 if not self.requests.transact([delete_request(found.ident, found.id, by_reply)]):
                     return 0
@@ -86,7 +86,7 @@ class Honest:
 class DeletesOneMore(Honest):
     def delete(self, filters, uncounted=False):
         result = super().delete(filters)
-        others = [s for s in map(Seen, self.requests.dump()) if not selected(filters, s.ident, s.state)]
+        others = [s for s in map(Seen, self.requests.dump()) if not selected(filters, s, s.state)]
         if others and self._delete(others[0]) == 0:
             result.matched, result.done = result.matched + 1, result.done + 1
         return result

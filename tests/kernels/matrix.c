@@ -591,6 +591,9 @@ static int matches(const struct ct_filter *f, const struct ct_entry *e)
     IF(CT_MATCH_ICMP_TYPE, in_icmp(e, e->orig.icmp_type, f->icmp_type));
     IF(CT_MATCH_ICMP_CODE, in_icmp(e, e->orig.icmp_code, f->icmp_code));
     IF(CT_MATCH_ICMP_ID, in_icmp(e, e->orig.icmp_id, f->icmp_id));
+    IF(CT_MATCH_ORIG_ZONE, e->orig.zone == f->orig_zone);
+    IF(CT_MATCH_REPLY_ZONE, e->reply.zone == f->reply_zone);
+    IF(CT_MATCH_ID, e->id == f->id);
 #undef IF
     return 1;
 }
@@ -629,7 +632,10 @@ static int must_refuse(const struct ct_filter *f, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         if (!(f[i].flags & CT_FILTER_EXCLUDE)) {
-            if (limits_nothing(&f[i]))
+            struct ct_filter without_id = f[i];
+
+            without_id.match &= ~CT_MATCH_ID;
+            if (limits_nothing(&without_id))
                 return 1;
             includes = 1;
         }
@@ -1326,7 +1332,9 @@ static struct ct_filter random_filter(void)
 
     if (one_in(4)) {
         f = tuple_filter(e);
-        if (!one_in(5))
+        if (one_in(5))
+            f.match |= CT_MATCH_ORIG_ZONE, f.orig_zone = e->orig.zone;
+        else if (!one_in(4))
             f = in_zone(f, one_in(4) ? pick(zones) : e->zone);
         return f;
     }
@@ -1336,6 +1344,15 @@ static struct ct_filter random_filter(void)
     }
     if (one_in(3) || !f.match)
         f = in_zone(f, one_in(5) ? pick(zones) : other->zone);
+    /* With the zone of the same entry, or not at all: others are refused, since no entry has them together. */
+    if (one_in(4) && (!(f.match & CT_MATCH_ZONE) || f.zone == e->zone)) {
+        if (!one_in(3))
+            f.match |= CT_MATCH_ORIG_ZONE, f.orig_zone = e->orig.zone;
+        if (!one_in(3))
+            f.match |= CT_MATCH_REPLY_ZONE, f.reply_zone = e->reply.zone;
+    }
+    if (one_in(12))
+        f.match |= CT_MATCH_ID, f.id = other->id;
     /* Now and then a filter that looks like one and limits nothing. */
     if (one_in(50)) {
         f = no_filter();
@@ -1408,7 +1425,7 @@ static size_t random_set(struct ct_filter *f)
 
         f[i] = pinned ? in_zone(tuple_filter(e), e->zone) : random_filter();
         /* Sets that have something in common are planned in another way than others. */
-        if (!pinned && narrow && i > 0 && (f[0].match & CT_MATCH_ZONE))
+        if (!pinned && narrow && i > 0 && (f[0].match & CT_MATCH_ZONE) && !(f[i].match & (CT_MATCH_ORIG_ZONE | CT_MATCH_REPLY_ZONE)))
             f[i] = in_zone(f[i], f[0].zone);
         if (excludes && one_in(excludes))
             f[i].flags = pick(one_of);

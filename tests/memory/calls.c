@@ -429,6 +429,26 @@ static int zones_upside_down(void)
 	return ct_zone_find_free(h, 9, 5, &zone);
 }
 
+static int everything_but(void)
+{
+	struct ct_filter f[3] = { 0 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		f[i].size = sizeof *f;
+		f[i].match = CT_MATCH_ZONE;
+		f[i].zone = i;
+	}
+	return ct_filter_everything_but(h, f, 1, 3);
+}
+
+static int any_address(void)
+{
+	static const uint8_t unspecified[4];
+	struct ct_filter f = { .size = sizeof f };
+
+	return ct_filter_service(h, &f, CT_FAMILY_IPV4, unspecified, CT_PROTO_UDP, 53);
+}
+
 static int flush(void)
 {
 	int ret = ct_flush(h, f, 0);
@@ -665,6 +685,8 @@ static const struct shape {
 	{ "ct_zone_find_free", nothing, free_zone, 0, ALLOCATES },
 	{ "ct_zone_find_free, none free", nothing, no_free_zone, -ENOSPC, ALLOCATES },
 	{ "ct_zone_find_free, upside down", nothing, zones_upside_down, -EINVAL, ALLOCATES },
+	{ "ct_filter_everything_but", nothing, everything_but, 0, ALLOCATES },
+	{ "ct_filter_service, 0.0.0.0", nothing, any_address, -EINVAL, ALLOCATES },
 	{ "ct_flush, a zone", a_zone, flush, 0, ALLOCATES },
 	{ "ct_flush, a zone, with start times", a_zone, flush, 0, ALLOCATES | STARTS },
 	{ "ct_flush, everything", nothing, flush_all, 0, ALLOCATES },
