@@ -180,10 +180,7 @@ def draw_filter(rng, entries, feature=None, exclude=False, exact=False):
     model = rng.choice(able)
     applicable = _applicable(model)
     if exact:
-        barred = {"tcp_states", "labels", "helper"}
-        # Now and then what looks like a condition for the kernel, and is none.
-        if rng.random() < 0.93:
-            barred.update(("orig_zone", "reply_zone", "id"))
+        barred = {"tcp_states", "labels", "helper", "orig_zone", "reply_zone", "id"}
         if model.ident.family == 10:
             barred.update(ADDRESSES)
         if model.ident.orig.proto not in (TCP, UDP):

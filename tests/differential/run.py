@@ -236,7 +236,7 @@ class Set:
                         filter_.conditions = keep
                         return [filter_]
             return None
-        exact = self.operation == "uncounted" and rng.random() < 0.7
+        exact = self.operation == "uncounted" and rng.random() < 0.85
         filters = [draw_filter(rng, table, self.feature, exact=exact)]
         if filters[0] is None:
             return None
