@@ -105,8 +105,10 @@ enum Field {
     Low(u8),
     /// By its place in [`Matcher::ports`].
     Port(u8),
+    /// That of any direction: a filter that wants one of a direction wants it here too.
     Zone,
     Mark,
+    Id,
     /// Family, protocol, and the type, code and id of ICMP.
     Protocol,
     Status,
@@ -120,11 +122,11 @@ enum Field {
 }
 
 #[rustfmt::skip]
-const FIELDS: [Field; 22] = {
+const FIELDS: [Field; 23] = {
     use Field::*;
     [
         High(0), High(1), High(2), High(3), Low(0), Low(1), Low(2), Low(3), Port(0), Port(1), Port(2), Port(3),
-        Zone, Mark, Protocol, Status, TcpState, Labels(0), Labels(1), Helper(0), Helper(1), Has,
+        Zone, Mark, Id, Protocol, Status, TcpState, Labels(0), Labels(1), Helper(0), Helper(1), Has,
     ]
 };
 
@@ -544,6 +546,7 @@ impl Field {
             Field::Port(role) => ports_of(entry)[usize::from(role)].into(),
             Field::Zone => entry.zone.into(),
             Field::Mark => entry.mark.into(),
+            Field::Id => entry.id.into(),
             Field::Protocol => {
                 let orig = &entry.orig;
                 protocol(entry.family, entry.proto, orig.icmp_type, orig.icmp_code, orig.icmp_id)
@@ -572,6 +575,7 @@ impl Field {
                 Some(Condition { mask: u64::MAX, first: first.into(), last: last.into() })
             }
             Field::Zone => masked(matcher.zone?.into(), u64::MAX),
+            Field::Id => masked(matcher.id?.into(), u64::MAX),
             Field::Mark => masked(matcher.mark.0.into(), matcher.mark.1.into()),
             Field::Protocol => {
                 let (kind, code, id) = matcher.icmp;
@@ -727,7 +731,13 @@ mod tests {
                 filter.icmp_code = self.some(3, |random| random.below(2) as u8);
                 filter.icmp_id = self.some(3, |random| random.small());
             }
-            filter.zone = self.some(rare, |random| random.small());
+            let zone = self.small();
+            let either = |random: &mut Random| if random.one_in(2) { zone } else { 0 };
+            (filter.orig_zone, filter.reply_zone) = (self.some(rare, either), self.some(rare, either));
+            // Together with others, only one that an entry can have.
+            let none = filter.orig_zone == Some(0) && filter.reply_zone == Some(0);
+            filter.zone = self.some(rare, |_| if none { 0 } else { zone });
+            filter.id = self.some(rare * 2, |random| random.small().into());
             filter.mark = self.some(rare, |random| {
                 let mask = [u32::MAX, 0xff, 0xff00, 0x8000_0001, 0][random.below(5) as usize];
                 Masked { value: random.small() as u32 & mask, mask }
@@ -782,7 +792,9 @@ mod tests {
                 entry.has |= CT_HAS_HELPER;
                 entry.helper = helper(self.helper());
             }
-            entry.in_zone(self.small())
+            (entry.has, entry.id) = (entry.has | CT_HAS_ID, self.small().into());
+            let kind = self.below(3);
+            zoned(entry, [CT_HAS_ZONE, CT_HAS_ORIG_ZONE, CT_HAS_REPLY_ZONE][kind as usize], self.small())
         }
 
         /// Makes it such that the filter matches, as far as that goes.
@@ -830,7 +842,16 @@ mod tests {
             entry.orig.icmp_type = filter.icmp_type.unwrap_or(entry.orig.icmp_type);
             entry.orig.icmp_code = filter.icmp_code.unwrap_or(entry.orig.icmp_code);
             entry.orig.icmp_id = filter.icmp_id.unwrap_or(entry.orig.icmp_id);
-            *entry = filter.zone.map_or(*entry, |zone| entry.in_zone(zone));
+            let zones = [filter.zone, filter.orig_zone, filter.reply_zone];
+            if zones != [None; 3] {
+                let kind = match zones {
+                    [_, Some(0), _] => CT_HAS_REPLY_ZONE,
+                    [_, _, Some(0)] => CT_HAS_ORIG_ZONE,
+                    _ => CT_HAS_ZONE,
+                };
+                *entry = zoned(*entry, kind, zones.into_iter().flatten().max().unwrap_or(0));
+            }
+            entry.id = filter.id.unwrap_or(entry.id);
             entry.mark = filter.mark.map_or(entry.mark, |mark| entry.mark & !mark.mask | mark.value);
             entry.status = entry.status & !filter.status_clear | filter.status_set;
             if let Some(Masked { value, mask }) = filter.labels {
@@ -842,6 +863,19 @@ mod tests {
                 entry.helper = helper(name);
             }
         }
+    }
+
+    /// The entry in a zone, for both directions or for one.
+    fn zoned(mut entry: Entry, kind: u64, zone: u16) -> Entry {
+        entry.has &= !(CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE);
+        (entry.zone, entry.orig.zone, entry.reply.zone) = (0, 0, 0);
+        if zone != 0 {
+            entry.has |= kind;
+            entry.zone = zone.into();
+            entry.orig.zone = if kind == CT_HAS_REPLY_ZONE { 0 } else { zone.into() };
+            entry.reply.zone = if kind == CT_HAS_ORIG_ZONE { 0 } else { zone.into() };
+        }
+        entry
     }
 
     fn helper(name: &str) -> [std::ffi::c_char; 16] {
@@ -886,9 +920,13 @@ mod tests {
         };
         let icmp = |wanted: Option<u16>, is: u16| wanted.is_none_or(|wanted| e.has(CT_HAS_ICMP) && wanted == is);
         let labels = |n: usize, Masked { value, mask }: Masked<[u8; 16]>| e.labels[n] & mask[n] == value[n];
+        let in_zone = |kind| if e.has & (CT_HAS_ZONE | kind) != 0 { e.zone } else { 0 };
         f.family.is_none_or(|family| e.family == family)
             && f.proto.is_none_or(|proto| e.proto == proto)
             && f.zone.is_none_or(|zone| e.zone == u32::from(zone))
+            && f.orig_zone.is_none_or(|zone| in_zone(CT_HAS_ORIG_ZONE) == u32::from(zone))
+            && f.reply_zone.is_none_or(|zone| in_zone(CT_HAS_REPLY_ZONE) == u32::from(zone))
+            && f.id.is_none_or(|id| e.has(CT_HAS_ID) && e.id == id)
             && f.mark.is_none_or(|mark| e.mark & mark.mask == mark.value)
             && (0..32).all(|bit| f.status_set >> bit & 1 == 0 || e.status >> bit & 1 == 1)
             && (0..32).all(|bit| f.status_clear >> bit & 1 == 0 || e.status >> bit & 1 == 0)
@@ -941,12 +979,12 @@ mod tests {
     #[test]
     fn each_field_alone_tells_filters_apart() {
         let mut random = Random::seeded();
-        let mut decided = vec![0; 19];
-        for round in 0..19 * 20 {
+        let mut decided = vec![0; 22];
+        for round in 0..22 * 20 {
             let only = |f: Filter| {
                 let icmp = Filter { proto: Some(CT_PROTO_ICMP), ..Filter::default() };
                 let tcp = Filter { proto: Some(CT_PROTO_TCP), ..Filter::default() };
-                match round % 19 {
+                match round % 22 {
                     0 => Filter { family: f.family, ..Filter::default() },
                     1 => Filter { proto: f.proto, ..Filter::default() },
                     2 => Filter { zone: f.zone, ..Filter::default() },
@@ -965,7 +1003,10 @@ mod tests {
                     15 => Filter { icmp_id: f.icmp_id, ..icmp },
                     16 => Filter { tcp_states: f.tcp_states, ..tcp },
                     17 => Filter { labels: f.labels, ..Filter::default() },
-                    _ => Filter { helper: f.helper, ..Filter::default() },
+                    18 => Filter { helper: f.helper, ..Filter::default() },
+                    19 => Filter { orig_zone: f.orig_zone, ..Filter::default() },
+                    20 => Filter { reply_zone: f.reply_zone, ..Filter::default() },
+                    _ => Filter { id: f.id, ..Filter::default() },
                 }
             };
             let nothing = [Filter::default(), only(Filter::default())];
@@ -985,7 +1026,7 @@ mod tests {
                 }
                 let wanted = taken_by(&filters, &entry);
                 assert_eq!(selection.selected_by(&entry), wanted, "{entry:?} by {filters:?}");
-                decided[round % 19] += usize::from(wanted.is_some_and(|first| first > 0));
+                decided[round % 22] += usize::from(wanted.is_some_and(|first| first > 0));
             }
         }
         println!("{decided:?}");
@@ -1080,6 +1121,7 @@ mod tests {
                     .collect(),
             ),
             ("zones", all.clone().map(zone).collect()),
+            ("ids", all.clone().map(|n| Filter { id: Some(n.into()), ..Filter::default() }).collect()),
             ("helpers", all.clone().map(named).collect()),
             ("ICMP ids", all.clone().map(icmp).collect()),
             ("labels", all.clone().map(labels).collect()),
