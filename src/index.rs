@@ -176,6 +176,23 @@ impl Index {
         &self.matchers
     }
 
+    // One place each for what cannot be out of bounds: every place has a text of its own in the library.
+
+    #[inline]
+    fn node(&self, at: u32) -> &Node {
+        &self.nodes[at as usize]
+    }
+
+    #[inline]
+    fn filters(&self, part: Range<usize>) -> &[u32] {
+        &self.order[part]
+    }
+
+    #[inline]
+    fn matcher(&self, number: u32) -> &Matcher {
+        &self.matchers[number as usize]
+    }
+
     /// The first filter that matches the entry.
     #[inline]
     pub fn first_match(&self, entry: &Entry) -> Option<usize> {
@@ -189,15 +206,15 @@ impl Index {
     /// The first filter of the node that comes before `best` and matches; else `best`.
     fn first_of(&self, mut at: u32, mut best: u32, entry: &Entry) -> u32 {
         loop {
-            let node = &self.nodes[at as usize];
+            let node = self.node(at);
             if node.first >= best {
                 return best;
             }
             #[cfg(test)]
             tests::count(&tests::VISITED);
             let Some(test) = node.test else {
-                let before = self.order[node.start..node.end].iter().copied().take_while(|&number| number < best);
-                return before.into_iter().find(|&n| matches(&self.matchers[n as usize], entry)).unwrap_or(best);
+                let before = self.filters(node.start..node.end).iter().copied().take_while(|&number| number < best);
+                return before.into_iter().find(|&n| matches(self.matcher(n), entry)).unwrap_or(best);
             };
             let value = test.field.of(entry) & test.mask;
             let firsts = &self.firsts[node.start..node.end];
@@ -214,11 +231,11 @@ impl Index {
             };
             // What comes first matches first, where both do, and spares the other one.
             let mut far = if value >= node.any_first && value <= node.any_last { node.any } else { NOTHING };
-            if self.nodes[far as usize].first < self.nodes[near as usize].first {
+            if self.node(far).first < self.node(near).first {
                 (near, far) = (far, near);
             }
             at = near;
-            if self.nodes[far as usize].first < best {
+            if self.node(far).first < best {
                 best = self.first_of(near, best, entry);
                 at = far;
             }
@@ -239,7 +256,7 @@ impl Index {
         self.nodes.push(Node::leaf(u32::MAX, 0, 0));
         self.leaf(0..count, Work { node: ROOT, depth: 0, tested: 0, same: 0 }, &mut work)?;
         while let Some(mut large) = work.pop() {
-            let Node { start, end, .. } = self.nodes[large.node as usize];
+            let &Node { start, end, .. } = self.node(large.node);
             match self.best_split(start..end, &mut large.same, &mut scratch) {
                 Some(split) => {
                     let guard = if split.both { self.guard(start..end, large.tested) } else { None };
@@ -294,10 +311,10 @@ impl Index {
     /// A condition that all the filters have, and that entries were not tested for: who does not meet it shall not visit two
     /// parts.
     fn guard(&self, part: Range<usize>, tested: u32) -> Option<Split> {
-        let filters = &self.order[part];
+        let filters = self.filters(part);
         let untested = FIELDS.iter().enumerate().filter(|(place, _)| tested >> place & 1 == 0);
         let test = |(_, &field): (usize, &Field)| {
-            let masks = filters.iter().map(|&n| field.condition(&self.matchers[n as usize]).map_or(0, |c| c.mask));
+            let masks = filters.iter().map(|&n| field.condition(self.matcher(n)).map_or(0, |c| c.mask));
             let test = Test { field, mask: masks.fold(u64::MAX, |common, mask| common & mask) };
             let wanted = self.interval(filters[0], test);
             (test.mask != 0 && filters.iter().all(|&n| self.interval(n, test) == wanted)).then_some(test)
@@ -340,7 +357,7 @@ impl Index {
         work: &mut Vec<Work>,
     ) -> Result<(), TryReserveError> {
         const ANY: u64 = u64::MAX;
-        let Node { start, end, first, .. } = self.nodes[large.node as usize];
+        let &Node { start, end, first, .. } = self.node(large.node);
         self.place(split.test, start..end, scratch);
         let Scratch { placed, others } = scratch;
         let (mut cell, mut last) = (0, None);
@@ -417,7 +434,7 @@ impl Index {
 
     /// Masks under which to look at a field: what all filters that name it compare, and what most of them compare. 0 for none.
     fn masks(&self, field: Field, part: Range<usize>, scratch: &mut Scratch) -> [u64; 2] {
-        let conditions = self.order[part].iter().filter_map(|&n| field.condition(&self.matchers[n as usize]));
+        let conditions = self.filters(part).iter().filter_map(|&n| field.condition(self.matcher(n)));
         let masks = &mut scratch.placed;
         masks.clear();
         masks.extend(conditions.map(|condition| Placed { first: condition.mask, last: 0, number: 0 }));
@@ -436,7 +453,7 @@ impl Index {
         let Scratch { placed, others } = scratch;
         placed.clear();
         others.clear();
-        for &number in &self.order[part] {
+        for &number in self.filters(part) {
             match self.interval(number, test) {
                 Some((first, last)) => placed.push(Placed { first, last, number }),
                 None => others.push(Placed { first: 0, last: 0, number }),
@@ -452,7 +469,7 @@ impl Index {
 
     /// From where to where the values go with which an entry can match the filter.
     fn interval(&self, number: u32, test: Test) -> Option<(u64, u64)> {
-        let Condition { mask, first, last } = test.field.condition(&self.matchers[number as usize])?;
+        let Condition { mask, first, last } = test.field.condition(self.matcher(number))?;
         if mask == test.mask {
             Some((first, last))
         } else {

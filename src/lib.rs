@@ -24,6 +24,7 @@ mod index;
 mod ops;
 mod plan;
 pub mod presets;
+mod sort;
 mod sys;
 mod text;
 mod transport;

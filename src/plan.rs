@@ -5,6 +5,7 @@
 //! to honour it ([`Caps`]), and why addresses of IPv6, which some kernels match the wrong way round, need proof of their own.
 
 use crate::filter::{Masked, Matcher, Selection};
+use crate::sort::sort;
 use crate::types::*;
 use crate::wire::kernel_filter::{KernelFilter, Side};
 
@@ -287,7 +288,7 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
         let protocol = (key.family, key.proto, icmp_id, icmp_type, icmp_code);
         (src, dst, sport, dport, protocol, if key.has(CT_HAS_ZONE) { key.zone } else { 0 })
     };
-    keys.sort_unstable_by_key(name);
+    sort(&mut keys, &|a, b| name(a) < name(b));
     keys.dedup_by(|again, first| {
         let same = name(again) == name(first);
         if same {

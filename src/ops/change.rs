@@ -245,17 +245,17 @@ impl<'a> Changer<'a> {
             self.names.extend(chunk.iter().map(Name::first_of));
         }
         self.finder.find(link, chunk, |at| status[at] == OPEN, true)?;
-        for at in 0..chunk.len() {
-            if status[at] != OPEN {
+        for (at, (key, status)) in chunk.iter().zip(status).enumerate() {
+            if *status != OPEN {
                 continue;
             }
             match self.finder.found[at] {
-                Found::Entry(_, name) => (self.names[at], status[at]) = (name, AGAIN),
-                Found::Missing => status[at] = -libc::ENOENT,
-                Found::Refused(errno) => status[at] = -errno.saturating_abs().max(1),
+                Found::Entry(_, name) => (self.names[at], *status) = (name, AGAIN),
+                Found::Missing => *status = -libc::ENOENT,
+                Found::Refused(errno) => *status = -errno.saturating_abs().max(1),
                 Found::Hidden(hider) => {
-                    self.leave(first + at, &chunk[at], hider)?;
-                    status[at] = UNSETTLED;
+                    self.leave(first + at, key, hider)?;
+                    *status = UNSETTLED;
                 }
             }
         }
@@ -282,17 +282,17 @@ impl<'a> Changer<'a> {
         }
         self.targets.clear();
         self.targets.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: self.op })?;
-        for at in 0..chunk.len() {
-            if status[at] == OPEN {
+        for (at, (key, status)) in chunk.iter().zip(status).enumerate() {
+            if *status == OPEN {
                 if let Found::Entry(found, _) = &self.finder.found[at] {
                     let why;
-                    (status[at], why) = self.judge(&chunk[at], found);
+                    (*status, why) = self.judge(key, found);
                     if let Some(reason) = why {
-                        note(&mut self.refusal, self.first + at, -status[at], Why::Impossible(reason));
+                        note(&mut self.refusal, self.first + at, -*status, Why::Impossible(reason));
                     }
                 }
             }
-            if status[at] == PENDING {
+            if *status == PENDING {
                 self.targets.push(at);
                 outcome.start_unknown |=
                     self.compare_start && !target(&self.finder.found, chunk, at).0.has(CT_HAS_START);
@@ -348,8 +348,9 @@ impl<'a> Changer<'a> {
             }
         }
         for &at in &self.targets {
-            if status[at] == PENDING {
-                status[at] = 0;
+            let status = &mut status[at];
+            if *status == PENDING {
+                *status = 0;
             }
         }
         Ok(())
@@ -370,13 +371,14 @@ impl<'a> Changer<'a> {
     /// -EBUSY of an update whose entry may have got another status bit meanwhile.
     fn reopen(&mut self, chunk: &[Entry], status: &mut [i32], last: bool) {
         for &at in &self.targets {
-            status[at] = match self.verb {
+            let status = &mut status[at];
+            *status = match self.verb {
                 Verb::Create { .. } => continue,
-                Verb::Update if status[at] == -libc::EBUSY && !last && chunk[at].has(CT_HAS_STATUS) => {
+                Verb::Update if *status == -libc::EBUSY && !last && chunk[at].has(CT_HAS_STATUS) => {
                     self.refusal.take_if(|refusal| refusal.index == self.first + at);
                     AGAIN
                 }
-                _ if status[at] == -libc::ENOENT => OPEN,
+                _ if *status == -libc::ENOENT => OPEN,
                 _ => continue,
             };
         }

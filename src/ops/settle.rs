@@ -5,6 +5,7 @@ use super::select::{for_each, Visitor};
 use crate::error::{Error, Hider};
 use crate::filter::Selection;
 use crate::transport::link::Link;
+use crate::sort::sort;
 use crate::types::*;
 use std::cmp::Ordering;
 
@@ -40,40 +41,10 @@ pub(crate) fn look(link: &mut Link, op: &'static str, compare_start: bool, sough
         return Ok(());
     }
     // In the order of a tuple that all of a kind have, so that each entry of the dump is found by a binary search.
-    sort(sought);
+    sort(sought, &|a, b| order(&a.key, &b.key).is_lt());
     let by_reply = sought.partition_point(|one| one.key.has(CT_HAS_ORIG));
     let (by_orig, by_reply) = sought.split_at_mut(by_reply);
     for_each(link, op, &Selection::default(), &mut Seeker { compare_start, by_orig, by_reply })
-}
-
-/// A heap sort: std's is larger than all the rest of this file, and this is seldom called.
-fn sort(sought: &mut [Sought]) {
-    for root in (0..sought.len() / 2).rev() {
-        sift(sought, root);
-    }
-    for last in (1..sought.len()).rev() {
-        sought.swap(0, last);
-        sift(&mut sought[..last], 0);
-    }
-}
-
-/// Lets an element sink until both below it are smaller.
-fn sift(heap: &mut [Sought], mut root: usize) {
-    let less = |heap: &[Sought], a: usize, b: usize| order(&heap[a].key, &heap[b].key).is_lt();
-    loop {
-        let mut child = 2 * root + 1;
-        if child >= heap.len() {
-            return;
-        }
-        if child + 1 < heap.len() && less(heap, child, child + 1) {
-            child += 1;
-        }
-        if !less(heap, root, child) {
-            return;
-        }
-        heap.swap(root, child);
-        root = child;
-    }
 }
 
 struct Seeker<'a> {
@@ -118,34 +89,5 @@ impl Visitor for Seeker<'_> {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_sought_is_put_in_order_whatever_the_order_before() {
-        for count in [0usize, 1, 2, 3, 7, 64, 255] {
-            // Each remainder once, in another order, then the same with every key twice.
-            for twice in [1, 2] {
-                let keys = (0..count).map(|n| (n * 89 % count.max(1) / twice) as u16);
-                let entry = |(index, port): (usize, u16)| {
-                    let mut key = Entry { has: CT_HAS_ORIG | CT_HAS_PORTS, ..Entry::EMPTY };
-                    (key.orig.sport, key.reply.sport) = (port, port);
-                    if index % 3 == 0 {
-                        key.has = CT_HAS_REPLY | CT_HAS_PORTS;
-                    }
-                    Sought::new(index, key, Hider::default())
-                };
-                let mut sought: Vec<Sought> = keys.enumerate().map(entry).collect();
-                sort(&mut sought);
-                assert!(sought.windows(2).all(|pair| order(&pair[0].key, &pair[1].key).is_le()), "{count}");
-                let mut indices: Vec<usize> = sought.iter().map(|one| one.index).collect();
-                indices.sort_unstable();
-                assert!(indices.into_iter().eq(0..count), "none was lost");
-            }
-        }
     }
 }
