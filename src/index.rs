@@ -485,10 +485,11 @@ fn matches(matcher: &Matcher, entry: &Entry) -> bool {
     matcher.matches(entry)
 }
 
-/// One copy of what std makes of it.
-#[inline(never)]
+/// Often in order already, as filters come from loops over addresses and ports.
 fn sort(placed: &mut [Placed]) {
-    placed.sort_unstable();
+    if !placed.is_sorted() {
+        crate::sort::sort(placed, &|a, b| a < b);
+    }
 }
 
 /// How many pairs of filters an entry may have to be compared with, doubled: the fewer, the better. Two of different cells
