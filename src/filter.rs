@@ -139,10 +139,10 @@ impl Selection {
 
     /// Refuses a selection that would take everything: that is never what a delete by filter may do.
     pub fn refuse_everything(&self) -> Result<(), Error> {
-        if self.include().is_empty() {
+        if mutant!("no-filter-refused", self.include().is_empty(), false) {
             return Err(Error::invalid("filter", "no including filter: nothing says what to delete"));
         }
-        if self.include().iter().any(Matcher::matches_everything) {
+        if mutant!("everything-refused", self.include().iter().any(Matcher::matches_everything), false) {
             return Err(Error::invalid("filter", "a filter matches every entry; to delete all of them use a flush"));
         }
         Ok(())
@@ -165,8 +165,9 @@ impl Selection {
         include.try_reserve(self.include().len()).map_err(|_| Error::NoMemory { op: "filter" })?;
         for matcher in self.include() {
             let (value, mask) = matcher.status;
-            if value & CT_STATUS_OFFLOAD == mask & CT_STATUS_OFFLOAD {
-                let status = (value | CT_STATUS_OFFLOAD, mask | CT_STATUS_OFFLOAD);
+            if mutant!("not-offloaded-stays", value & CT_STATUS_OFFLOAD == mask & CT_STATUS_OFFLOAD, true) {
+                let offloaded = (value | CT_STATUS_OFFLOAD, mask | CT_STATUS_OFFLOAD);
+                let status = mutant!("skipped-are-offloaded", offloaded, (value, mask));
                 include.push(Matcher { status, ..matcher.clone() });
             }
         }
@@ -194,7 +195,7 @@ impl Selection {
     #[inline]
     pub(crate) fn selected_by(&self, entry: &Entry) -> Option<usize> {
         let by = if self.include().is_empty() { Some(0) } else { self.include.first_match(entry) };
-        by.filter(|_| self.exclude.first_match(entry).is_none())
+        by.filter(|_| mutant!("excluded", self.exclude.first_match(entry).is_none(), true))
     }
 }
 
@@ -208,12 +209,12 @@ pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
         status_clear: scope.status_clear,
         ..Filter::default()
     };
-    if *scope != wanted {
+    if mutant!("scope-fields", *scope != wanted, false) {
         return Err(Error::invalid("scope", "only family, zone, mark and status can limit a flush"));
     }
     let place = |_, field: &str| text("scope", format_args!("scope.{field}"));
     let selection = Selection::compile(std::slice::from_ref(scope), &place)?;
-    if selection.takes_everything() {
+    if mutant!("scope-limits", selection.takes_everything(), false) {
         return Err(Error::invalid("scope", "limits nothing; to flush everything pass NULL and CT_FLUSH_ALL"));
     }
     Ok(selection)
@@ -364,13 +365,17 @@ impl Matcher {
             && self.zone.is_none()
             && self.mark.1 == 0
             // Every entry of the table is confirmed.
-            && (self.status == (0, 0) || self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED))
+            && (self.status == (0, 0)
+                || mutant!("all-are-confirmed", self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED), false))
             && self.labels.1 == 0
     }
 
     fn depends_on_changes(&self) -> bool {
-        let status = self.status.1 & !CT_STATUS_CONFIRMED != 0;
-        status || self.mark.1 != 0 || self.tcp_states.is_some() || self.labels.1 != 0 || self.helper.is_some()
+        mutant!("status-changes", self.status.1 & !CT_STATUS_CONFIRMED != 0, false)
+            || mutant!("mark-changes", self.mark.1 != 0, false)
+            || mutant!("tcp-state-changes", self.tcp_states.is_some(), false)
+            || mutant!("labels-change", self.labels.1 != 0, false)
+            || mutant!("helper-changes", self.helper.is_some(), false)
     }
 
     #[inline]
@@ -378,20 +383,24 @@ impl Matcher {
         let in_nets = || self.nets.iter().zip(addresses_of(e)).all(|(net, at)| net.is_none_or(|net| net.contains(at)));
         let in_range = |range: &Option<(u16, u16)>, port| range.is_none_or(|(a, b)| (a..=b).contains(&port));
         let in_ports = || self.ports.iter().zip(ports_of(e)).all(|(range, port)| in_range(range, port));
-        e.has & self.needs == self.needs
-            && self.family.is_none_or(|family| family == e.family)
-            && self.proto.is_none_or(|proto| proto == e.proto)
-            && self.zone.is_none_or(|zone| zone == e.zone)
-            && e.mark & self.mark.1 == self.mark.0
-            && e.status & self.status.1 == self.status.0
-            && in_nets()
-            && in_ports()
-            && self.icmp.0.is_none_or(|value| value == e.orig.icmp_type)
-            && self.icmp.1.is_none_or(|value| value == e.orig.icmp_code)
-            && self.icmp.2.is_none_or(|value| value == e.orig.icmp_id)
-            && self.tcp_states.is_none_or(|states| states >> e.tcp_state.min(15) & 1 == 1)
-            && u128::from_ne_bytes(e.labels) & self.labels.1 == self.labels.0
-            && self.helper.is_none_or(|name| name == e.helper)
+        mutant!("match-needs", e.has & self.needs == self.needs, true)
+            && mutant!("match-family", self.family.is_none_or(|family| family == e.family), true)
+            && mutant!("match-proto", self.proto.is_none_or(|proto| proto == e.proto), true)
+            && mutant!("match-zone", self.zone.is_none_or(|zone| zone == e.zone), true)
+            && mutant!("match-mark", e.mark & self.mark.1 == self.mark.0, true)
+            && mutant!("match-status", e.status & self.status.1 == self.status.0, true)
+            && mutant!("match-addresses", in_nets(), true)
+            && mutant!("match-ports", in_ports(), true)
+            && mutant!("match-icmp-type", self.icmp.0.is_none_or(|value| value == e.orig.icmp_type), true)
+            && mutant!("match-icmp-code", self.icmp.1.is_none_or(|value| value == e.orig.icmp_code), true)
+            && mutant!("match-icmp-id", self.icmp.2.is_none_or(|value| value == e.orig.icmp_id), true)
+            && mutant!(
+                "match-tcp-states",
+                self.tcp_states.is_none_or(|states| states >> e.tcp_state.min(15) & 1 == 1),
+                true
+            )
+            && mutant!("match-labels", u128::from_ne_bytes(e.labels) & self.labels.1 == self.labels.0, true)
+            && mutant!("match-helper", self.helper.is_none_or(|name| name == e.helper), true)
     }
 }
 
@@ -442,7 +451,7 @@ fn check_prefix(field: &'static str, prefix: Prefix) -> Result<Net, Fault> {
     }
     let mask = if prefix.length == 0 { 0 } else { u128::MAX << (128 - u32::from(prefix.length)) };
     let value = u128::from_be_bytes(address_bytes(prefix.address));
-    if value & !mask != 0 {
+    if mutant!("bits-behind-a-prefix", value & !mask != 0, false) {
         let Prefix { address, length } = prefix;
         const BEHIND: &str = "has bits set behind the prefix";
         return Err(fault(field, text(BEHIND, format_args!("{address}/{length} {BEHIND}"))));
@@ -451,7 +460,7 @@ fn check_prefix(field: &'static str, prefix: Prefix) -> Result<Net, Fault> {
 }
 
 fn check_ports(field: &'static str, range: &RangeInclusive<u16>, proto: Option<u8>) -> Result<(u16, u16), Fault> {
-    if !proto.is_some_and(proto_has_ports) {
+    if mutant!("ports-want-a-protocol", !proto.is_some_and(proto_has_ports), false) {
         return Err(fault(field, "needs a protocol that has ports"));
     }
     if range.start() > range.end() {

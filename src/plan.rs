@@ -159,7 +159,7 @@ fn common(include: &[Matcher], caps: Caps) -> KernelFilter {
     };
     let meet = others.iter().fold(first.clone(), |meet, other| intersection(&meet, other));
     let mut filter = kernel_filter(&meet, caps);
-    if meet.family.is_none() {
+    if mutant!("common-tuple-wants-a-family", meet.family.is_none(), false) {
         filter.drop_tuple();
     }
     filter
@@ -171,14 +171,18 @@ fn intersection(a: &Matcher, b: &Matcher) -> Matcher {
         a.filter(|_| a == b)
     }
     Matcher {
-        family: same(a.family, b.family),
-        proto: same(a.proto, b.proto),
-        zone: same(a.zone, b.zone),
-        mark: if a.mark == b.mark { a.mark } else { (0, 0) },
-        status: if a.status == b.status { a.status } else { (0, 0) },
-        nets: std::array::from_fn(|role| same(a.nets[role], b.nets[role])),
-        ports: std::array::from_fn(|role| same(a.ports[role], b.ports[role])),
-        icmp: (same(a.icmp.0, b.icmp.0), same(a.icmp.1, b.icmp.1), same(a.icmp.2, b.icmp.2)),
+        family: mutant!("common-family", same(a.family, b.family), a.family),
+        proto: mutant!("common-proto", same(a.proto, b.proto), a.proto),
+        zone: mutant!("common-zone", same(a.zone, b.zone), a.zone),
+        mark: mutant!("common-mark", if a.mark == b.mark { a.mark } else { (0, 0) }, a.mark),
+        status: mutant!("common-status", if a.status == b.status { a.status } else { (0, 0) }, a.status),
+        nets: std::array::from_fn(|role| mutant!("common-addresses", same(a.nets[role], b.nets[role]), a.nets[role])),
+        ports: std::array::from_fn(|role| mutant!("common-ports", same(a.ports[role], b.ports[role]), a.ports[role])),
+        icmp: mutant!(
+            "common-icmp",
+            (same(a.icmp.0, b.icmp.0), same(a.icmp.1, b.icmp.1), same(a.icmp.2, b.icmp.2)),
+            a.icmp
+        ),
         ..Matcher::default()
     }
 }
@@ -188,7 +192,15 @@ fn intersection(a: &Matcher, b: &Matcher) -> Matcher {
 fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
     // An entry is taken from the dump of the first filter that matches it. What changes while an entry lives must be the same
     // in all filters, or one that changes between two dumps would be in none or in both.
-    let changing = |m: &Matcher| (m.mark, m.status, m.tcp_states, m.labels, m.helper);
+    let changing = |m: &Matcher| {
+        (
+            mutant!("each-same-mark", m.mark, (0, 0)),
+            mutant!("each-same-status", m.status, (0, 0)),
+            mutant!("each-same-tcp-states", m.tcp_states, None),
+            mutant!("each-same-labels", m.labels, (0, 0)),
+            mutant!("each-same-helper", m.helper, None),
+        )
+    };
     if include.windows(2).any(|pair| changing(&pair[0]) != changing(&pair[1])) {
         return None;
     }
@@ -199,7 +211,7 @@ fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
     for (number, matcher) in include.iter().enumerate() {
         let filter = kernel_filter(matcher, caps);
         filters.try_reserve(2).ok()?;
-        if filter.family == 0 && filter.has_tuple() {
+        if mutant!("each-in-both-families", filter.family == 0 && filter.has_tuple(), false) {
             for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
                 filters.push((number, KernelFilter { family, ..filter.clone() }));
             }
@@ -235,17 +247,19 @@ fn put_tuple(filter: &mut KernelFilter, matcher: &Matcher, caps: Caps) {
     filter.proto = matcher.proto;
     let (full, usable) = match matcher.family {
         Some(CT_FAMILY_IPV4) => (u128::MAX << 96, true),
-        Some(CT_FAMILY_IPV6) => (u128::MAX, caps.ipv6),
+        Some(CT_FAMILY_IPV6) => (u128::MAX, mutant!("ipv6-wants-proof", caps.ipv6, true)),
         _ => (0, false),
     };
     // Only exact addresses: the kernel knows no prefixes here.
     let address = |role: usize| {
-        let net = matcher.nets[role].filter(|net| usable && net.mask == full)?;
+        let net = matcher.nets[role].filter(|net| usable && mutant!("exact-addresses", net.mask == full, true))?;
         Some(net.value.to_be_bytes())
     };
     // The kernel compares ports of TCP and UDP only, and lets everything through for other protocols.
-    let has_ports = matches!(matcher.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP));
-    let port = |role: usize| matcher.ports[role].filter(|(a, b)| has_ports && a == b).map(|(port, _)| port);
+    let tcp_or_udp = matches!(matcher.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP));
+    let has_ports = mutant!("ports-of-tcp-and-udp", tcp_or_udp, matcher.proto.is_some_and(proto_has_ports));
+    let is_one = |a: &u16, b: &u16| mutant!("exact-ports", a == b, true);
+    let port = |role: usize| matcher.ports[role].filter(|(a, b)| has_ports && is_one(a, b)).map(|(port, _)| port);
     filter.orig = Side { src: address(0), dst: address(1), sport: port(0), dport: port(1) };
     filter.reply = Side { src: address(2), dst: address(3), sport: port(2), dport: port(3) };
     if matcher.proto.is_some_and(proto_is_icmp) {
@@ -259,13 +273,15 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
     let mut keys = Vec::new();
     for matcher in include {
         let key = pinned(matcher)?;
-        let zone = matcher.zone.and_then(|zone| u16::try_from(zone).ok())?;
+        let zone = mutant!("look-up-wants-a-zone", matcher.zone, matcher.zone.or(Some(0)));
+        let zone = zone.and_then(|zone| u16::try_from(zone).ok())?;
         keys.try_reserve(2).ok()?;
         if zone == 0 {
             keys.push(key);
         } else {
             keys.push(key.in_zone(zone));
-            keys.push(Entry { has: key.has | CT_HAS_REPLY_ZONE, ..key });
+            let other = Entry { has: key.has | CT_HAS_REPLY_ZONE, ..key };
+            mutant!("look-up-in-both-directions", keys.push(other), ());
         }
     }
     let name = |key: &Entry| {
@@ -275,9 +291,9 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
     };
     keys.sort_unstable_by_key(name);
     keys.dedup_by(|again, first| {
-        let same = name(again) == name(first);
+        let same = mutant!("look-up-once", name(again) == name(first), false);
         if same {
-            first.has |= again.has;
+            first.has |= mutant!("look-up-for-both", again.has, 0);
         }
         same
     });
@@ -298,7 +314,8 @@ fn pinned(matcher: &Matcher) -> Option<Entry> {
             (key.orig.sport, key.orig.dport) = (port(0)?, port(1)?);
             key.has |= CT_HAS_PORTS;
             // Its own mirror image: entries with it in either direction hide each other, and no name tells them apart.
-            if (key.orig.src, key.orig.sport) == (key.orig.dst, key.orig.dport) {
+            let mirrored = (key.orig.src, key.orig.sport) == (key.orig.dst, key.orig.dport);
+            if mutant!("mirror-image-not-looked-up", mirrored, false) {
                 return None;
             }
         }
@@ -315,19 +332,28 @@ fn pinned(matcher: &Matcher) -> Option<Entry> {
 /// The filter as a flush that the kernel carries out alone, if that takes exactly what the filter takes: then nobody looks at
 /// the entries again.
 pub(crate) fn exact_flush(matcher: &Matcher, caps: Caps) -> Option<KernelFilter> {
-    let caps = Caps { ipv6: false, ..caps };
+    let caps = Caps { ipv6: mutant!("ipv6-never-flushed", false, true), ..caps };
     let filter = kernel_filter(matcher, caps);
     // Zone 0 is left out: partial backports of the zone filter take it for "every zone".
-    let zone = matcher.zone.is_none() || filter.zone.is_some_and(|zone| zone != 0);
+    let zone =
+        matcher.zone.is_none() || filter.zone.is_some_and(|zone| mutant!("zone-0-never-flushed", zone != 0, true));
     let status = matcher.status.1 == 0 || filter.status.is_some();
     let sides = [filter.orig.src, filter.orig.dst, filter.reply.src, filter.reply.dst];
     let nets = matcher.nets.iter().zip(sides).all(|(net, side)| net.is_none_or(|net| net.mask == 0 || side.is_some()));
     let sides = [filter.orig.sport, filter.orig.dport, filter.reply.sport, filter.reply.dport];
     let ports = matcher.ports.iter().zip(sides).all(|(range, side)| range.is_none() || side.is_some());
-    let rest = matcher.tcp_states.is_none() && matcher.labels.1 == 0 && matcher.helper.is_none();
+    let rest = mutant!("flush-tcp-states", matcher.tcp_states.is_none(), true)
+        && mutant!("flush-labels", matcher.labels.1 == 0, true)
+        && mutant!("flush-helper", matcher.helper.is_none(), true);
     let proto = matcher.proto.is_none() || filter.proto.is_some();
-    let tuple = !filter.has_tuple() || (caps.flush && filter.family != 0);
-    (zone && status && nets && ports && rest && proto && tuple).then_some(filter)
+    let family = mutant!("flush-tuple-wants-a-family", filter.family != 0, true);
+    let tuple = !filter.has_tuple() || (mutant!("flush-tuple-wants-proof", caps.flush, true) && family);
+    let kept = mutant!("flush-zone", zone, true)
+        && mutant!("flush-status", status, true)
+        && mutant!("flush-addresses", nets, true)
+        && mutant!("flush-ports", ports, true)
+        && mutant!("flush-proto", proto, true);
+    (kept && rest && tuple).then_some(filter)
 }
 
 impl KernelFilter {

@@ -28,7 +28,7 @@ impl Errno {
 impl Drop for Errno {
     fn drop(&mut self) {
         // SAFETY: as above.
-        unsafe { *libc::__errno_location() = self.0 };
+        mutant!("errno-kept", unsafe { *libc::__errno_location() = self.0 }, ());
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) unsafe fn on_handle(
         return -libc::EINVAL;
     };
     // Before the lock: a thread of the parent may have held it when the child was made, and never lets go of the child's copy.
-    if handle.opener.kinship() != Kinship::Same {
+    if mutant!("no-childs-handle", handle.opener.kinship() != Kinship::Same, false) {
         return -libc::ECHILD;
     }
     let Some(_lock) = Lock::take(&handle.busy) else {
@@ -89,7 +89,7 @@ pub(super) unsafe fn on_handle(
     };
     // SAFETY: the lock says that no other thread is between here and the end of this function with this handle.
     let inner = unsafe { &mut *handle.inner.get() };
-    if inner.poisoned {
+    if mutant!("poisoned", inner.poisoned, false) {
         inner.say("an earlier call on this handle hit an internal error; close it and open a new one");
         return -libc::ENOTRECOVERABLE;
     }

@@ -132,7 +132,7 @@ impl<'a> Changer<'a> {
         let size = if status.contains(&OPEN) { GET_BATCH } else { BATCH };
         let mut parts = (first..).step_by(size).zip(chunk.chunks(size).zip(status.chunks_mut(size)));
         let result = parts.try_for_each(|(first, (part, status))| self.rounds(link, part, first, status, outcome));
-        if let Err(error) = &result {
+        if let (Err(error), true) = (&result, mutant!("silence-is-no-success", true, false)) {
             let silent = status.iter_mut().filter(|status| matches!(**status, PENDING | OPEN | AGAIN));
             silent.for_each(|status| *status = -error.errno());
         }
@@ -249,7 +249,7 @@ impl<'a> Changer<'a> {
     /// What to do with an entry that was found.
     fn judge(&self, given: &Entry, found: &Entry, outcome: &mut Outcome) -> i32 {
         match self.verb {
-            Verb::Delete(Some(selection)) if !selection.selects(found) => SPARED,
+            Verb::Delete(Some(selection)) if mutant!("judged-again", !selection.selects(found), false) => SPARED,
             Verb::Update => match update::values(self.op, given, found) {
                 Ok(Some(_)) => PENDING,
                 Ok(None) => 0,
@@ -321,8 +321,14 @@ impl<'a> Changer<'a> {
         for &at in &self.targets {
             status[at] = match self.verb {
                 Verb::Create => continue,
-                Verb::Update if status[at] == -libc::EBUSY && !last && chunk[at].has(CT_HAS_STATUS) => AGAIN,
-                _ if status[at] == -libc::ENOENT => OPEN,
+                Verb::Update
+                    if mutant!("busy-again", status[at] == -libc::EBUSY, false)
+                        && !last
+                        && chunk[at].has(CT_HAS_STATUS) =>
+                {
+                    AGAIN
+                }
+                _ if mutant!("gone-is-proven", status[at] == -libc::ENOENT, false) => OPEN,
                 _ => continue,
             };
         }
@@ -346,7 +352,9 @@ impl<'a> Changer<'a> {
                     outcome.gone += 1;
                     -libc::ENOENT
                 }
-                (Some(entry), Verb::Delete(Some(selection))) if !selection.selects(&entry) => {
+                (Some(entry), Verb::Delete(Some(selection)))
+                    if mutant!("judged-in-the-dump", !selection.selects(&entry), false) =>
+                {
                     outcome.spared += 1;
                     0
                 }
@@ -387,7 +395,7 @@ pub(super) fn broken_off(is_first: bool, left: usize, error: Error, outcome: &mu
         Error::System { call, .. } => *call == SEND,
         _ => false,
     };
-    if is_first && nothing_was_done && outcome.done == 0 {
+    if mutant!("first-of-all", is_first, true) && nothing_was_done && outcome.done == 0 {
         return Err(error);
     }
     Ok(())

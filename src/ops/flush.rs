@@ -23,15 +23,15 @@ pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
     }
     let mut outcome = Outcome::default();
     let everything = Selection::new(&[Filter { status_set: CT_STATUS_OFFLOAD, ..Filter::default() }])?;
-    delete_skipped(link, OP, &everything, &mut outcome)?;
-    outcome.error.map_or(Ok(()), Err)
+    mutant!("skipped-by-the-flush", delete_skipped(link, OP, &everything, &mut outcome)?, ());
+    mutant!("refusals-told", outcome.error.map_or(Ok(()), Err), Ok(()))
 }
 
 /// Deletes the entries of a family, zone, mark or status: in one message, guarded so that a kernel that does not know the filter
 /// refuses it; where it does, by a dump, the decision on each entry, and deletes.
 pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: &mut Outcome) -> Result<(), Error> {
     let selection = check_scope(scope)?;
-    if !care.compare_start && delete_uncounted(link, OP, &selection, outcome)? {
+    if mutant!("scope-start-compared", !care.compare_start, true) && delete_uncounted(link, OP, &selection, outcome)? {
         return Ok(());
     }
     delete(link, OP, &selection, care, outcome)
