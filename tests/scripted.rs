@@ -3,8 +3,8 @@
 //!
 //! `transport` the scripted transport; `kernel` a small conntrack table behind it, and `kernel::filtering` what kernels filter by;
 //! `operations` right results; `requests` what is sent; `proofs` what makes an entry gone; `faults` what may go wrong with any
-//! operation; `dumps` and `batches` what may go wrong with these; `plans` every plan on every kind of kernel, with the random filters
-//! of `chance` and the plain matcher of `judge`.
+//! operation; `dumps` and `batches` what may go wrong with these; `guards` what single guards are there for; `plans` every plan on
+//! every kind of kernel, with the random filters of `chance` and the plain matcher of `judge`.
 
 pub(crate) use ::ctrack;
 
@@ -16,6 +16,8 @@ mod chance;
 mod dumps;
 #[path = "scripted/faults.rs"]
 mod faults;
+#[path = "scripted/guards.rs"]
+mod guards;
 #[path = "scripted/judge.rs"]
 mod judge;
 #[path = "scripted/kernel.rs"]

@@ -995,6 +995,28 @@ fn an_error_text_with_a_nul_in_it_is_not_cut_off() {
 }
 
 #[test]
+fn errno_is_left_as_it_was_by_calls_that_succeed_and_by_calls_that_fail() {
+    // SAFETY: points to this thread's errno, always.
+    let errno = || unsafe { &mut *libc::__errno_location() };
+    for fails in [false, true] {
+        let table = Table::new(&[udp(1)]);
+        let script = Script::new(move |_, requests| {
+            // As system calls do.
+            *errno() = libc::EINTR;
+            if fails {
+                return Vec::new();
+            }
+            table.answer(requests)
+        });
+        let handle = Handle::over(&script);
+        *errno() = 4711;
+        let mut count = 0;
+        let returned = unsafe { ct_count(handle.0, &mut count) };
+        assert_eq!((returned, *errno()), (if fails { -libc::ETIMEDOUT } else { 0 }, 4711));
+    }
+}
+
+#[test]
 fn the_version_is_the_one_of_the_package() {
     let text = unsafe { CStr::from_ptr(super::version::ct_version_string()) }.to_str().unwrap();
     assert_eq!(text, format!("{CT_VERSION_MAJOR}.{CT_VERSION_MINOR}.{CT_VERSION_PATCH}"));

@@ -503,6 +503,19 @@ mod tests {
     }
 
     #[test]
+    fn a_layout_that_tells_something_else_than_its_message_is_not_kept() {
+        let (payload, mut entry) = (payload(&entry(CT_PROTO_TCP, 7, 3)), Entry::EMPTY);
+        decode_entry(&payload, &mut entry).unwrap();
+        let right = Layout::learn(&payload, &entry).unwrap();
+        let wrong = Layout { mark: right.timeout, ..right.clone() };
+        let mut decoder = Decoder::new();
+        decoder.keep(wrong, &payload, &entry);
+        assert!(decoder.layouts.is_empty());
+        decoder.keep(right, &payload, &entry);
+        assert_eq!(decoder.layouts.len(), 1);
+    }
+
+    #[test]
     fn a_full_memory_begins_anew() {
         let mut decoder = Decoder::new();
         let mut message = payload(&entry(CT_PROTO_UDP, 1, 0));

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Makes the library wrong in one place after the other (src/mutants.rs) and runs the fast tests each time: they must notice.
 
-    run.py [--record] [NAME...]
+    run.py [--record] [--quick] [NAME...]
 
 Each mutant first meets the test that noticed it last time (tests/mutants/noticed-by.txt, written by --record), then all the others.
 Mutants that no fast test notices must be in docs/testing.md, with the reason; what is there must still go unnoticed.
@@ -20,8 +20,17 @@ import time
 
 HINTS = "tests/mutants/noticed-by.txt"
 DOCUMENT = "docs/testing.md"
-# In this order: what is quick and knows much comes first.
-TESTS = ["lib", "scripted", "codec", "memory", "layout"]
+# In this order: what is quick and knows much comes first. The floods take 10 seconds, all the others one.
+RUNS = [
+    ("lib", []),
+    ("scripted", ["--skip", "flood"]),
+    ("memory", []),
+    ("layout", []),
+    ("codec", []),
+    ("scripted", ["flood"]),
+]
+QUICK = 4
+TESTS = list(dict.fromkeys(test for test, _ in RUNS))
 # A mutant may hang: that is noticed, too. No test takes a tenth of it.
 PATIENCE = 120
 
@@ -54,7 +63,7 @@ def build():
     """The test programs, by name."""
     flags = f"{os.environ.get('RUSTFLAGS', '')} --cfg ctrack_mutants"
     target = os.path.join(os.environ.get("CARGO_TARGET_DIR") or "target", "mutants")
-    environment = {**os.environ, "RUSTFLAGS": flags, "CARGO_TARGET_DIR": target, "CARGO_PROFILE_TEST_DEBUG": "line-tables-only"}
+    environment = {**os.environ, "RUSTFLAGS": flags, "CARGO_TARGET_DIR": target, "CARGO_PROFILE_TEST_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
     command = [os.environ.get("CARGO") or "cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics", "--lib"]
     command += [word for test in TESTS[1:] for word in ("--test", test)]
     built = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
@@ -66,7 +75,7 @@ def build():
         if message.get("reason") == "compiler-artifact" and message.get("executable"):
             kind = message["target"]["kind"]
             programs[message["target"]["name"] if kind == ["test"] else "lib"] = message["executable"]
-    return [(test, programs[test]) for test in TESTS]
+    return {test: programs[test] for test in TESTS}
 
 
 def run(program, mutant, *arguments):
@@ -84,17 +93,17 @@ def run(program, mutant, *arguments):
     return failed[0] if failed else "dies"
 
 
-def notice(programs, mutant, hint):
+def notice(programs, runs, mutant, hint):
     """Which test notices the mutant, as "program test"; None if none does."""
     began = time.monotonic()
     found = None
     if hint:
         program, test = hint
-        if run(dict(programs)[program], mutant, "--exact", test):
+        if run(programs[program], mutant, "--exact", test):
             found = hint
     if not found:
-        for name, program in programs:
-            test = run(program, mutant)
+        for name, arguments in runs:
+            test = run(programs[name], mutant, *arguments)
             if test:
                 found = (name, test)
                 break
@@ -112,6 +121,7 @@ def read_hints():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--record", action="store_true", help="write down which test notices which mutant")
+    parser.add_argument("--quick", action="store_true", help="without the tests that take more than a second or two")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     names, survivors, hints = mutants(), listed(), read_hints()
@@ -121,7 +131,7 @@ def main():
     began = time.monotonic()
     programs = build()
     print(f"built in {time.monotonic() - began:.0f} seconds", flush=True)
-    for name, program in programs:
+    for name, program in programs.items() if not options.quick else ():
         failed = run(program, "")
         if failed:
             print(f"run.py: {name} fails without any mutant: {failed}", file=sys.stderr)
@@ -129,7 +139,10 @@ def main():
     chosen = options.names or names
     wrong, noticed = [], {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutant, found, seconds in pool.map(lambda name: notice(programs, name, hints.get(name)), chosen):
+        runs = RUNS[:QUICK] if options.quick else RUNS
+        tasks = [pool.submit(notice, programs, runs, name, hints.get(name)) for name in chosen]
+        for task in concurrent.futures.as_completed(tasks):
+            mutant, found, seconds = task.result()
             if found:
                 noticed[mutant] = found
                 verdict = f"noticed   {mutant:30} {found[0]} {found[1]}"

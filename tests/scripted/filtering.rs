@@ -34,12 +34,22 @@ pub struct Honours {
     pub flush: bool,
     /// It understands filters, as the probes see, and yet refuses to dump by any.
     pub refuses: bool,
+    /// Zone 0 is every zone to it: the mend of that was not taken over with the filter by zone.
+    pub zone_0_is_all: bool,
 }
 
 impl Honours {
     /// All that the newest kernels honour.
-    pub const ALL: Honours =
-        Honours { mark: true, status: true, zone: true, tuple: true, ipv6: true, flush: true, refuses: false };
+    pub const ALL: Honours = Honours {
+        mark: true,
+        status: true,
+        zone: true,
+        tuple: true,
+        ipv6: true,
+        flush: true,
+        refuses: false,
+        zone_0_is_all: false,
+    };
 }
 
 /// A filter as a kernel understands it. `None`: it does not look at that.
@@ -109,6 +119,7 @@ impl Wanted {
         }
         if honours.zone {
             wanted.zone = find(ZONE).map(|(_, value)| u16::from_be_bytes([value[0], value[1]]));
+            wanted.zone = wanted.zone.filter(|zone| *zone != 0 || !honours.zone_0_is_all);
         }
         if let Some((kind, value)) = filter {
             if kind & NESTED == 0 {

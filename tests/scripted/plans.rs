@@ -74,12 +74,17 @@ impl Seen {
     }
 }
 
+/// Whether a kernel refuses to dump what it is asked for, although the library knows what it honours: that costs a round.
+fn is_refused(honours: Honours, request: &Request) -> bool {
+    request.flags & F_DUMP == F_DUMP && !is_probe(request) && Wanted::read(honours, request).is_err()
+}
+
 /// Every kernel there can be, by what it honours.
 fn kernels() -> impl Iterator<Item = Honours> {
     (0..64).map(|bits| {
         let bit = |at: u32| bits >> at & 1 == 1;
         let (status, zone, tuple) = (bit(0), bit(1), bit(2));
-        Honours { mark: true, status, zone, tuple, ipv6: bit(3), flush: bit(4), refuses: bit(5) }
+        Honours { mark: true, status, zone, tuple, ipv6: bit(3), flush: bit(4), refuses: bit(5), zone_0_is_all: bit(5) }
     })
 }
 
@@ -90,7 +95,10 @@ fn seed() -> u64 {
 }
 
 /// For each kernel some random tables with some random filters each.
-fn for_all(rounds: usize, mut run: impl FnMut(&mut Chance, &dyn Fn() -> (Conntrack, Script, Table), &[Entry], &str)) {
+fn for_all(
+    rounds: usize,
+    mut run: impl FnMut(&mut Chance, Honours, &dyn Fn() -> (Conntrack, Script, Table), &[Entry], &str),
+) {
     let seed = seed();
     for (number, honours) in kernels().enumerate() {
         let mut chance = Chance::new(seed.wrapping_mul(1000) + number as u64);
@@ -104,7 +112,7 @@ fn for_all(rounds: usize, mut run: impl FnMut(&mut Chance, &dyn Fn() -> (Conntra
                 (conntrack, script, table)
             };
             let name = format!("SEED={seed}, kernel {number} ({honours:?}), round {round}, {more} more entries");
-            run(&mut chance, &open, &entries, &name);
+            run(&mut chance, honours, &open, &entries, &name);
         }
     }
 }
@@ -114,7 +122,7 @@ fn every_plan_lists_on_every_kernel_what_the_plain_matcher_selects() {
     let mut seen = Seen::default();
     // How often a condition alone decided that an entry is not taken, as a mistake in it shows then.
     let mut alone = [0; judge::CONDITIONS];
-    for_all(12, |chance, open, entries, name| {
+    for_all(12, |chance, honours, open, entries, name| {
         let filters = match entries {
             [] => vec![Filter { mark: Some(Masked { value: 1, mask: 1 }), ..Filter::default() }],
             _ => chance::filters(chance, entries),
@@ -133,6 +141,19 @@ fn every_plan_lists_on_every_kernel_what_the_plain_matcher_selects() {
         let streamed: Vec<Entry> = conntrack.stream(&filters).unwrap().map(Result::unwrap).collect();
         assert_eq!(ids(&streamed), wanted, "{name}: {filters:?}");
         seen.plan(&explained, &script.requests());
+        if script.requests().iter().any(is_probe) {
+            let Caps { zone, status, tuple, ipv6, flush } = explained.caps;
+            assert_eq!(
+                (zone, status, tuple, flush),
+                (honours.zone, honours.status, honours.tuple, honours.flush),
+                "{name}"
+            );
+            assert!(!ipv6 || honours.ipv6 && honours.tuple, "{name}: believed of IPv6");
+        }
+        assert!(
+            honours.refuses || !script.requests().iter().any(|request| is_refused(honours, request)),
+            "{name}: {filters:?}"
+        );
         for filter in filters.iter().filter(|filter| !filter.exclude) {
             for entry in entries {
                 let mut broken = judge::broken(filter, entry);
@@ -158,7 +179,7 @@ fn every_plan_lists_on_every_kernel_what_the_plain_matcher_selects() {
 #[test]
 fn every_plan_deletes_on_every_kernel_what_the_plain_matcher_selects_and_nothing_else() {
     let (mut seen, mut hidden, mut deleted) = (Seen::default(), 0, 0);
-    for_all(8, |chance, open, entries, name| {
+    for_all(8, |chance, _, open, entries, name| {
         let [.., _] = entries else { return };
         let filters = chance::filters(chance, entries);
         if filters.iter().all(|filter| filter.exclude) {
@@ -204,7 +225,7 @@ fn every_plan_deletes_on_every_kernel_what_the_plain_matcher_selects_and_nothing
 #[test]
 fn a_flush_of_a_scope_takes_on_every_kernel_what_the_plain_matcher_selects() {
     let mut seen = Seen::default();
-    for_all(4, |chance, open, entries, name| {
+    for_all(4, |chance, _, open, entries, name| {
         let [.., _] = entries else { return };
         let scope = chance::scope(chance, entries);
         let (mut conntrack, script, table) = open();

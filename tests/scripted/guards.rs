@@ -1,0 +1,325 @@
+//! What single guards are there for, each with the one case in which it matters.
+
+use super::chance::pinning;
+use super::kernel::filtering::{has_filter, is_probe, Honours, Wanted};
+use super::kernel::*;
+use super::operations::new;
+use super::transport::{Event, Request};
+use super::*;
+
+/// So many entries more than there are make every plan worth its while.
+const MANY: u32 = 1_000_000;
+
+fn is_dump(request: &Request) -> bool {
+    request.kind == GET && request.flags & F_DUMP == F_DUMP && !is_probe(request)
+}
+
+fn is_flush(request: &Request) -> bool {
+    request.kind == DELETE && has_filter(request) && Wanted::read(Honours::ALL, request).is_ok()
+}
+
+fn by_mark(value: u32) -> Filter {
+    Filter { mark: Some(Masked { value, mask: u32::MAX }), ..Filter::default() }
+}
+
+fn marked(port: u16, mark: u32) -> Entry {
+    Entry { mark, ..udp(port) }
+}
+
+/// A handle on a table that changes once, right behind the first request of a kind.
+fn changing(
+    table: &Table,
+    behind: impl Fn(&Request) -> bool + Send + 'static,
+    change: impl Fn(&mut Entry) + Send + 'static,
+) -> (Conntrack, Script) {
+    let (kernel, mut changed) = (table.clone(), false);
+    let script = Script::new(move |_, requests| {
+        let answers = kernel.answer(requests);
+        if behind(&requests[0]) && !changed {
+            changed = true;
+            kernel.change(|entries| entries.iter_mut().for_each(&change));
+        }
+        answers
+    });
+    (over(&script), script)
+}
+
+fn named(name: &str) -> [std::ffi::c_char; 16] {
+    let mut helper = [0; 16];
+    helper.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from as _);
+    helper
+}
+
+#[test]
+fn an_entry_that_moves_from_one_filter_to_another_while_they_are_dumped_is_listed_once() {
+    let labels = |bits| Some(Masked { value: [bits; 16], mask: [1; 16] });
+    let tcp = Some(CT_PROTO_TCP);
+    let none = Filter::default;
+    type Set = fn(&mut Entry, bool);
+    let cases: [(&str, Filter, Filter, Set); 5] = [
+        ("mark", by_mark(1), by_mark(2), |e, first| e.mark = if first { 1 } else { 2 }),
+        (
+            "status",
+            Filter { status_set: CT_STATUS_ASSURED, ..none() },
+            Filter { status_clear: CT_STATUS_ASSURED, ..none() },
+            |e, first| e.status = if first { CT_STATUS_CONFIRMED | CT_STATUS_ASSURED } else { CT_STATUS_CONFIRMED },
+        ),
+        (
+            "TCP state",
+            Filter { tcp_states: Some(1 << 3), proto: tcp, ..none() },
+            Filter { tcp_states: Some(1 << 4), proto: tcp, ..none() },
+            |e, first| e.tcp_state = if first { 3 } else { 4 },
+        ),
+        ("labels", Filter { labels: labels(1), ..none() }, Filter { labels: labels(0), ..none() }, |e, first| {
+            e.labels = [u8::from(first); 16]
+        }),
+        (
+            "helper",
+            Filter { helper: Some("ftp".into()), ..none() },
+            Filter { helper: Some("sip".into()), ..none() },
+            |e, first| e.helper = named(if first { "ftp" } else { "sip" }),
+        ),
+    ];
+    for (what, first, second, set) in cases {
+        for begins_with_first in [true, false] {
+            let mut entry = listed(Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
+            entry.has |= CT_HAS_TCP_STATE | CT_HAS_LABELS | CT_HAS_HELPER;
+            (entry.tcp_state, entry.helper) = (1, named("other"));
+            set(&mut entry, begins_with_first);
+            let table = Table::of(Honours::ALL, &[entry]).claiming(MANY);
+            let change = move |entry: &mut Entry| set(entry, !begins_with_first);
+            let (mut conntrack, _) = changing(&table, is_dump, change);
+            // One dump for each would be the cheapest.
+            let filters = [
+                Filter { orig_src: Some(ip("10.0.0.1").into()), ..first.clone() },
+                Filter { orig_dst: Some(ip("10.0.0.2").into()), ..second.clone() },
+            ];
+            assert_eq!(conntrack.list(&filters).unwrap().len(), 1, "{what}, {begins_with_first}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_moves_from_one_filter_to_another_while_they_are_flushed_is_deleted() {
+    let table = Table::of(Honours::ALL, &[marked(1, 2)]).claiming(MANY);
+    let (mut conntrack, _) = changing(&table, is_flush, |entry| entry.mark = 1);
+    conntrack.delete_uncounted(&[by_mark(1), by_mark(2)]).unwrap();
+    assert_eq!(table.entries(), []);
+}
+
+#[test]
+fn where_start_times_are_to_be_compared_the_kernel_is_not_told_to_flush() {
+    let table = Table::of(Honours::ALL, &[marked(1, 7)]).claiming(MANY);
+    let (mut conntrack, script) = on(&table);
+    conntrack.compare_start(true);
+    conntrack.delete_uncounted(&[by_mark(7)]).unwrap();
+    conntrack.flush(&by_mark(7)).unwrap();
+    assert_eq!(script.requests().iter().filter(|request| is_flush(request)).count(), 0);
+    conntrack.compare_start(false);
+    conntrack.flush(&by_mark(7)).unwrap();
+    assert_eq!(script.requests().iter().filter(|request| is_flush(request)).count(), 1);
+}
+
+#[test]
+fn an_entry_like_the_impossible_tuple_of_probe_and_guard_is_left_alone() {
+    // Protocol 0 from and to nowhere: not even this kernel takes it for a filter, but for a key.
+    let zero = ip("0.0.0.0");
+    let mut odd = listed(Entry::key(0, zero, 0, zero, 0).unwrap(), 9);
+    odd.has &= !CT_HAS_PORTS;
+    let table = Table::of(Honours { flush: false, ..Honours::ALL }, &[odd, marked(1, 7)]);
+    let (mut conntrack, script) = on(&table);
+    let scope = Filter { family: Some(CT_FAMILY_IPV4), ..by_mark(7) };
+    conntrack.flush(&scope).unwrap();
+    assert_eq!(table.entries(), [odd]);
+    assert_eq!(script.requests().iter().filter(|request| is_flush(request)).count(), 1, "it was tried");
+}
+
+#[test]
+fn a_kernel_that_is_busy_says_nothing_of_what_it_honours_and_is_asked_again() {
+    for errno in [libc::EBUSY, libc::ENOBUFS, libc::ENOMEM, libc::EINTR] {
+        for honours in [Honours::default(), Honours::ALL] {
+            let (kernel, mut busy) = (Table::of(honours, &[udp(1), udp6(1)]).claiming(MANY), 3);
+            let script = Script::new(move |_, requests| {
+                if is_probe(&requests[0]) && busy > 0 {
+                    busy -= 1;
+                    return vec![datagram(&[ack(&requests[0], errno)])];
+                }
+                kernel.answer(requests)
+            });
+            let mut conntrack = over(&script);
+            let filters = [Filter { orig_src: Some(ip("10.0.0.1").into()), ..by_mark(0) }];
+            let caps = |conntrack: &mut Conntrack| {
+                let caps = conntrack.explain(&filters).unwrap().caps;
+                (caps.zone, caps.status, caps.tuple)
+            };
+            assert_eq!(caps(&mut conntrack), (false, false, false), "{errno}");
+            let knows = honours.zone;
+            assert_eq!(caps(&mut conntrack), (knows, knows, knows), "{errno}");
+        }
+    }
+}
+
+#[test]
+fn a_filtered_dump_that_fails_in_its_midst_is_an_error_and_not_begun_anew() {
+    let table = Table::of(Honours::ALL, &(0..300).map(|port| marked(port, 7)).collect::<Vec<_>>()).claiming(MANY);
+    let script = Script::new(move |_, requests| {
+        let mut events = table.answer(requests);
+        if is_dump(&requests[0]) {
+            events.pop();
+            events.push(datagram(&[done(&requests[0], libc::EIO)]));
+        }
+        events
+    });
+    assert_eq!(over(&script).list(&[by_mark(7)]).unwrap_err().errno(), libc::EIO);
+}
+
+/// An entry of a zone, and all with it: others answer to all its names.
+fn hidden() -> (Entry, Vec<Entry>) {
+    let target = listed(key_of(&udp(1)).in_zone(5), 42);
+    let mut mirror = udp(2);
+    (mirror.orig, mirror.reply) = (target.reply, udp(77).orig);
+    (mirror.has, mirror.zone, mirror.orig.zone, mirror.reply.zone) = (mirror.has | CT_HAS_ORIG_ZONE, 5, 5, 0);
+    let mut reversed = udp(3);
+    (reversed.orig, reversed.reply) = (udp(78).orig, target.orig);
+    (reversed.has, reversed.zone, reversed.orig.zone, reversed.reply.zone) =
+        (reversed.has | CT_HAS_REPLY_ZONE, 5, 0, 5);
+    let mut ordinary = udp(4);
+    (ordinary.orig, ordinary.reply) = (udp(1).reply, udp(1).orig);
+    (target, vec![target, mirror, reversed, ordinary])
+}
+
+#[test]
+fn an_entry_that_no_look_up_finds_is_found_by_a_dump_of_every_family_and_nothing_comes_twice() {
+    let (target, mut entries) = hidden();
+    let (v6, v4) = (listed(key_of(&udp6(9)).in_zone(5), 6), listed(key_of(&udp(9)).in_zone(5), 9));
+    entries.extend([v6, v4]);
+    let table = Table::new(&entries);
+    for others in [vec![], vec![v4], vec![v6], vec![v6, v4]] {
+        let mut wanted = others.clone();
+        wanted.push(target);
+        let filters: Vec<Filter> = wanted.iter().map(pinning).collect();
+        let (mut conntrack, script) = on(&table);
+        let mut found = conntrack.list(&filters).unwrap();
+        found.sort_by_key(|entry| wanted.iter().position(|one| one == entry));
+        assert_eq!(found, wanted);
+        assert_eq!(script.requests().iter().filter(|request| is_dump(request)).count(), 1);
+    }
+}
+
+#[test]
+fn a_tuple_that_is_wanted_with_and_without_a_zone_is_looked_up_for_both() {
+    // In zone 0 as its original tuple, and its reply in a zone; another one of zone 0 has it as its reply tuple, and answers first.
+    let mut target = udp(1);
+    (target.has, target.zone, target.reply.zone) = (target.has | CT_HAS_REPLY_ZONE, 5, 5);
+    let mut other = udp(2);
+    (other.orig, other.reply) = (udp(77).orig, udp(1).orig);
+    let filters = [pinning(&udp(1)), pinning(&target)];
+    for order in [[target, other], [other, target]] {
+        let (mut conntrack, _) = on(&Table::new(&order));
+        assert_eq!(conntrack.list(&filters).unwrap(), [target]);
+    }
+}
+
+#[test]
+fn what_is_looked_up_is_compared_with_the_whole_filter_too() {
+    let (mut conntrack, script) = on(&Table::new(&[marked(1, 7), marked(2, 8)]));
+    let filters = [1, 2].map(|port| Filter { mark: by_mark(7).mark, ..pinning(&udp(port)) });
+    assert_eq!(conntrack.list(&filters).unwrap(), [marked(1, 7)]);
+    assert_eq!(script.count_of(GET), script.requests().len(), "looked up");
+    assert_eq!(script.requests().iter().filter(|request| is_dump(request)).count(), 0);
+}
+
+#[test]
+fn a_key_means_only_the_entry_with_all_that_it_names() {
+    let started = |port: u16, start_ns| Entry { has: udp(port).has | CT_HAS_START, start_ns, ..udp(port) };
+    let table = Table::new(&[started(1, 100), udp(2)]);
+    let (mut conntrack, _) = on(&table);
+    let mut other_reply = udp(2);
+    other_reply.reply.dport += 1;
+    let mut other_orig = udp(2);
+    other_orig.orig.sport += 1;
+    let other_zone = listed(key_of(&udp(2)).in_zone(7), 2);
+    for (key, found) in [
+        (started(1, 100), true),
+        (udp(1), true),
+        (started(1, 101), false),
+        (started(2, 100), false),
+        (other_reply, false),
+        (other_orig, false),
+        (other_zone, false),
+    ] {
+        assert_eq!(conntrack.get(&key).is_ok(), found, "{key:?}");
+    }
+    // With the start compared, an entry that was listed without one is not the one that has one now.
+    conntrack.compare_start(true);
+    assert_eq!(conntrack.delete_entries(&[udp(1), started(2, 100)]).unwrap().status, [-libc::ENOENT; 2]);
+    assert_eq!(table.entries().len(), 2);
+    assert_eq!(conntrack.delete_entries(&[started(1, 100), udp(2)]).unwrap().status, [0; 2]);
+}
+
+#[test]
+fn a_delete_of_all_that_is_confirmed_is_one_of_everything_and_refused() {
+    let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
+    let all = Filter { status_set: CT_STATUS_CONFIRMED, ..Filter::default() };
+    assert_eq!(conntrack.delete(&[all.clone()]).unwrap_err().errno(), libc::EINVAL);
+    assert_eq!(conntrack.flush(&all).unwrap_err().errno(), libc::EINVAL);
+    assert_eq!(script.requests(), []);
+}
+
+#[test]
+fn an_update_that_the_kernel_would_do_by_half_is_refused_before_anything_is_sent() {
+    let with = |port: u16, status| Entry { status: CT_STATUS_CONFIRMED | status, ..udp(port) };
+    let table = Table::new(&[with(1, CT_STATUS_FIXED_TIMEOUT), with(2, CT_STATUS_OFFLOAD), udp(3)]);
+    let (mut conntrack, script) = on(&table);
+    let timeout = |port: u16, timeout| Entry { timeout, ..new(&udp(port)) };
+    let key = key_of(&udp(3));
+    let nat = Entry { has: key.has | CT_HAS_STATUS | CT_HAS_MARK, status: CT_STATUS_SRC_NAT, mark: 1, ..key };
+    let result = conntrack.update_entries(&[timeout(1, 5), timeout(2, 5), nat, timeout(1, 100)]).unwrap();
+    assert_eq!(result.status, [-libc::EPERM, -libc::EBUSY, -libc::EBUSY, 0]);
+    assert_eq!(script.count_of(NEW), 0);
+}
+
+#[test]
+fn labels_go_first_and_alone() {
+    let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
+    let key = key_of(&udp(1));
+    let change = Entry { has: key.has | CT_HAS_LABELS | CT_HAS_MARK, labels: [1; 16], mark: 3, ..key };
+    conntrack.update_entries(&[change]).unwrap();
+    let sent: Vec<Request> = script.requests().into_iter().filter(|request| request.kind == NEW).collect();
+    let kinds = |request: &Request| parse_update(&request.payload);
+    assert_eq!(sent.iter().map(kinds).collect::<Vec<_>>(), [(true, false), (false, true)]);
+}
+
+/// Whether an update has labels, and a mark.
+fn parse_update(payload: &[u8]) -> (bool, bool) {
+    let has = |kind: u16| attrs(&payload[4..]).iter().any(|(found, _)| found & !NESTED == kind);
+    (has(22), has(8))
+}
+
+#[test]
+fn a_bit_is_added_to_the_status_that_the_entry_has() {
+    let entry = Entry { status: CT_STATUS_CONFIRMED | CT_STATUS_SEEN_REPLY, ..udp(1) };
+    let table = Table::new(&[entry]);
+    let key = key_of(&entry);
+    let change = Entry { has: key.has | CT_HAS_STATUS, status: CT_STATUS_ASSURED, ..key };
+    assert_eq!(on(&table).0.update_entries(&[change]).unwrap().status, [0]);
+    assert_eq!(table.entries()[0].status, entry.status | CT_STATUS_ASSURED);
+}
+
+#[test]
+fn a_refused_flush_is_done_the_counted_way() {
+    // It honours what is asked for, and yet refuses the flush itself.
+    for errno in [libc::ENOENT, libc::EOPNOTSUPP, libc::EINVAL] {
+        let table = Table::of(Honours::ALL, &[marked(1, 7), marked(2, 8)]);
+        let kernel = table.clone();
+        let script = Script::new(move |_, requests| -> Vec<Event> {
+            if is_flush(&requests[0]) {
+                return vec![datagram(&[ack(&requests[0], errno)])];
+            }
+            kernel.answer(requests)
+        });
+        let outcome = over(&script).flush(&by_mark(7)).unwrap();
+        assert_eq!((outcome.done, outcome.uncounted), (1, false));
+        assert_eq!(table.entries(), [marked(2, 8)]);
+    }
+}
