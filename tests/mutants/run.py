@@ -20,11 +20,12 @@ import time
 
 HINTS = "tests/mutants/noticed-by.txt"
 DOCUMENT = "docs/testing.md"
-# In this order: what is quick and knows much comes first. The floods take 10 seconds, all the others one.
+# In this order: what is quick and knows much comes first. Without tests/memory.rs: an allocator that fails and the choice of a mutant,
+# which allocates, are no good together.
 RUNS = [
     ("lib", []),
-    ("scripted", ["--skip", "flood"]),
-    ("memory", []),
+    ("scripted", ["guards::", "operations::", "requests::", "proofs::", "batches::", "plans::"]),
+    ("scripted", ["dumps::", "faults::", "--skip", "flood"]),
     ("layout", []),
     ("codec", []),
     ("scripted", ["flood"]),
@@ -122,9 +123,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--record", action="store_true", help="write down which test notices which mutant")
     parser.add_argument("--quick", action="store_true", help="without the tests that take more than a second or two")
+    parser.add_argument("--list", action="store_true", help="only tell what there is")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     names, survivors, hints = mutants(), listed(), read_hints()
+    if options.list:
+        print("\n".join(names))
+        return
     unknown = sorted((set(options.names) | set(survivors)) - set(names))
     if unknown:
         sys.exit(f"run.py: no such mutants: {' '.join(unknown)}")

@@ -173,6 +173,55 @@ fn a_filtered_dump_that_fails_in_its_midst_is_an_error_and_not_begun_anew() {
     assert_eq!(over(&script).list(&[by_mark(7)]).unwrap_err().errno(), libc::EIO);
 }
 
+#[test]
+fn what_only_one_of_many_filters_names_is_not_asked_for_all_of_them() {
+    let default = Filter::default;
+    let tcp = |sport, dport| {
+        let key = Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), sport, ip("10.0.0.2"), dport).unwrap();
+        listed(key, u32::from(sport) * 100 + u32::from(dport))
+    };
+    let echo = |code, id| listed(Entry::icmp_key(ip("10.0.0.1"), ip("10.0.0.2"), 8, code, id).unwrap(), id.into());
+    let family = Some(CT_FAMILY_IPV4);
+    let (of_tcp, of_icmp) = (Some(CT_PROTO_TCP), Some(CT_PROTO_ICMP));
+    let ports = |sport: u16, dport: u16| Filter { family, proto: of_tcp, ..pin(sport, dport) };
+    let icmp = |code, id| Filter { family, proto: of_icmp, icmp_code: Some(code), icmp_id: Some(id), ..default() };
+    let (one, two) = (Some(ip("10.0.0.1").into()), Some(ip("10.0.0.2").into()));
+    let cases: [(&str, [Filter; 2], [Entry; 2]); 8] = [
+        ("source ports", [ports(1, 2), ports(3, 2)], [tcp(1, 2), tcp(3, 2)]),
+        ("destination ports", [ports(1, 2), ports(1, 3)], [tcp(1, 2), tcp(1, 3)]),
+        ("ICMP codes", [icmp(1, 7), icmp(2, 7)], [echo(1, 7), echo(2, 7)]),
+        ("ICMP ids", [icmp(1, 7), icmp(1, 8)], [echo(1, 7), echo(1, 8)]),
+        (
+            "protocols",
+            [Filter { family, proto: of_tcp, ..default() }, Filter { family, proto: of_icmp, ..default() }],
+            [tcp(1, 2), echo(1, 7)],
+        ),
+        (
+            "families",
+            [Filter { family, ..default() }, Filter { family: Some(CT_FAMILY_IPV6), ..default() }],
+            [udp(1), udp6(1)],
+        ),
+        ("marks", [by_mark(1), by_mark(2)], [marked(1, 1), marked(2, 2)]),
+        (
+            "addresses",
+            [Filter { orig_src: one, ..default() }, Filter { orig_dst: two, ..default() }],
+            [udp(1), listed(Entry::key(CT_PROTO_UDP, ip("10.0.0.9"), 1, ip("10.0.0.2"), 53).unwrap(), 9)],
+        ),
+    ];
+    for (what, [first, second], entries) in cases {
+        // So many that one dump has to do for all.
+        let mut filters = vec![first];
+        filters.extend(std::iter::repeat_n(second, 12));
+        let (mut conntrack, script) = on(&Table::of(Honours::ALL, &entries).claiming(MANY));
+        assert_eq!(conntrack.list(&filters).unwrap(), entries, "{what}");
+        assert_eq!(script.requests().iter().filter(|request| is_dump(request)).count(), 1, "{what}");
+    }
+}
+
+fn pin(sport: u16, dport: u16) -> Filter {
+    Filter { orig_sport: Some(sport..=sport), orig_dport: Some(dport..=dport), ..Filter::default() }
+}
+
 /// An entry of a zone, and all with it: others answer to all its names.
 fn hidden() -> (Entry, Vec<Entry>) {
     let target = listed(key_of(&udp(1)).in_zone(5), 42);
@@ -250,6 +299,22 @@ fn a_key_means_only_the_entry_with_all_that_it_names() {
     ] {
         assert_eq!(conntrack.get(&key).is_ok(), found, "{key:?}");
     }
+    // A name that leads to an entry with another reply tuple, or with its zone for one direction only.
+    let one_way = |port: u16, bit| {
+        let mut entry = udp(port);
+        (entry.has, entry.zone) = (entry.has | bit, 5);
+        *(if bit == CT_HAS_ORIG_ZONE { &mut entry.orig.zone } else { &mut entry.reply.zone }) = 5;
+        entry
+    };
+    let (by_orig, by_reply) = (one_way(3, CT_HAS_ORIG_ZONE), one_way(4, CT_HAS_REPLY_ZONE));
+    let (mut others, _) = on(&Table::new(&[by_orig, by_reply]));
+    let mut other_reply = Entry { has: by_orig.has & !CT_HAS_ID, id: 0, ..by_orig };
+    assert!(others.get(&other_reply).is_ok());
+    other_reply.reply.dport += 1;
+    assert_eq!(others.get(&other_reply).unwrap_err().errno(), libc::ENOENT);
+    let mut both_ways = listed(udp(4).in_zone(5), 4);
+    (both_ways.has, both_ways.id) = (both_ways.has & !CT_HAS_ID, 0);
+    assert_eq!(others.get(&both_ways).unwrap_err().errno(), libc::ENOENT);
     // With the start compared, an entry that was listed without one is not the one that has one now.
     conntrack.compare_start(true);
     assert_eq!(conntrack.delete_entries(&[udp(1), started(2, 100)]).unwrap().status, [-libc::ENOENT; 2]);
