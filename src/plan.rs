@@ -444,6 +444,14 @@ mod tests {
     }
 
     #[test]
+    fn a_tuple_that_is_its_own_mirror_image_is_not_looked_up() {
+        let mut filter = flow(Some(7));
+        (filter.orig_dst, filter.orig_dport) = (filter.orig_src, filter.orig_sport.clone());
+        assert!(Plan::at_once(&Selection::new(&[filter.clone()]).unwrap()).is_none());
+        assert!(matches!(plan(&[filter], ALL), Plan::Common(_)));
+    }
+
+    #[test]
     fn a_whole_tuple_without_a_zone_may_be_in_every_zone_and_is_not_looked_up() {
         let asked = only_dump(plan(&[flow(None)], ALL));
         assert_eq!((asked.orig.sport, asked.orig.dport), (Some(4000), Some(80)));

@@ -705,6 +705,7 @@ fn flags_that_no_call_knows_and_deletes_of_everything_are_refused() {
         assert_eq!(ct_flush(h.0, &ipv4(), CT_FLUSH_ALL), -libc::EINVAL);
         assert_eq!(ct_flush(h.0, &filter(), 0), -libc::EINVAL);
         assert_eq!(ct_flush(h.0, &excluding, 0), -libc::EINVAL);
+        assert!(h.error().contains("scope.flags"), "{}", h.error());
         assert_eq!(ct_delete(h.0, null(), 0, 0, &mut result()), -libc::EINVAL);
         assert_eq!(ct_delete(h.0, &filter(), 1, 0, &mut result()), -libc::EINVAL);
         assert_eq!(ct_delete(h.0, &excluding, 1, 0, &mut result()), -libc::EINVAL);

@@ -52,35 +52,15 @@ fn named(name: &str) -> [std::ffi::c_char; 16] {
 
 #[test]
 fn an_entry_that_moves_from_one_filter_to_another_while_they_are_dumped_is_listed_once() {
-    let labels = |bits| Some(Masked { value: [bits; 16], mask: [1; 16] });
-    let tcp = Some(CT_PROTO_TCP);
-    let none = Filter::default;
-    type Set = fn(&mut Entry, bool);
-    let cases: [(&str, Filter, Filter, Set); 5] = [
-        ("mark", by_mark(1), by_mark(2), |e, first| e.mark = if first { 1 } else { 2 }),
-        (
-            "status",
-            Filter { status_set: CT_STATUS_ASSURED, ..none() },
-            Filter { status_clear: CT_STATUS_ASSURED, ..none() },
-            |e, first| e.status = if first { CT_STATUS_CONFIRMED | CT_STATUS_ASSURED } else { CT_STATUS_CONFIRMED },
-        ),
-        (
-            "TCP state",
-            Filter { tcp_states: Some(1 << 3), proto: tcp, ..none() },
-            Filter { tcp_states: Some(1 << 4), proto: tcp, ..none() },
-            |e, first| e.tcp_state = if first { 3 } else { 4 },
-        ),
-        ("labels", Filter { labels: labels(1), ..none() }, Filter { labels: labels(0), ..none() }, |e, first| {
-            e.labels = [u8::from(first); 16]
-        }),
-        (
-            "helper",
-            Filter { helper: Some("ftp".into()), ..none() },
-            Filter { helper: Some("sip".into()), ..none() },
-            |e, first| e.helper = named(if first { "ftp" } else { "sip" }),
-        ),
-    ];
-    for (what, first, second, set) in cases {
+    let other = |condition: &'static str| match condition {
+        "mark" => by_mark(2),
+        "status" => Filter { status_clear: CT_STATUS_ASSURED, ..Filter::default() },
+        "TCP state" => Filter { tcp_states: Some(1 << 4), proto: Some(CT_PROTO_TCP), ..Filter::default() },
+        "labels" => Filter { labels: Some(Masked { value: [0; 16], mask: [1; 16] }), ..Filter::default() },
+        _ => Filter { helper: Some("sip".into()), ..Filter::default() },
+    };
+    for (what, first, set) in what_changes() {
+        let second = other(what);
         for begins_with_first in [true, false] {
             let mut entry = listed(Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
             entry.has |= CT_HAS_TCP_STATE | CT_HAS_LABELS | CT_HAS_HELPER;
@@ -162,15 +142,163 @@ fn a_kernel_that_is_busy_says_nothing_of_what_it_honours_and_is_asked_again() {
 #[test]
 fn a_filtered_dump_that_fails_in_its_midst_is_an_error_and_not_begun_anew() {
     let table = Table::of(Honours::ALL, &(0..300).map(|port| marked(port, 7)).collect::<Vec<_>>()).claiming(MANY);
+    let mut failed = false;
     let script = Script::new(move |_, requests| {
         let mut events = table.answer(requests);
-        if is_dump(&requests[0]) {
+        if is_dump(&requests[0]) && !failed {
+            failed = true;
             events.pop();
             events.push(datagram(&[done(&requests[0], libc::EIO)]));
         }
         events
     });
     assert_eq!(over(&script).list(&[by_mark(7)]).unwrap_err().errno(), libc::EIO);
+}
+
+#[test]
+fn an_excluding_filter_keeps_the_kernel_from_flushing() {
+    let table = Table::of(Honours::ALL, &[marked(1, 7), marked(2, 7), marked(3, 8)]).claiming(MANY);
+    let spared = Filter { exclude: true, proto: Some(CT_PROTO_UDP), ..pin(1, 53) };
+    let outcome = on(&table).0.delete_uncounted(&[by_mark(7), spared]).unwrap();
+    assert_eq!((outcome.done, outcome.uncounted), (1, false));
+    assert_eq!(table.entries(), [marked(1, 7), marked(3, 8)]);
+}
+
+/// A condition, and how an entry comes to meet it (`true`) or not.
+type Condition = (&'static str, Filter, fn(&mut Entry, bool));
+
+/// One for everything that changes while an entry lives.
+fn what_changes() -> [Condition; 5] {
+    let none = Filter::default;
+    [
+        ("mark", by_mark(1), |e, holds| e.mark = if holds { 1 } else { 2 }),
+        ("status", Filter { status_set: CT_STATUS_ASSURED, ..none() }, |e, holds| {
+            e.status = if holds { CT_STATUS_CONFIRMED | CT_STATUS_ASSURED } else { CT_STATUS_CONFIRMED }
+        }),
+        ("TCP state", Filter { tcp_states: Some(1 << 3), proto: Some(CT_PROTO_TCP), ..none() }, |e, holds| {
+            e.tcp_state = if holds { 3 } else { 4 }
+        }),
+        ("labels", Filter { labels: Some(Masked { value: [1; 16], mask: [1; 16] }), ..none() }, |e, holds| {
+            e.labels = [u8::from(holds); 16]
+        }),
+        ("helper", Filter { helper: Some("ftp".into()), ..none() }, |e, holds| {
+            e.helper = named(if holds { "ftp" } else { "sip" })
+        }),
+    ]
+}
+
+#[test]
+fn an_entry_that_is_not_selected_any_more_when_its_turn_comes_is_spared() {
+    for (what, filter, set) in what_changes() {
+        let mut entry = listed(Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
+        entry.has |= CT_HAS_TCP_STATE | CT_HAS_LABELS | CT_HAS_HELPER;
+        (entry.tcp_state, entry.helper) = (1, named("other"));
+        set(&mut entry, true);
+        let table = Table::new(&[entry]);
+        let (mut conntrack, _) = changing(&table, is_dump, move |entry| set(entry, false));
+        let outcome = conntrack.delete(&[filter]).unwrap();
+        assert_eq!((outcome.matched, outcome.done, outcome.spared), (1, 0, 1), "{what}");
+        assert_eq!(table.entries().len(), 1, "{what}");
+    }
+}
+
+#[test]
+fn an_entry_that_only_a_dump_shows_is_spared_too_if_it_is_not_selected_any_more() {
+    let (_, entries) = hidden();
+    let table = Table::new(&entries);
+    table.change(|entries| entries[0].mark = 7);
+    let (mut conntrack, _) = changing(&table, is_dump, |entry| entry.mark = 0);
+    let outcome = conntrack.delete(&[by_mark(7)]).unwrap();
+    assert_eq!((outcome.matched, outcome.spared, outcome.failed), (1, 1, 0));
+    assert_eq!(table.entries().len(), entries.len());
+}
+
+#[test]
+fn a_successor_that_only_a_dump_shows_is_not_the_entry_and_a_disturbed_dump_says_nothing() {
+    let (target, entries) = hidden();
+    for disturbed in [false, true] {
+        let table = Table::new(&entries);
+        if !disturbed {
+            table.change(|entries| entries[0].id += 1);
+        }
+        let (kernel, mut dumps) = (table.clone(), 0);
+        let script = Script::new(move |_, requests| {
+            let mut events = kernel.answer(requests);
+            if is_dump(&requests[0]) && disturbed {
+                dumps += 1;
+                if dumps == 1 {
+                    // It was seen, and is gone when the dump is made again.
+                    kernel.change(|entries| {
+                        entries.remove(0);
+                    });
+                    events.pop();
+                    events.push(datagram(&[done(&requests[0], libc::EINTR)]));
+                }
+            }
+            events
+        });
+        let result = over(&script).delete_entries(&[target]).unwrap();
+        assert_eq!(result.status, [-libc::ENOENT], "disturbed: {disturbed}");
+        assert_eq!(table.entries().len(), entries.len() - usize::from(disturbed));
+    }
+}
+
+#[test]
+fn an_entry_that_is_its_own_mirror_image_is_not_taken_for_a_successor_with_another_reply() {
+    let address = ip("10.0.0.1");
+    let own = listed(Entry::key(CT_PROTO_UDP, address, 7, address, 7).unwrap(), 5);
+    let mut successor = own;
+    successor.reply.dport = 8;
+    let table = Table::new(&[successor]);
+    assert_eq!(on(&table).0.delete_entries(&[own]).unwrap().status, [-libc::ENOENT]);
+    assert_eq!(table.entries(), [successor]);
+}
+
+#[test]
+fn entries_whose_tuples_are_mirror_images_in_the_zones_of_their_directions_are_all_found() {
+    let address = ip("10.0.0.1");
+    let zoned = |bit, id| {
+        let mut entry = listed(Entry::key(CT_PROTO_UDP, address, 7, address, 7).unwrap(), id);
+        (entry.has, entry.zone) = (entry.has | bit, 7);
+        *(if bit == CT_HAS_ORIG_ZONE { &mut entry.orig.zone } else { &mut entry.reply.zone }) = 7;
+        entry
+    };
+    let (one, two) = (zoned(CT_HAS_ORIG_ZONE, 1), zoned(CT_HAS_REPLY_ZONE, 2));
+    for order in [[one, two], [two, one]] {
+        let table = Table::new(&order);
+        for entry in order {
+            assert_eq!(on(&table).0.get(&entry), Ok(entry));
+            let mut key = key_of(&entry);
+            (key.has, key.zone) = (key.has | entry.has & CT_HAS_REPLY_ZONE, entry.zone);
+            key.reply.zone = entry.reply.zone;
+            assert_eq!(on(&table).0.get(&key), Ok(entry), "by its original tuple alone");
+        }
+        assert_eq!(on(&table).0.list(&[pinning(&one)]).unwrap(), order);
+        let outcome = on(&table).0.delete(&[pinning(&one)]).unwrap();
+        assert_eq!((outcome.matched, outcome.done), (2, 2));
+        assert_eq!(table.entries(), []);
+    }
+}
+
+#[test]
+fn what_the_first_batch_told_stays_when_the_second_cannot_be_sent() {
+    let entries: Vec<Entry> = (0..300).map(udp).collect();
+    let (mut conntrack, script) = on(&Table::new(&entries));
+    script.state().send_errors = [0, libc::EIO].into();
+    let wanted: Vec<Entry> = entries.iter().map(new).collect();
+    let result = conntrack.create_entries(&wanted).unwrap();
+    assert_eq!(result.status[..256], [-libc::EEXIST; 256]);
+    assert_eq!(result.status[256..], [-libc::EIO; 44]);
+    assert_eq!((result.outcome.done, result.outcome.failed), (0, 300));
+}
+
+#[test]
+fn new_entries_are_confirmed_whatever_status_is_asked_for() {
+    let (mut conntrack, script) = on(&Table::new(&[]));
+    let entry = Entry { has: new(&udp(1)).has | CT_HAS_STATUS, status: CT_STATUS_ASSURED, ..new(&udp(1)) };
+    conntrack.create_entries(&[entry]).unwrap();
+    let sent = attrs(&script.requests()[0].payload[4..]).into_iter().find(|(kind, _)| *kind == 3).expect("a status");
+    assert_eq!(sent.1, (CT_STATUS_ASSURED | CT_STATUS_CONFIRMED).to_be_bytes());
 }
 
 #[test]
