@@ -266,7 +266,7 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 let clear = if near { one.status & bits == 0 } else { chance.one_in(2) };
                 *(if clear { &mut filter.status_clear } else { &mut filter.status_set }) = bits;
             }
-            9 | 10 | 11 | 12 if one.has(CT_HAS_PORTS) => {
+            9..=12 if one.has(CT_HAS_PORTS) => {
                 let (tuple, field) = match number {
                     9 => (one.orig.sport, &mut filter.orig_sport),
                     10 => (one.orig.dport, &mut filter.orig_dport),
@@ -276,7 +276,7 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 *field = Some(if chance.one_in(4) { tuple - 1..=tuple + 1 } else { tuple..=tuple });
                 filter.proto = Some(one.proto);
             }
-            13 | 14 | 15 if one.has(CT_HAS_ICMP) => {
+            13..=15 if one.has(CT_HAS_ICMP) => {
                 match number {
                     13 => filter.icmp_type = Some(if near { one.orig.icmp_type } else { 3 }),
                     14 => filter.icmp_code = Some(one.orig.icmp_code),

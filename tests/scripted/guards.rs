@@ -454,7 +454,7 @@ fn a_key_means_only_the_entry_with_all_that_it_names() {
 fn a_delete_of_all_that_is_confirmed_is_one_of_everything_and_refused() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
     let all = Filter { status_set: CT_STATUS_CONFIRMED, ..Filter::default() };
-    assert_eq!(conntrack.delete(&[all.clone()]).unwrap_err().errno(), libc::EINVAL);
+    assert_eq!(conntrack.delete(std::slice::from_ref(&all)).unwrap_err().errno(), libc::EINVAL);
     assert_eq!(conntrack.flush(&all).unwrap_err().errno(), libc::EINVAL);
     assert_eq!(script.requests(), []);
 }
