@@ -35,6 +35,9 @@ cargo test --locked
 step 'mistakes that the fast tests must notice'
 ./scripts/test-mutants.sh
 
+step 'lines that the fast tests execute'
+./scripts/test-coverage.sh
+
 step 'install, header and ABI'
 ./scripts/test-install.sh
 

@@ -167,7 +167,7 @@ pub fn filters(chance: &mut Chance, table: &[Entry]) -> Vec<Filter> {
         .map(|_| {
             let fields = alike.unwrap_or_else(|| fields(chance));
             let one = like(chance, table, fields);
-            if pinned && (one.has(CT_HAS_PORTS) && one.proto != CT_PROTO_GRE || one.has(CT_HAS_ICMP)) {
+            if pinned && one.has & (CT_HAS_PORTS | CT_HAS_ICMP) != 0 {
                 pinning(&one)
             } else {
                 filter(chance, &one, fields)

@@ -516,3 +516,110 @@ fn a_refused_flush_is_done_the_counted_way() {
         assert_eq!(table.entries(), [marked(2, 8)]);
     }
 }
+
+#[test]
+fn a_flush_that_fails_otherwise_is_an_error() {
+    let table = Table::of(Honours::ALL, &[marked(1, 7)]);
+    let kernel = table.clone();
+    let script = Script::new(move |_, requests| match is_flush(&requests[0]) {
+        true => vec![datagram(&[ack(&requests[0], libc::EIO)])],
+        false => kernel.answer(requests),
+    });
+    assert_eq!(over(&script).flush(&by_mark(7)).unwrap_err().errno(), libc::EIO);
+    assert_eq!(table.entries(), [marked(1, 7)]);
+}
+
+#[test]
+fn how_addresses_of_ipv6_are_matched_is_asked_once_and_not_known_without_an_entry_or_an_answer() {
+    let wanted = [Filter { orig_src: Some(ip("fd00::1").into()), ..Filter::default() }];
+    let from_nobody = |script: &Script| {
+        let filters = script.requests().into_iter().filter(is_dump).map(|request| Wanted::read(Honours::ALL, &request));
+        filters.filter(|filter| filter.as_ref().is_ok_and(Wanted::is_from_nobody)).count()
+    };
+    // Without an entry of IPv6.
+    let (mut conntrack, script) = on(&Table::of(Honours::ALL, &[udp(1)]).claiming(MANY));
+    for _ in 0..3 {
+        assert!(!conntrack.explain(&wanted).unwrap().caps.ipv6);
+        assert_eq!(conntrack.list(&wanted).unwrap(), []);
+    }
+    assert_eq!(from_nobody(&script), 0);
+    // With one, but disturbed or refused; or undisturbed.
+    for errno in [libc::EINTR, libc::EOPNOTSUPP, 0] {
+        let kernel = Table::of(Honours::ALL, &[udp6(1), udp6(2)]).claiming(MANY);
+        let script = Script::new(move |_, requests| {
+            let filter = Wanted::read(Honours::ALL, &requests[0]);
+            let probe = is_dump(&requests[0]) && filter.is_ok_and(|filter| filter.orig.flags != 0);
+            match probe && errno != 0 {
+                true => vec![datagram(&[done(&requests[0], errno)])],
+                false => kernel.answer(requests),
+            }
+        });
+        assert_eq!(over(&script).explain(&wanted).unwrap().caps.ipv6, errno == 0, "{errno}");
+    }
+}
+
+#[test]
+fn an_entry_whose_look_up_is_refused_is_found_by_a_dump() {
+    let table = Table::new(&[udp(1), udp(2)]);
+    let script = Script::new(move |_, requests| {
+        let look_up = requests[0].kind == GET && !is_dump(&requests[0]);
+        match look_up {
+            true => requests.iter().map(|request| datagram(&[ack(request, libc::EINVAL)])).collect(),
+            false => table.answer(requests),
+        }
+    });
+    assert_eq!(over(&script).list(&[pinning(&udp(1))]).unwrap(), [udp(1)]);
+}
+
+#[test]
+fn an_update_sends_what_is_to_change_and_nothing_else() {
+    let mut tcp = listed(Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
+    tcp.has |= CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS | CT_HAS_LABELS | CT_HAS_HELPER;
+    (tcp.tcp_state, tcp.tcp_flags_orig, tcp.tcp_flags_reply) = (3, 1, 1);
+    (tcp.tcp_wscale_orig, tcp.tcp_wscale_reply, tcp.labels, tcp.helper) = (7, 8, [3; 16], named("ftp"));
+    let no_scale = Entry { tcp_flags_reply: 0, ..tcp };
+    let stateless = Entry { has: tcp.has & !CT_HAS_TCP_STATE, tcp_state: 0, ..tcp };
+    let change = |has: u64, set: &dyn Fn(&mut Entry)| {
+        let mut entry = Entry { has: key_of(&tcp).has | has, ..key_of(&tcp) };
+        set(&mut entry);
+        entry
+    };
+    let scales = |e: &mut Entry| (e.tcp_wscale_orig, e.tcp_wscale_reply) = (5, 6);
+    let flags = |e: &mut Entry| {
+        (e.tcp_flags_orig, e.tcp_mask_orig, e.tcp_flags_reply, e.tcp_mask_reply) = (1, 1, 1, 1);
+    };
+    let cases: [(&str, Entry, Entry, i32, usize); 12] = [
+        ("labels as they are", tcp, change(CT_HAS_LABELS, &|e| e.labels = [3; 16]), 0, 0),
+        ("labels added", tcp, change(CT_HAS_LABELS | CT_HAS_LABELS_ADD, &|e| e.labels = [1; 16]), 0, 0),
+        ("labels removed", tcp, change(CT_HAS_LABELS | CT_HAS_LABELS_REMOVE, &|e| e.labels = [4; 16]), 0, 0),
+        ("another label", tcp, change(CT_HAS_LABELS | CT_HAS_LABELS_ADD, &|e| e.labels = [4; 16]), 0, 1),
+        ("the same helper", tcp, change(CT_HAS_HELPER, &|e| e.helper = named("ftp")), 0, 0),
+        ("another helper", tcp, change(CT_HAS_HELPER, &|e| e.helper = named("sip")), 0, 1),
+        ("the same status", tcp, change(CT_HAS_STATUS, &|e| e.status = CT_STATUS_CONFIRMED), 0, 0),
+        ("scales", tcp, change(CT_HAS_TCP_WSCALE, &scales), 0, 1),
+        (
+            "the same scales",
+            tcp,
+            change(CT_HAS_TCP_WSCALE, &|e| (e.tcp_wscale_orig, e.tcp_wscale_reply) = (7, 8)),
+            0,
+            0,
+        ),
+        ("scales without the flag", no_scale, change(CT_HAS_TCP_WSCALE, &scales), -libc::EBUSY, 0),
+        (
+            "scales with the flag",
+            no_scale,
+            change(CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS, &|e| {
+                scales(e);
+                flags(e);
+            }),
+            0,
+            1,
+        ),
+        ("scales of no state", stateless, change(CT_HAS_TCP_WSCALE, &scales), -libc::EBUSY, 0),
+    ];
+    for (what, there, change, status, sent) in cases {
+        let (mut conntrack, script) = on(&Table::new(&[there]));
+        assert_eq!(conntrack.update_entries(&[change]).unwrap().status, [status], "{what}");
+        assert_eq!(script.count_of(NEW), sent, "{what}");
+    }
+}
