@@ -95,8 +95,7 @@
 /**
  * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
  * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
- * the more are deleted the more is saved. If the table is not empty afterwards, one more walk looks for offloaded entries, which
- * some kernels skip. If the call fails, some entries may already have been deleted.
+ * the more are deleted the more is saved. If the call fails, some entries may already have been deleted.
  */
 #define CT_DELETE_UNCOUNTED (1 << 0)
 
@@ -1280,8 +1279,8 @@ int ct_update_entries(struct ct_handle *h,
  *
  * The scope is a filter in which only family, zone, mark and status may count, and one of them must. Everything goes only
  * with a NULL scope and CT_FLUSH_ALL: neither a forgotten field nor a NULL pointer can do it. Entries made meanwhile may
- * survive. Some kernels skip entries that are offloaded to a flow table when they flush: if any entry is left, these are looked
- * for and deleted one by one, and the kernel's refusal is the result (-EBUSY). Where the scope is flushed by list and delete, what
+ * survive. Kernels before 6.4 may skip entries that are offloaded to a flow table: these are looked for and deleted one by one, and
+ * the kernel's refusal is the result (-EBUSY). Where the scope is flushed by list and delete, what
  * ct_delete() says of changing and of hidden entries holds here too.
  *
  * @param h the handle

@@ -96,4 +96,35 @@ runs 'a readable socket that has nothing' silence
 runs 'a small send buffer' sendbuf
 runs '32 KiB of stack are enough for every call' stacks
 
+# --- The same with musl, statically ---------------------------------------------------------------------------------------------
+
+# Only rustup has Rust's target for it. Nothing is unloaded from a static program.
+target=$(uname -m)-unknown-linux-musl
+if ! command -v rustup >/dev/null 2>&1 || ! command -v musl-gcc >/dev/null 2>&1 ||
+	! rustup target add "$target" >"$work/log" 2>&1; then
+	if [ "${CI:-}" ]; then
+		failed "rustup has $target, and musl-gcc is installed" "$work/log"
+	else
+		printf 'skipped musl: %s or musl-gcc cannot be had\n' "$target"
+	fi
+	finish
+fi
+if ! make install-musl DESTDIR="$work/musl" CARGO="${CARGO:-cargo}" CARGOFLAGS="${CARGOFLAGS---locked}" >"$work/log" 2>&1; then
+	failed 'the library can be built for musl' "$work/log"
+	finish
+fi
+prefix=$work/musl/usr/local/lib/libctrack-musl
+# The kernel's headers are in the directories of the other C library.
+multiarch=$(gcc -print-multiarch)
+for name in cancel children silence sendbuf stacks; do
+	succeeds "$name: is built with musl" musl-gcc -static -std=gnu11 -Wall -Wextra -Werror -O1 -g -Itests/boundary \
+		-I"$prefix/include" -idirafter /usr/include -idirafter "/usr/include/$multiarch" -o "$work/musl-$name" "tests/boundary/$name.c" "-L$prefix/lib" -lctrack -lunwind -lpthread || finish
+done
+runs 'musl: threads are cancelled in and around every call' musl-cancel "$seed"
+runs 'musl: no child uses a handle of its parent' musl-children
+runs 'musl: the same on a kernel that wipes no memory' musl-children old
+runs 'musl: a readable socket that has nothing' musl-silence
+runs 'musl: a small send buffer' musl-sendbuf
+runs 'musl: 32 KiB of stack are enough for every call' musl-stacks
+
 finish

@@ -52,7 +52,7 @@ pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps
             true
         ),
         tuple: mutant!("tuple-measured", known(link, TUPLE, |link| refuses_dump(link, op, probe::put_tuple))?, true),
-        flush: mutant!("flush-measured", known(link, FLUSH, |link| flushes_by_tuple(link, op))?, true),
+        flush: mutant!("flush-measured", flushes_by_filter(link, op)?, true),
         ipv6: ipv6 && mutant!("ipv6-measured", known(link, IPV6, |link| matches_ipv6(link, op))?, true),
     })
 }
@@ -122,7 +122,12 @@ fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i3
     }
 }
 
-/// Whether the kernel flushes by CTA_FILTER: it then refuses a port without a protocol, instead of not finding the entry.
+/// Whether the kernel flushes by CTA_FILTER (Linux 6.12).
+pub(crate) fn flushes_by_filter(link: &mut Link, op: &'static str) -> Result<bool, Error> {
+    known(link, FLUSH, |link| flushes_by_tuple(link, op))
+}
+
+/// The same, asked: such a kernel refuses a port without a protocol, instead of not finding the entry.
 fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
     let mut requests = Requests::new(op);
     requests.push(probe::put_flush)?;

@@ -159,22 +159,6 @@ impl Selection {
         self.include().iter().chain(self.exclude.matchers()).any(Matcher::depends_on_changes)
     }
 
-    /// The part of it that is offloaded to a flow table. The excluding filters must be none.
-    pub(crate) fn offloaded(&self) -> Result<Selection, Error> {
-        let mut include = Vec::new();
-        include.try_reserve(self.include().len()).map_err(|_| Error::NoMemory { op: "filter" })?;
-        for matcher in self.include() {
-            let (value, mask) = matcher.status;
-            if mutant!("not-offloaded-stays", value & CT_STATUS_OFFLOAD == mask & CT_STATUS_OFFLOAD, true) {
-                let offloaded = (value | CT_STATUS_OFFLOAD, mask | CT_STATUS_OFFLOAD);
-                let status = mutant!("skipped-are-offloaded", offloaded, (value, mask));
-                include.push(Matcher { status, ..matcher.clone() });
-            }
-        }
-        let include = Index::new(include).map_err(|_| Error::NoMemory { op: "filter" })?;
-        Ok(Selection { include, exclude: Index::default() })
-    }
-
     /// The including filters.
     pub(crate) fn include(&self) -> &[Matcher] {
         self.include.matchers()

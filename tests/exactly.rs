@@ -266,6 +266,60 @@ fn hidden(zone: u16) -> [Entry; 3] {
     }
 }
 
+/// The same three, made by nftables rules and packets: the zones and the translation are set for each flow.
+fn hide_by_packets(zone: u16) {
+    let (target, mirror, reversed) = match zone {
+        0 => ("", "ct reply zone set 7", "ct original zone set 9"),
+        _ => ("ct zone set 5", "ct original zone set 5", "ct reply zone set 5"),
+    };
+    // In zone 0 the mirror must be translated, or its packets would be replies of the target.
+    let translate = |rule: &'static str| if zone == 0 { rule } else { "" };
+    nft(&format!(
+        "table ip hide
+        delete table ip hide
+        table ip hide {{
+            chain zones {{
+                type filter hook output priority -300;
+                ip saddr 127.0.0.1 udp sport 1000 {target}
+                ip saddr 127.0.0.2 udp sport 53 {mirror}
+                ip saddr 127.0.0.7 udp sport 7 {reversed}
+            }}
+            chain marks {{
+                type filter hook output priority 0;
+                ip saddr 127.0.0.1 udp sport 1000 ct mark set 42
+            }}
+            chain dnats {{
+                type nat hook output priority -100;
+                ip daddr 127.0.0.8 udp dport 7 dnat to 127.0.0.1:1000
+                {}
+            }}
+            chain snats {{
+                type nat hook postrouting priority 100;
+                ip saddr 127.0.0.7 udp sport 7 snat to 127.0.0.2:53
+                {}
+            }}
+        }}\n",
+        translate("ip saddr 127.0.0.2 udp sport 53 dnat to 127.0.0.18:8"),
+        translate("ip saddr 127.0.0.2 udp sport 53 snat to 127.0.0.19:8"),
+    ));
+    let at = |address: &str| std::net::UdpSocket::bind(address).unwrap();
+    let (client, server, other) = (at("127.0.0.1:1000"), at("127.0.0.2:53"), at("127.0.0.7:7"));
+    let _translated = at("127.0.0.18:8");
+    client.send_to(b"target", "127.0.0.2:53").unwrap();
+    server.send_to(b"mirror", "127.0.0.1:1000").unwrap();
+    other.send_to(b"reversed", "127.0.0.8:7").unwrap();
+    assert_eq!(cli_count(), 3, "{:?}", cli_table());
+}
+
+/// Fills the table with what [`hidden`] says, over netlink or by packets.
+fn hide(conntrack: &mut Conntrack, zone: u16, by_packets: bool) {
+    if by_packets {
+        hide_by_packets(zone);
+    } else {
+        create(conntrack, &hidden(zone));
+    }
+}
+
 fn mark_42() -> Filter {
     Filter { mark: Some(Masked { value: 42, mask: u32::MAX }), ..Filter::default() }
 }
@@ -273,9 +327,10 @@ fn mark_42() -> Filter {
 #[test]
 fn an_entry_that_others_hide_is_found_updated_and_deleted_under_another_name() {
     netns(|| {
+        loopback_up();
         let mut conntrack = Conntrack::open().unwrap();
-        for way in 0..3 {
-            create(&mut conntrack, &hidden(5));
+        for (way, by_packets) in (0..3).flat_map(|way| [(way, false), (way, true)]) {
+            hide(&mut conntrack, 5, by_packets);
             let listed = conntrack.list(&[mark_42()]).unwrap()[0];
             for key in [listed, by_hand(&listed)] {
                 assert_eq!(conntrack.get(&key).unwrap().id, listed.id);
@@ -300,47 +355,52 @@ fn an_entry_that_others_hide_is_found_updated_and_deleted_under_another_name() {
 #[test]
 fn an_entry_that_no_request_can_reach_is_told_as_failed_and_never_as_gone() {
     netns(|| {
+        loopback_up();
         let mut conntrack = Conntrack::open().unwrap();
-        create(&mut conntrack, &hidden(0));
-        let listed = conntrack.list(&[mark_42()]).unwrap()[0];
-        let stays = |conntrack: &mut Conntrack| {
-            assert_eq!(conntrack.list(&[mark_42()]).unwrap().len(), 1);
-            assert_eq!(cli_count(), 3, "nobody else's went in its place");
-        };
-        for key in [listed, by_hand(&listed)] {
-            assert_eq!(conntrack.get(&key).unwrap().id, listed.id, "a dump shows it");
-            let result = conntrack.delete_entries(&[key]).unwrap();
-            assert_eq!(result.status, [-libc::ENOTUNIQ]);
-            let text = result.outcome.error.unwrap().to_string();
-            assert!(text.contains("cannot be reached") && text.contains("zone-"), "it names what hides it: {text}");
-            stays(&mut conntrack);
-            let change = Entry { has: by_hand(&key).has | CT_HAS_MARK, mark: 43, ..by_hand(&key) };
-            assert_eq!(conntrack.update_entries(&[change]).unwrap().status, [-libc::ENOTUNIQ]);
-            stays(&mut conntrack);
-        }
-        for uncounted in [false, true] {
-            let outcome = if uncounted {
-                let zone_0 = Filter { zone: Some(0), ..mark_42() };
-                conntrack.delete_uncounted(&[zone_0])
-            } else {
-                conntrack.delete(&[mark_42()])
+        for by_packets in [false, true] {
+            hide(&mut conntrack, 0, by_packets);
+            let listed = conntrack.list(&[mark_42()]).unwrap()[0];
+            let stays = |conntrack: &mut Conntrack| {
+                assert_eq!(conntrack.list(&[mark_42()]).unwrap().len(), 1);
+                assert_eq!(cli_count(), 3, "nobody else's went in its place");
             };
-            let outcome = outcome.unwrap();
-            assert_eq!((outcome.matched, outcome.done, outcome.gone, outcome.failed), (1, 0, 0, 1));
-            assert!(matches!(outcome.error, Some(Error::Hidden { .. })));
-            stays(&mut conntrack);
+            for key in [listed, by_hand(&listed)] {
+                assert_eq!(conntrack.get(&key).unwrap().id, listed.id, "a dump shows it");
+                let result = conntrack.delete_entries(&[key]).unwrap();
+                assert_eq!(result.status, [-libc::ENOTUNIQ]);
+                let text = result.outcome.error.unwrap().to_string();
+                assert!(text.contains("cannot be reached") && text.contains("zone-"), "it names what hides it: {text}");
+                stays(&mut conntrack);
+                let change = Entry { has: by_hand(&key).has | CT_HAS_MARK, mark: 43, ..by_hand(&key) };
+                assert_eq!(conntrack.update_entries(&[change]).unwrap().status, [-libc::ENOTUNIQ]);
+                stays(&mut conntrack);
+            }
+            for uncounted in [false, true] {
+                let outcome = if uncounted {
+                    let zone_0 = Filter { zone: Some(0), ..mark_42() };
+                    conntrack.delete_uncounted(&[zone_0])
+                } else {
+                    conntrack.delete(&[mark_42()])
+                };
+                let outcome = outcome.unwrap();
+                assert_eq!((outcome.matched, outcome.done, outcome.gone, outcome.failed), (1, 0, 0, 1));
+                assert!(matches!(outcome.error, Some(Error::Hidden { .. })));
+                stays(&mut conntrack);
+            }
+            // A whole tuple and zone, which are looked up, find it too.
+            let [src, dst] = if by_packets { ["127.0.0.1/32", "127.0.0.2/32"] } else { ["1.1.1.1/32", "2.2.2.2/32"] };
+            let exact = Filter {
+                zone: Some(0),
+                proto: Some(CT_PROTO_UDP),
+                orig_src: Some(net(src)),
+                orig_dst: Some(net(dst)),
+                orig_sport: Some(1000..=1000),
+                orig_dport: Some(53..=53),
+                ..Filter::default()
+            };
+            assert_eq!(ids(&conntrack.list(&[exact]).unwrap()), ids(&[listed]));
+            conntrack.flush_all().unwrap();
         }
-        // A whole tuple and zone, which are looked up, find it too.
-        let exact = Filter {
-            zone: Some(0),
-            proto: Some(CT_PROTO_UDP),
-            orig_src: Some(net("1.1.1.1/32")),
-            orig_dst: Some(net("2.2.2.2/32")),
-            orig_sport: Some(1000..=1000),
-            orig_dport: Some(53..=53),
-            ..Filter::default()
-        };
-        assert_eq!(ids(&conntrack.list(&[exact]).unwrap()), ids(&[listed]));
     });
 }
 

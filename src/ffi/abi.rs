@@ -28,8 +28,7 @@ pub const CT_FILTER_EXCLUDE: u32 = 1 << 0;
 
 /// ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
 /// the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
-/// the more are deleted the more is saved. If the table is not empty afterwards, one more walk looks for offloaded entries, which
-/// some kernels skip. If the call fails, some entries may already have been deleted.
+/// the more are deleted the more is saved. If the call fails, some entries may already have been deleted.
 pub const CT_DELETE_UNCOUNTED: u32 = 1 << 0;
 
 /// ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.

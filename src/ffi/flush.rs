@@ -11,8 +11,8 @@ use std::ffi::c_int;
 ///
 /// The scope is a filter in which only family, zone, mark and status may count, and one of them must. Everything goes only
 /// with a NULL scope and CT_FLUSH_ALL: neither a forgotten field nor a NULL pointer can do it. Entries made meanwhile may
-/// survive. Some kernels skip entries that are offloaded to a flow table when they flush: if any entry is left, these are looked
-/// for and deleted one by one, and the kernel's refusal is the result (-EBUSY). Where the scope is flushed by list and delete, what
+/// survive. Kernels before 6.4 may skip entries that are offloaded to a flow table: these are looked for and deleted one by one, and
+/// the kernel's refusal is the result (-EBUSY). Where the scope is flushed by list and delete, what
 /// ct_delete() says of changing and of hidden entries holds here too.
 ///
 /// @param h the handle

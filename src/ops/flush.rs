@@ -3,11 +3,12 @@
 use super::count::count_if_possible;
 use super::delete::{delete, delete_uncounted, Care, Refusal};
 use super::Outcome;
+use crate::caps::flushes_by_filter;
 use crate::error::Error;
 use crate::filter::{check_scope, Filter, Selection};
 use crate::transport::batch::Requests;
 use crate::transport::link::Link;
-use crate::types::CT_STATUS_OFFLOAD;
+use crate::types::*;
 use crate::wire::encode::{put_flush_all, FlushEverything};
 
 const OP: &str = "flush";
@@ -21,10 +22,7 @@ pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
     if let Some((errno, detail)) = reply.0 {
         return Err(link.refused(OP, errno, detail));
     }
-    let mut outcome = Outcome::default();
-    let everything = Selection::new(&[Filter { status_set: CT_STATUS_OFFLOAD, ..Filter::default() }])?;
-    mutant!("skipped-by-the-flush", delete_skipped(link, OP, &everything, &mut outcome)?, ());
-    mutant!("refusals-told", outcome.error.map_or(Ok(()), Err), Ok(()))
+    mutant!("skipped-by-the-flush", delete_skipped(link), Ok(()))
 }
 
 /// Deletes the entries of a family, zone, mark or status: in one message, guarded so that a kernel that does not know the filter
@@ -37,17 +35,16 @@ pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: 
     delete(link, OP, &selection, care, outcome)
 }
 
-/// A precaution: kernels are said to skip entries that are offloaded to a flow table when they flush, and to say that all is well.
-/// Debian's 5.10, 6.1, 6.12 and 7.3 do not (matrix.c, group offload). What is left of those that `skipped` selects is deleted one by
-/// one, and refusals are told.
-pub(super) fn delete_skipped(
-    link: &mut Link,
-    op: &'static str,
-    skipped: &Selection,
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    if count_if_possible(link, op)? == Some(0) {
+/// A precaution: kernels before 6.4 are said to skip entries that are offloaded to a flow table when they flush, and to say that
+/// all is well. Debian's 5.10, 6.1, 6.12 and 7.3 do not (matrix.c, group offload). A kernel that flushes by CTA_FILTER (6.12) is
+/// later than that. On others the offloaded entries that are left are deleted one by one, and refusals are told.
+fn delete_skipped(link: &mut Link) -> Result<(), Error> {
+    if count_if_possible(link, OP)? == Some(0) || flushes_by_filter(link, OP)? {
         return Ok(());
     }
-    delete(link, op, skipped, Care::default(), outcome)
+    let mut outcome = Outcome::default();
+    let status_set = mutant!("skipped-are-offloaded", CT_STATUS_OFFLOAD, CT_STATUS_CONFIRMED);
+    let skipped = Selection::new(&[Filter { status_set, ..Filter::default() }])?;
+    delete(link, OP, &skipped, Care::default(), &mut outcome)?;
+    mutant!("refusals-told", outcome.error.map_or(Ok(()), Err), Ok(()))
 }

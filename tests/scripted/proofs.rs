@@ -12,10 +12,6 @@ fn is_dump(request: &Request) -> bool {
     request.kind == GET && request.flags & F_DUMP != 0
 }
 
-fn by_mark_7() -> Filter {
-    Filter { mark: Some(Masked { value: 7, mask: u32::MAX }), ..Filter::default() }
-}
-
 #[test]
 fn a_look_up_that_misses_while_the_table_is_resized_does_not_make_an_entry_gone() {
     type Run = fn(&mut Conntrack) -> i32;
@@ -116,38 +112,36 @@ fn hidden_entries_are_deleted_under_the_name_that_leads_to_them_and_always_with_
 
 #[test]
 fn entries_that_the_kernel_skips_when_it_flushes_are_deleted_one_by_one_and_refusals_are_told() {
-    let marked = |port: u16, status| Entry { status: CT_STATUS_CONFIRMED | status, mark: 7, ..udp(port) };
-    for refused in [false, true] {
-        for way in 0..3 {
-            let table = Table::new(&[marked(1, CT_STATUS_OFFLOAD), marked(2, CT_STATUS_OFFLOAD), marked(3, 0)]);
-            let kernel = table.clone();
-            let script = Script::new(move |_, requests| {
-                // A flush by CTA_MARK, or of everything; the probe of what the kernel can do names no mark.
-                let named = |kind| attrs(&requests[0].payload[4..]).iter().any(|(found, _)| *found == kind);
-                let flush = requests[0].kind == DELETE && (named(8) || requests[0].payload.len() == 4);
-                if flush {
-                    // What comes right behind the flush is not touched.
-                    kernel.change(|entries| {
-                        entries.retain(|entry| entry.status & CT_STATUS_OFFLOAD != 0);
-                        entries.push(marked(9, 0));
-                    });
-                    return refuse(requests, 0);
-                }
-                if refused && requests[0].kind == DELETE {
-                    return refuse(requests, libc::EBUSY);
-                }
-                kernel.answer(requests)
-            });
-            let mut conntrack = over(&script);
-            let error = match way {
-                0 => conntrack.flush_all().err(),
-                1 => conntrack.flush(&by_mark_7()).unwrap().error,
-                _ => conntrack.delete_uncounted(&[by_mark_7()]).unwrap().error,
-            };
-            assert_eq!(error.map(|error| error.errno()), refused.then_some(libc::EBUSY), "way {way}");
-            let left: Vec<u32> = table.entries().iter().map(|entry| entry.id).collect();
-            assert_eq!(left, if refused { vec![1, 2, 9] } else { vec![9] }, "way {way}");
-        }
+    let marked = |port: u16, status| Entry { status: CT_STATUS_CONFIRMED | status, ..udp(port) };
+    // A kernel that flushes by CTA_FILTER skips none, so nothing is looked for there.
+    for (refused, flushes_by_filter) in [(false, false), (true, false), (false, true)] {
+        let table = Table::new(&[marked(1, CT_STATUS_OFFLOAD), marked(2, CT_STATUS_OFFLOAD), marked(3, 0)]);
+        let kernel = table.clone();
+        let script = Script::new(move |_, requests| {
+            let flush = requests[0].kind == DELETE && requests[0].payload.len() == 4;
+            // The probe is a DELETE with a CTA_FILTER.
+            let filter = |request: &Request| attrs(&request.payload[4..]).iter().any(|(kind, _)| kind & !NESTED == 25);
+            let probe = requests[0].kind == DELETE && filter(&requests[0]);
+            if flush {
+                // What comes right behind the flush is not touched.
+                kernel.change(|entries| {
+                    entries.retain(|entry| entry.status & CT_STATUS_OFFLOAD != 0);
+                    entries.push(marked(9, 0));
+                });
+                return refuse(requests, 0);
+            }
+            if probe {
+                return refuse(requests, if flushes_by_filter { libc::EINVAL } else { libc::ENOENT });
+            }
+            if refused && requests[0].kind == DELETE {
+                return refuse(requests, libc::EBUSY);
+            }
+            kernel.answer(requests)
+        });
+        let error = over(&script).flush_all().err();
+        assert_eq!(error.map(|error| error.errno()), refused.then_some(libc::EBUSY));
+        let left: Vec<u32> = table.entries().iter().map(|entry| entry.id).collect();
+        assert_eq!(left, if refused || flushes_by_filter { vec![1, 2, 9] } else { vec![9] });
     }
 }
 
