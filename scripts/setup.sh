@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 # setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, go, python, demo, test, bench; and what single tests
-# need: abi, cross, kernels, other-ways, cargo-c, package.
+# need: abi, coverage, cross, kernels, other-ways, cargo-c, package.
 #
 # Installs what is missing on Debian 12+ or Ubuntu 24.04+, as root or where sudo asks for no password. Otherwise it says
 # in one line what to run, and fails. Silent and fast when nothing is missing.
@@ -80,6 +80,19 @@ need_abi() {
     want conntrack conntrack
     want python3 python3
     want unshare util-linux
+}
+
+# What reads the profiles must be of the compiler's own LLVM.
+need_coverage() {
+    want python3 python3
+    [ -z "$(find "$(rustc --print sysroot)/lib/rustlib" -name llvm-cov -path '*/bin/*' 2>/dev/null)" ] || return 0
+    if have rustup; then
+        say "setup: adding llvm-tools to the Rust toolchain"
+        rustup -q component add llvm-tools >&2
+    else
+        llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+        want "llvm-cov-$llvm" "llvm-$llvm"
+    fi
 }
 
 # Compilers only recommend the C library that they link with.
@@ -284,6 +297,7 @@ for what; do
         test) need_test; rust_tools=1 ;;
         bench) need_build; need_bench; rust=1 ;;
         abi) need_abi ;;
+        coverage) need_coverage ;;
         cross) need_cross ;;
         kernels) need_kernels ;;
         other-ways) need_other_ways ;;

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# test-guards.sh [NAME...]: whether tests/kernels/matrix.c would notice. Takes one guard at a time out of a copy of the library
-# and runs the matrix with it: where the guard matters, it must fail. Kernels and settings are those of test-kernels.sh.
+# test-guards.sh [NAME...]: whether tests/kernels/matrix.c would notice. Takes one guard of the library at a time out, by its mutants
+# (src/mutants.rs), and runs the matrix with it: where the guard matters, it must fail. Kernels and settings are those of
+# test-kernels.sh.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,39 +21,14 @@ SETS=${SETS:-60}
 export SETS
 chosen=$*
 
-# copy: a fresh copy of what the library is built from.
-copy() {
-    rm -rf "$work/tree/src"
-    mkdir -p "$work/tree"
-    cp -r Cargo.toml Cargo.lock build.rs Makefile abi include examples src "$work/tree/"
-    [ ! -d benches ] || cp -r benches "$work/tree/"
-}
-
-# build NAME: the matrix with the library in the copy. Its own target directory: what is built here must never be taken for
-# the library.
-build() {
-    CARGO_TARGET_DIR=$work/target ./tests/kernels/build.sh "$work/tree" "$work/$1" >"$work/build.log" 2>&1 || {
-        cat "$work/build.log"
-        say "test-guards: $1 does not build"
-        exit 1
-    }
-}
-
-# change FILE SED: takes a guard out. It must be there.
-change() {
-    sed "$2" "$work/tree/src/$1" >"$work/changed"
-    if cmp -s "$work/changed" "$work/tree/src/$1"; then
-        say "test-guards: $name: src/$1 has no such guard any more: $2"
-        exit 1
-    fi
-    cp "$work/changed" "$work/tree/src/$1"
-}
-
-# guard NAME: begins one. False if it is not wanted.
+# guard NAME [MUTANT...]: begins one: what is wrong without it has its name in the sources (src/mutants.rs), or these names.
+# False if it is not wanted.
 guard() {
     name=$1
-    case " ${chosen:-$1} " in
-        *" $1 "*) copy ;;
+    shift
+    mutants=$(echo "${*:-$name}" | tr ' ' ,)
+    case " ${chosen:-$name} " in
+        *" $name "*) ;;
         *) return 1 ;;
     esac
 }
@@ -61,8 +37,7 @@ guard() {
 must_fail() {
     groups=$1
     shift
-    build "$name"
-    MATRIX=$work/$name GROUPS_ONLY=$groups ./scripts/test-kernels.sh "$@" >"$work/log" 2>&1 || true
+    CTRACK_MUTANT=$mutants MATRIX=$work/matrix GROUPS_ONLY=$groups ./scripts/test-kernels.sh "$@" >"$work/log" 2>&1 || true
     for kernel; do
         line=$(grep -E "^(ok|FAILED|MISSING) +${kernel}[ :]" "$work/log" | tail -n 1)
         case $line in
@@ -87,104 +62,58 @@ must_fail() {
             grep -m 1 ': sent ' "$work/failures" | cut -c 8-160 | sed 's/^/         was sent:   /' || true
         } | tee -a "$work/table"
     done
-    rm -f "${work:?}/$name"
 }
 
 traps='filters flushes zone zone-0 status family ipv6-one ipv6-some ipv6-many ipv6-after-empty ports inexact overlap directions
 tuple-zone reversed guard naive reuse offload'
 traps=$(echo "$traps" | tr '\n' ' ')
 
+# One build has them all. Its own target directory: what is built here must never be taken for the library.
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/mutants-release RUSTFLAGS="${RUSTFLAGS:-} --cfg ctrack_mutants" \
+    ./tests/kernels/build.sh . "$work/matrix" >"$work/build.log" 2>&1 || {
+    cat "$work/build.log"
+    say 'test-guards: the matrix does not build'
+    exit 1
+}
+# A name that is nowhere in the library would be a guard that is never taken out.
+for name in guard-in-message zone-measured status-measured flush-measured ipv6-measured ipv6-never-flushed ports-of-tcp-and-udp \
+    zone-0-never-flushed flush-addresses flush-ports excludes-never-flushed entries-compared each-entry-once common-zone \
+    look-up-in-both-directions id-with-delete zone-with-key skipped-by-the-flush refusals-told \
+    everything-refused; do
+    grep -rqE "\"$name\"" src || {
+        say "test-guards: no mutant $name in src"
+        exit 1
+    }
+done
+
 # Without any change the same tests pass; else nothing below would mean anything.
-copy
 name=nothing
-build nothing
-MATRIX=$work/nothing GROUPS_ONLY=$traps ./scripts/test-kernels.sh 5.10 6.1 6.12 >"$work/log" 2>&1 || {
+MATRIX=$work/matrix GROUPS_ONLY=$traps ./scripts/test-kernels.sh 5.10 6.1 6.12 >"$work/log" 2>&1 || {
     cat "$work/log"
     say 'test-guards: the library fails as it is'
     [ -n "${ALLOW_MISSING:-}" ] && ! grep -q '^FAILED' "$work/log" || exit 1
 }
 grep -E '^(ok|MISSING) ' "$work/log" | grep ' honours ' || true
 
-if guard guard-in-message; then
-    change wire/kernel_filter.rs '/^    put_impossible_tuple(buffer, filter.family);$/d
-        /^    put_nested(buffer, CTA_FILTER, |_| {});$/d'
-    must_fail 'family zone' 5.10 6.1 6.12
-fi
-if guard zone-and-status-measured; then
-    change caps.rs 's/zone: known(link, ZONE, .*,$/zone: true,/; s/status: known(link, STATUS, .*,$/status: true,/'
-    must_fail 'zone status' 5.10 6.1
-fi
-if guard both-of-them; then
-    change wire/kernel_filter.rs '/^    put_impossible_tuple(buffer, filter.family);$/d
-        /^    put_nested(buffer, CTA_FILTER, |_| {});$/d'
-    change caps.rs 's/zone: known(link, ZONE, .*,$/zone: true,/; s/status: known(link, STATUS, .*,$/status: true,/'
-    must_fail 'zone' 5.10 6.1
-fi
-if guard flush-measured; then
-    change caps.rs 's/flush: known(link, FLUSH, .*,$/flush: true,/'
-    must_fail 'tuple-zone' 5.10 6.1
-fi
-if guard ipv6-measured; then
-    change caps.rs 's/ipv6: ipv6 && known(link, IPV6, .*,$/ipv6,/'
-    must_fail 'ipv6-one ipv6-some ipv6-many' 5.10 6.1
-fi
-if guard ipv6-never-flushed; then
-    change plan.rs 's/let caps = Caps { ipv6: false, \.\.caps };/let caps = Caps { ipv6: true, ..caps };/'
-    must_fail 'ipv6-some' 6.12
-fi
-if guard ports-of-tcp-and-udp; then
-    change plan.rs 's/matches!(matcher.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP))/matcher.proto.is_some_and(proto_has_ports)/'
-    must_fail 'ports' 6.12
-fi
-if guard zone-0-never-flushed; then
-    change plan.rs 's/filter.zone.is_some_and(|zone| zone != 0)/filter.zone.is_some()/'
-    must_fail 'zone-0' 6.12
-fi
-if guard exact-addresses-and-ports; then
-    change plan.rs 's/\.all(|(net, side)| net.is_none_or(.*));/.all(|_| true);/
-        s/\.all(|(range, side)| range.is_none() || side.is_some());/.all(|_| true);/'
-    must_fail 'inexact' 6.12
-fi
-if guard excludes-never-flushed; then
-    change ops/delete.rs 's/if selection.excludes() || selection.include().is_empty()/if selection.include().is_empty()/'
-    must_fail 'inexact' 6.12
-fi
-if guard entries-compared; then
-    change ops/select.rs 's/if by.is_some() && (self.number.is_none() || self.number == by)/if true/'
-    must_fail 'inexact' 5.10 6.12
-fi
-if guard each-entry-once; then
-    change ops/select.rs 's/(self.number.is_none() || self.number == by)/true/'
-    must_fail 'overlap' 5.10 6.12
-fi
-if guard in-common; then
-    change plan.rs 's/zone: same(a.zone, b.zone),/zone: a.zone,/'
-    must_fail 'filters zone-0' 6.12
-fi
-if guard both-directions-looked-up; then
-    change plan.rs '/^            keys.push((number, key));$/d'
-    must_fail 'directions' 5.10 6.12
-fi
-if guard id-with-delete; then
-    change wire/encode.rs '/fn put_delete/,/^}/s/if key.has(CT_HAS_ID)/if key.has(CT_HAS_ID) \&\& false/'
-    must_fail 'reuse' 5.10 6.12
-fi
-if guard zone-with-key; then
-    change wire/encode.rs 's/^    put_zone(buffer, key);$//'
-    must_fail 'tuple-zone' 5.10 6.12
-fi
-if guard skipped-by-the-flush; then
-    change ops/flush.rs 's/^    delete_skipped(link)$/    Ok(())/'
-    must_fail 'offload' 5.10 6.1
-fi
-if guard refusals-told; then
-    change ops/flush.rs 's/^    outcome.error.map_or(Ok(()), Err)$/    Ok(())/'
-    must_fail 'offload' 5.10 6.1
-fi
-if guard everything-refused; then
-    change filter.rs '/pub fn refuse_everything/,/^    }/s/any(Matcher::matches_everything)/any(|_| false)/'
-    must_fail 'filters' 6.12
-fi
+! guard guard-in-message || must_fail 'family zone' 5.10 6.1 6.12
+! guard zone-and-status-measured zone-measured status-measured || must_fail 'zone status' 5.10 6.1
+! guard both-of-them guard-in-message zone-measured status-measured || must_fail 'zone' 5.10 6.1
+! guard flush-measured || must_fail 'tuple-zone' 5.10 6.1
+! guard ipv6-measured || must_fail 'ipv6-one ipv6-some ipv6-many' 5.10 6.1
+! guard ipv6-never-flushed || must_fail 'ipv6-some' 6.12
+! guard ports-of-tcp-and-udp || must_fail 'ports' 6.12
+! guard zone-0-never-flushed || must_fail 'zone-0' 6.12
+! guard exact-addresses-and-ports flush-addresses flush-ports || must_fail 'inexact' 6.12
+! guard excludes-never-flushed || must_fail 'inexact' 6.12
+! guard entries-compared || must_fail 'inexact' 5.10 6.12
+! guard each-entry-once || must_fail 'overlap' 5.10 6.12
+! guard in-common common-zone || must_fail 'filters zone-0' 6.12
+! guard both-directions-looked-up look-up-in-both-directions || must_fail 'directions' 5.10 6.12
+! guard id-with-delete || must_fail 'reuse' 5.10 6.12
+! guard zone-with-key || must_fail 'tuple-zone' 5.10 6.12
+! guard skipped-by-the-flush || must_fail 'offload' 5.10 6.1
+! guard refusals-told || must_fail 'offload' 5.10 6.1
+! guard everything-refused || must_fail 'filters' 6.12
 
 echo
 cat "$work/table"

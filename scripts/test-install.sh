@@ -19,7 +19,7 @@ target=${CARGO_TARGET_DIR:-target}
 
 . ./scripts/checks.sh
 
-for tool in gcc g++ clang clang++ pkg-config readelf nm; do
+for tool in gcc g++ clang clang++ pkg-config python3 readelf strings nm; do
 	command -v "$tool" >"$work/log" || failed "$tool is installed"
 done
 [ "$failures" -eq 0 ] || finish
@@ -133,6 +133,11 @@ succeeds 'the stack is not executable' grep -E 'GNU_STACK.* RW +0x' "$work/segme
 nm -D --defined-only --with-symbol-versions "$shared" | sed -e '/ A CTRACK_[0-9.]*$/d' -e 's/^[0-9a-f]* //' | sort >"$work/exported"
 awk '/^CTRACK_/ { node = $1 } /^\tct_[a-z_]+;/ { sub(/;.*/, "", $1); print "T " $1 "@@" node }' abi/libctrack.map | sort >"$work/promised"
 same 'exactly the functions of abi/libctrack.map are exported, each by its version' "$work/promised" "$work/exported"
+
+# Only one test build can be made wrong (src/mutants.rs). What is installed has neither the names nor the variable that chooses one.
+{ echo CTRACK_MUTANT && python3 tests/mutants/run.py --list; } >"$work/mutants"
+strings -a "$shared" "$stage$libdir/libctrack.a" | grep -wF -f "$work/mutants" >"$work/found" || :
+empty 'neither library has anything of the mutants' "$work/found"
 
 # --- Header ----------------------------------------------------------------------------------------------------------------
 

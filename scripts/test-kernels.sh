@@ -249,7 +249,7 @@ boot() {
     initramfs "$kernel" "$work/$1.modules" >"$work/$1.cpio"
     timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max -m "${MEMORY:-512}" -nographic -no-reboot -net none \
         -kernel "$kernel/vmlinuz" -initrd "$work/$1.cpio" \
-        -append 'console=ttyS0 quiet loglevel=3 panic=-1 random.trust_cpu=on' </dev/null >"$work/$1.raw" 2>&1 &
+        -append 'console=ttyS0 quiet loglevel=3 panic=-1 random.trust_cpu=on'"${CTRACK_MUTANT:+ CTRACK_MUTANT=$CTRACK_MUTANT}" </dev/null >"$work/$1.raw" 2>&1 &
     echo $! >"$work/$1.pid"
     # How it ended shows in what it said.
     wait $! || true

@@ -32,6 +32,12 @@ RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
 step 'cargo test'
 cargo test --locked
 
+step 'mistakes that the fast tests must notice'
+./scripts/test-mutants.sh
+
+step 'lines that the fast tests execute'
+./scripts/test-coverage.sh
+
 step 'install, header and ABI'
 ./scripts/test-install.sh
 

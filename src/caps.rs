@@ -48,11 +48,15 @@ impl Known {
 /// What the selection could make use of, asked of the kernel where it is not known yet.
 pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps, Error> {
     Ok(Caps {
-        zone: known(link, ZONE, &|link| refuses_dump(link, op, &probe::put_zone))?,
-        status: known(link, STATUS, &|link| refuses_dump(link, op, &probe::put_status))?,
-        tuple: known(link, TUPLE, &|link| refuses_dump(link, op, &probe::put_tuple))?,
-        flush: flushes_by_filter(link, op)?,
-        ipv6: ipv6 && known(link, IPV6, &|link| matches_ipv6(link, op))?,
+        zone: mutant!("zone-measured", known(link, ZONE, &|link| refuses_dump(link, op, &probe::put_zone))?, true),
+        status: mutant!(
+            "status-measured",
+            known(link, STATUS, &|link| refuses_dump(link, op, &probe::put_status))?,
+            true
+        ),
+        tuple: mutant!("tuple-measured", known(link, TUPLE, &|link| refuses_dump(link, op, &probe::put_tuple))?, true),
+        flush: mutant!("flush-measured", flushes_by_filter(link, op)?, true),
+        ipv6: ipv6 && mutant!("ipv6-measured", known(link, IPV6, &|link| matches_ipv6(link, op))?, true),
     })
 }
 
@@ -119,7 +123,9 @@ fn refuses_dump(link: &mut Link, op: &'static str, put: &dyn Fn(&mut Buffer, u32
     let answer = first_answer(link, op, seq);
     match answer {
         Ok(Some(errno @ (libc::EPERM | libc::EACCES))) => Err(link.refused(op, errno, Default::default())),
-        Ok(Some(libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR)) => Ok(None),
+        Ok(Some(libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR)) => {
+            Ok(mutant!("busy-says-nothing", None, Some(true)))
+        }
         Ok(Some(_)) => Ok(Some(true)),
         Ok(None) => {
             link.abandon(op);
@@ -205,7 +211,7 @@ fn matches_ipv6(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error
     let nobody = first_entry(link, op, &from([0; 16]))?;
     Ok(match (own, nobody) {
         (Some(own), None) if own.orig.src == some.orig.src => Some(true),
-        (_, Some(_)) => Some(false),
+        (_, Some(_)) => mutant!("ipv6-from-nobody", Some(false), Some(true)),
         // The entry went away meanwhile.
         _ => None,
     })

@@ -203,7 +203,7 @@ impl Conntrack {
         let selection = Selection::new(filters)?;
         selection.refuse_everything()?;
         if uncounted
-            && !self.care.compare_start
+            && mutant!("uncounted-start-compared", !self.care.compare_start, true)
             && ops::delete::delete_uncounted(&mut self.link, OP, &selection, outcome)?
         {
             return Ok(());
@@ -301,7 +301,7 @@ impl Conntrack {
 
     /// A running dump owns the socket.
     fn idle(&self, op: &'static str) -> Result<(), Error> {
-        if self.open_dump.is_some() {
+        if mutant!("one-dump-at-a-time", self.open_dump.is_some(), false) {
             return Err(Error::DumpOpen { op });
         }
         Ok(())

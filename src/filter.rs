@@ -148,13 +148,13 @@ impl Selection {
 
     /// Refuses a selection that would take everything: that is never what a delete by filter may do.
     pub fn refuse_everything(&self) -> Result<(), Error> {
-        if self.include().is_empty() {
+        if mutant!("no-filter-refused", self.include().is_empty(), false) {
             return Err(Error::invalid("filter", "no including filter: nothing says what to delete"));
         }
-        if self.include().iter().any(Matcher::matches_everything) {
+        if mutant!("everything-refused", self.include().iter().any(Matcher::matches_everything), false) {
             return Err(Error::invalid("filter", "a filter matches every entry; to delete all of them use a flush"));
         }
-        if self.include().iter().any(|matcher| matcher.matches_all_but(CT_HAS_ID)) {
+        if mutant!("id-alone-refused", self.include().iter().any(|matcher| matcher.matches_all_but(CT_HAS_ID)), false) {
             let reason =
                 "a filter names an id alone, and entries can share one; add what else the entry has, such as its \
                 addresses, ports or zone";
@@ -194,44 +194,47 @@ impl Selection {
     #[inline]
     pub(crate) fn selected_by(&self, entry: &Entry) -> Option<usize> {
         let by = if self.include().is_empty() { Some(0) } else { self.include.first_match(entry) };
-        by.filter(|_| self.exclude.first_match(entry).is_none())
+        by.filter(|_| mutant!("excluded", self.exclude.first_match(entry).is_none(), true))
     }
 }
 
 /// What a scoped flush is limited to.
 pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
-    let Filter {
-        family: _,
-        zone: _,
-        mark: _,
-        status_set: _,
-        status_clear: _,
-        exclude: false,
-        proto: None,
-        orig_zone: None,
-        reply_zone: None,
-        id: None,
-        orig_src: None,
-        orig_dst: None,
-        reply_src: None,
-        reply_dst: None,
-        orig_sport: None,
-        orig_dport: None,
-        reply_sport: None,
-        reply_dport: None,
-        icmp_type: None,
-        icmp_code: None,
-        icmp_id: None,
-        tcp_states: None,
-        labels: None,
-        helper: None,
-    } = scope
-    else {
+    let only_scope = matches!(
+        scope,
+        Filter {
+            family: _,
+            zone: _,
+            mark: _,
+            status_set: _,
+            status_clear: _,
+            exclude: false,
+            proto: None,
+            orig_zone: None,
+            reply_zone: None,
+            id: None,
+            orig_src: None,
+            orig_dst: None,
+            reply_src: None,
+            reply_dst: None,
+            orig_sport: None,
+            orig_dport: None,
+            reply_sport: None,
+            reply_dport: None,
+            icmp_type: None,
+            icmp_code: None,
+            icmp_id: None,
+            tcp_states: None,
+            labels: None,
+            helper: None,
+        }
+    );
+    if mutant!("scope-fields", !only_scope, false) {
         return Err(Error::invalid("scope", "only family, zone, mark and status can limit a flush"));
-    };
+    }
     let place = |_, field: &str| text("scope", format_args!("scope.{field}"));
     let selection = Selection::compile(std::slice::from_ref(scope), &place)?;
-    if selection.takes_everything() {
+    if mutant!("scope-limits", selection.takes_everything(), false) {
         return Err(Error::invalid("scope", "limits nothing; to flush everything pass NULL and CT_FLUSH_ALL"));
     }
     Ok(selection)
@@ -428,13 +431,17 @@ impl Matcher {
             && self.zones == [None; 2]
             && self.mark.1 == 0
             // Every entry of the table is confirmed.
-            && (self.status == (0, 0) || self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED))
+            && (self.status == (0, 0)
+                || mutant!("all-are-confirmed", self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED), false))
             && self.labels.1 == 0
     }
 
     fn depends_on_changes(&self) -> bool {
-        let status = self.status.1 & !CT_STATUS_CONFIRMED != 0;
-        status || self.mark.1 != 0 || self.tcp_states.is_some() || self.labels.1 != 0 || self.helper.is_some()
+        mutant!("status-changes", self.status.1 & !CT_STATUS_CONFIRMED != 0, false)
+            || mutant!("mark-changes", self.mark.1 != 0, false)
+            || mutant!("tcp-state-changes", self.tcp_states.is_some(), false)
+            || mutant!("labels-change", self.labels.1 != 0, false)
+            || mutant!("helper-changes", self.helper.is_some(), false)
     }
 
     #[inline]
@@ -442,29 +449,33 @@ impl Matcher {
         let in_nets = || self.nets.iter().zip(addresses_of(e)).all(|(net, at)| net.is_none_or(|net| net.contains(at)));
         let in_range = |range: &Option<(u16, u16)>, port| range.is_none_or(|(a, b)| (a..=b).contains(&port));
         let in_ports = || self.ports.iter().zip(ports_of(e)).all(|(range, port)| in_range(range, port));
-        e.has & self.needs == self.needs
-            && self.family.is_none_or(|family| family == e.family)
-            && self.proto.is_none_or(|proto| proto == e.proto)
-            && self.zone.is_none_or(|zone| zone == e.zone)
-            && e.mark & self.mark.1 == self.mark.0
-            && e.status & self.status.1 == self.status.0
-            && in_nets()
-            && in_ports()
+        mutant!("match-needs", e.has & self.needs == self.needs, true)
+            && mutant!("match-family", self.family.is_none_or(|family| family == e.family), true)
+            && mutant!("match-proto", self.proto.is_none_or(|proto| proto == e.proto), true)
+            && mutant!("match-zone", self.zone.is_none_or(|zone| zone == e.zone), true)
+            && mutant!("match-mark", e.mark & self.mark.1 == self.mark.0, true)
+            && mutant!("match-status", e.status & self.status.1 == self.status.0, true)
+            && mutant!("match-addresses", in_nets(), true)
+            && mutant!("match-ports", in_ports(), true)
             && (!self.rest || self.matches_rest(e))
     }
 
     /// One copy, called by the few filters that have such a condition.
     #[inline(never)]
     fn matches_rest(&self, e: &Entry) -> bool {
-        self.id.is_none_or(|id| id == e.id)
-            && self.zones[0].is_none_or(|zone| zone == e.orig.zone)
-            && self.zones[1].is_none_or(|zone| zone == e.reply.zone)
-            && self.icmp.0.is_none_or(|value| value == e.orig.icmp_type)
-            && self.icmp.1.is_none_or(|value| value == e.orig.icmp_code)
-            && self.icmp.2.is_none_or(|value| value == e.orig.icmp_id)
-            && self.tcp_states.is_none_or(|states| states >> e.tcp_state.min(15) & 1 == 1)
-            && u128::from_ne_bytes(e.labels) & self.labels.1 == self.labels.0
-            && self.helper.is_none_or(|name| name == e.helper)
+        mutant!("match-id", self.id.is_none_or(|id| id == e.id), true)
+            && mutant!("match-orig-zone", self.zones[0].is_none_or(|zone| zone == e.orig.zone), true)
+            && mutant!("match-reply-zone", self.zones[1].is_none_or(|zone| zone == e.reply.zone), true)
+            && mutant!("match-icmp-type", self.icmp.0.is_none_or(|value| value == e.orig.icmp_type), true)
+            && mutant!("match-icmp-code", self.icmp.1.is_none_or(|value| value == e.orig.icmp_code), true)
+            && mutant!("match-icmp-id", self.icmp.2.is_none_or(|value| value == e.orig.icmp_id), true)
+            && mutant!(
+                "match-tcp-states",
+                self.tcp_states.is_none_or(|states| states >> e.tcp_state.min(15) & 1 == 1),
+                true
+            )
+            && mutant!("match-labels", u128::from_ne_bytes(e.labels) & self.labels.1 == self.labels.0, true)
+            && mutant!("match-helper", self.helper.is_none_or(|name| name == e.helper), true)
     }
 }
 
@@ -515,7 +526,7 @@ fn check_prefix(field: &'static str, prefix: Prefix) -> Result<Net, Fault> {
     }
     let mask = if prefix.length == 0 { 0 } else { u128::MAX << (128 - u32::from(prefix.length)) };
     let value = u128::from_be_bytes(address_bytes(prefix.address));
-    if value & !mask != 0 {
+    if mutant!("bits-behind-a-prefix", value & !mask != 0, false) {
         let Prefix { address, length } = prefix;
         const BEHIND: &str = "has bits set behind the prefix";
         return Err(fault(field, text(BEHIND, format_args!("{address}/{length} {BEHIND}"))));
@@ -524,7 +535,7 @@ fn check_prefix(field: &'static str, prefix: Prefix) -> Result<Net, Fault> {
 }
 
 fn check_ports(field: &'static str, range: &RangeInclusive<u16>, proto: Option<u8>) -> Result<(u16, u16), Fault> {
-    if !proto.is_some_and(proto_has_ports) {
+    if mutant!("ports-want-a-protocol", !proto.is_some_and(proto_has_ports), false) {
         return Err(fault(field, "needs a protocol that has ports"));
     }
     if range.start() > range.end() {

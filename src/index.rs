@@ -213,12 +213,13 @@ impl Index {
             #[cfg(test)]
             tests::count(&tests::VISITED);
             let Some(test) = node.test else {
-                let before = self.filters(node.start..node.end).iter().copied().take_while(|&number| number < best);
+                let sooner = |&number: &u32| mutant!("first-filter", number < best, true);
+                let before = self.filters(node.start..node.end).iter().copied().take_while(sooner);
                 return before.into_iter().find(|&n| matches(self.matcher(n), entry)).unwrap_or(best);
             };
             let value = test.field.of(entry) & test.mask;
             let firsts = &self.firsts[node.start..node.end];
-            let mut near = match firsts.partition_point(|&first| first <= value) {
+            let mut near = match firsts.partition_point(|&first| mutant!("tree-cell", first <= value, first < value)) {
                 0 => NOTHING,
                 behind => {
                     let cell = &self.cells[node.start + behind - 1];
@@ -230,7 +231,8 @@ impl Index {
                 }
             };
             // What comes first matches first, where both do, and spares the other one.
-            let mut far = if value >= node.any_first && value <= node.any_last { node.any } else { NOTHING };
+            let any = value >= node.any_first && value <= node.any_last;
+            let mut far = if mutant!("tree-rest", any, false) { node.any } else { NOTHING };
             if self.node(far).first < self.node(near).first {
                 (near, far) = (far, near);
             }
@@ -390,7 +392,7 @@ impl Index {
             let hull = |(first, last): (u64, u64), (a, b): (u64, u64)| (first.min(a), last.max(b));
             let (first, last) = intervals.clone().fold((u64::MAX, 0), hull);
             if same[0].first == ANY {
-                (node.any_first, node.any_last) = (first, last);
+                (node.any_first, node.any_last) = (first, mutant!("tree-rest-range", last, first));
                 node.any = self.leaf(part, Work { depth, ..*large }, work)?;
                 continue;
             }
@@ -473,7 +475,8 @@ impl Index {
         if mask == test.mask {
             Some((first, last))
         } else {
-            (first == last && mask & test.mask == test.mask).then_some((first & test.mask, first & test.mask))
+            (first == last && mutant!("tree-mask", mask & test.mask == test.mask, true))
+                .then_some((first & test.mask, first & test.mask))
         }
     }
 }

@@ -15,6 +15,9 @@
 //! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data and the matcher.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[macro_use]
+mod mutants;
+
 mod caps;
 mod conntrack;
 mod error;

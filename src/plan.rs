@@ -165,7 +165,7 @@ fn common(include: &[Matcher], caps: Caps) -> KernelFilter {
     (meet.nets, meet.ports) = (first.nets, first.ports);
     others.iter().for_each(|other| intersect(&mut meet, other));
     let mut filter = kernel_filter(&meet, caps);
-    if meet.family.is_none() {
+    if mutant!("common-tuple-wants-a-family", meet.family.is_none(), false) {
         filter.drop_tuple();
     }
     filter
@@ -178,18 +178,18 @@ fn intersect(meet: &mut Matcher, other: &Matcher) {
             *a = T::default();
         }
     }
-    keep(&mut meet.family, &other.family);
-    keep(&mut meet.proto, &other.proto);
-    keep(&mut meet.zone, &other.zone);
-    keep(&mut meet.mark, &other.mark);
-    keep(&mut meet.status, &other.status);
+    mutant!("common-family", keep(&mut meet.family, &other.family), ());
+    mutant!("common-proto", keep(&mut meet.proto, &other.proto), ());
+    mutant!("common-zone", keep(&mut meet.zone, &other.zone), ());
+    mutant!("common-mark", keep(&mut meet.mark, &other.mark), ());
+    mutant!("common-status", keep(&mut meet.status, &other.status), ());
     for role in 0..4 {
-        keep(&mut meet.nets[role], &other.nets[role]);
-        keep(&mut meet.ports[role], &other.ports[role]);
+        mutant!("common-addresses", keep(&mut meet.nets[role], &other.nets[role]), ());
+        mutant!("common-ports", keep(&mut meet.ports[role], &other.ports[role]), ());
     }
-    keep(&mut meet.icmp.0, &other.icmp.0);
-    keep(&mut meet.icmp.1, &other.icmp.1);
-    keep(&mut meet.icmp.2, &other.icmp.2);
+    mutant!("common-icmp", keep(&mut meet.icmp.0, &other.icmp.0), ());
+    mutant!("common-icmp", keep(&mut meet.icmp.1, &other.icmp.1), ());
+    mutant!("common-icmp", keep(&mut meet.icmp.2, &other.icmp.2), ());
 }
 
 /// One dump for each filter; two, one of each family, for a filter with a tuple but no family, since the kernel's tuple filter
@@ -197,7 +197,15 @@ fn intersect(meet: &mut Matcher, other: &Matcher) {
 fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
     // An entry is taken from the dump of the first filter that matches it. What changes while an entry lives must be the same
     // in all filters, or one that changes between two dumps would be in none or in both.
-    let changing = |m: &Matcher| (m.mark, m.status, m.tcp_states, m.labels, m.helper);
+    let changing = |m: &Matcher| {
+        (
+            mutant!("each-same-mark", m.mark, (0, 0)),
+            mutant!("each-same-status", m.status, (0, 0)),
+            mutant!("each-same-tcp-states", m.tcp_states, None),
+            mutant!("each-same-labels", m.labels, (0, 0)),
+            mutant!("each-same-helper", m.helper, None),
+        )
+    };
     if include.windows(2).any(|pair| changing(&pair[0]) != changing(&pair[1])) {
         return None;
     }
@@ -208,7 +216,7 @@ fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
     for (number, matcher) in include.iter().enumerate() {
         let filter = kernel_filter(matcher, caps);
         filters.try_reserve(2).ok()?;
-        if filter.family == 0 && filter.has_tuple() {
+        if mutant!("each-in-both-families", filter.family == 0 && filter.has_tuple(), false) {
             for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
                 filters.push((number, KernelFilter { family, ..filter.clone() }));
             }
@@ -244,17 +252,19 @@ fn put_tuple(filter: &mut KernelFilter, matcher: &Matcher, caps: Caps) {
     filter.proto = matcher.proto;
     let (full, usable) = match matcher.family {
         Some(CT_FAMILY_IPV4) => (u128::MAX << 96, true),
-        Some(CT_FAMILY_IPV6) => (u128::MAX, caps.ipv6),
+        Some(CT_FAMILY_IPV6) => (u128::MAX, mutant!("ipv6-wants-proof", caps.ipv6, true)),
         _ => (0, false),
     };
     // Only exact addresses: the kernel knows no prefixes here.
     let address = |role: usize| {
-        let net = matcher.nets[role].filter(|net| usable && net.mask == full)?;
+        let net = matcher.nets[role].filter(|net| usable && mutant!("exact-addresses", net.mask == full, true))?;
         Some(net.value.to_be_bytes())
     };
     // The kernel compares ports of TCP and UDP only, and lets everything through for other protocols.
-    let has_ports = matches!(matcher.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP));
-    let port = |role: usize| matcher.ports[role].filter(|(a, b)| has_ports && a == b).map(|(port, _)| port);
+    let tcp_or_udp = matches!(matcher.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP));
+    let has_ports = mutant!("ports-of-tcp-and-udp", tcp_or_udp, matcher.proto.is_some_and(proto_has_ports));
+    let is_one = |a: &u16, b: &u16| mutant!("exact-ports", a == b, true);
+    let port = |role: usize| matcher.ports[role].filter(|(a, b)| has_ports && is_one(a, b)).map(|(port, _)| port);
     filter.orig = Side { src: address(0), dst: address(1), sport: port(0), dport: port(1) };
     filter.reply = Side { src: address(2), dst: address(3), sport: port(2), dport: port(3) };
     if matcher.proto.is_some_and(proto_is_icmp) {
@@ -272,13 +282,13 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
         let unzoned = Entry { has: key.has | CT_HAS_REPLY_ZONE, ..key };
         let in_zone = |zone| u16::try_from(zone).ok().map(|zone| key.in_zone(zone));
         keys.try_reserve(2).ok()?;
-        match (matcher.zone, matcher.zones[0]) {
+        match (mutant!("look-up-wants-a-zone", matcher.zone, matcher.zone.or(Some(0))), matcher.zones[0]) {
             (Some(0), _) => keys.push(key),
             (_, Some(0)) => keys.push(unzoned),
             (_, Some(zone)) => keys.push(in_zone(zone)?),
             (Some(zone), None) => {
                 keys.push(in_zone(zone)?);
-                keys.push(unzoned);
+                mutant!("look-up-in-both-directions", keys.push(unzoned), ());
             }
             (None, None) => return None,
         }
@@ -290,9 +300,9 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
     };
     sort(&mut keys, &|a, b| name(a) < name(b));
     keys.dedup_by(|again, first| {
-        let same = name(again) == name(first);
+        let same = mutant!("look-up-once", name(again) == name(first), false);
         if same {
-            first.has |= again.has;
+            first.has |= mutant!("look-up-for-both", again.has, 0);
         }
         same
     });
@@ -313,7 +323,8 @@ fn pinned(matcher: &Matcher) -> Option<Entry> {
             (key.orig.sport, key.orig.dport) = (port(0)?, port(1)?);
             key.has |= CT_HAS_PORTS;
             // Its own mirror image: entries with it in either direction hide each other, and no name tells them apart.
-            if (key.orig.src, key.orig.sport) == (key.orig.dst, key.orig.dport) {
+            let mirrored = (key.orig.src, key.orig.sport) == (key.orig.dst, key.orig.dport);
+            if mutant!("mirror-image-not-looked-up", mirrored, false) {
                 return None;
             }
         }
@@ -330,21 +341,31 @@ fn pinned(matcher: &Matcher) -> Option<Entry> {
 /// The filter as a flush that the kernel carries out alone, if that takes exactly what the filter takes: then nobody looks at
 /// the entries again.
 pub(crate) fn exact_flush(matcher: &Matcher, caps: Caps) -> Option<KernelFilter> {
-    let caps = Caps { ipv6: false, ..caps };
+    let caps = Caps { ipv6: mutant!("ipv6-never-flushed", false, true), ..caps };
     let filter = kernel_filter(matcher, caps);
     // Zone 0 is left out: partial backports of the zone filter take it for "every zone".
-    let zone = matcher.zone.is_none() || filter.zone.is_some_and(|zone| zone != 0);
+    let zone =
+        matcher.zone.is_none() || filter.zone.is_some_and(|zone| mutant!("zone-0-never-flushed", zone != 0, true));
     let status = matcher.status.1 == 0 || filter.status.is_some();
     let sides = [filter.orig.src, filter.orig.dst, filter.reply.src, filter.reply.dst];
     let nets = matcher.nets.iter().zip(sides).all(|(net, side)| net.is_none_or(|net| net.mask == 0 || side.is_some()));
     let sides = [filter.orig.sport, filter.orig.dport, filter.reply.sport, filter.reply.dport];
     let ports = matcher.ports.iter().zip(sides).all(|(range, side)| range.is_none() || side.is_some());
-    let rest = matcher.tcp_states.is_none() && matcher.labels.1 == 0 && matcher.helper.is_none();
-    // The kernel's zone is that of any direction, and it compares no ids.
-    let rest = rest && matcher.zones == [None; 2] && matcher.id.is_none();
+    let rest = mutant!("flush-tcp-states", matcher.tcp_states.is_none(), true)
+        && mutant!("flush-labels", matcher.labels.1 == 0, true)
+        && mutant!("flush-helper", matcher.helper.is_none(), true)
+        // The kernel's zone is that of any direction, and it compares no ids.
+        && mutant!("flush-own-zones", matcher.zones == [None; 2], true)
+        && mutant!("flush-id", matcher.id.is_none(), true);
     let proto = matcher.proto.is_none() || filter.proto.is_some();
-    let tuple = !filter.has_tuple() || (caps.flush && filter.family != 0);
-    (zone && status && nets && ports && rest && proto && tuple).then_some(filter)
+    let family = mutant!("flush-tuple-wants-a-family", filter.family != 0, true);
+    let tuple = !filter.has_tuple() || (mutant!("flush-tuple-wants-proof", caps.flush, true) && family);
+    let kept = mutant!("flush-zone", zone, true)
+        && mutant!("flush-status", status, true)
+        && mutant!("flush-addresses", nets, true)
+        && mutant!("flush-ports", ports, true)
+        && mutant!("flush-proto", proto, true);
+    (kept && rest && tuple).then_some(filter)
 }
 
 impl KernelFilter {
@@ -474,6 +495,14 @@ mod tests {
         let with_id = Filter { id: Some(1), zone: Some(7), ..Filter::default() };
         let without = Filter { id: None, ..with_id.clone() };
         assert_eq!(plan(&[with_id], ALL), plan(&[without], ALL));
+    }
+
+    #[test]
+    fn a_tuple_that_is_its_own_mirror_image_is_not_looked_up() {
+        let mut filter = flow(Some(7));
+        (filter.orig_dst, filter.orig_dport) = (filter.orig_src, filter.orig_sport.clone());
+        assert!(Plan::at_once(&Selection::new(&[filter.clone()]).unwrap()).is_none());
+        assert!(matches!(plan(&[filter], ALL), Plan::Common(_)));
     }
 
     #[test]

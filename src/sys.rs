@@ -144,7 +144,7 @@ fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigfillset() initialises the set that the next call reads; that one initialises the old mask.
     unsafe {
-        libc::sigfillset(all.as_mut_ptr());
+        mutant!("signals-blocked", libc::sigfillset(all.as_mut_ptr()), libc::sigemptyset(all.as_mut_ptr()));
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
     let result = work();

@@ -1,23 +1,33 @@
 //! The library without a kernel: every operation, every fault that ctnetlink knows, and every byte that is sent, on a
 //! transport that follows a script.
 //!
-//! `transport` the scripted transport; `kernel` a small conntrack table behind it; `operations` right results; `requests` what
-//! is sent; `proofs` what makes an entry gone; `faults` what may go wrong with any operation; `dumps` and `batches` what may go wrong with these.
+//! `transport` the scripted transport; `kernel` a small conntrack table behind it, and `kernel::filtering` what kernels filter by;
+//! `operations` right results; `requests` what is sent; `proofs` what makes an entry gone; `faults` what may go wrong with any
+//! operation; `dumps` and `batches` what may go wrong with these; `guards` what single guards are there for; `plans` every plan on
+//! every kind of kernel, with the random filters of `chance` and the plain matcher of `judge`.
 
 pub(crate) use ::ctrack;
 
 #[path = "scripted/batches.rs"]
 mod batches;
+#[path = "scripted/chance.rs"]
+mod chance;
 #[path = "scripted/dumps.rs"]
 mod dumps;
 #[path = "scripted/failures.rs"]
 mod failures;
 #[path = "scripted/faults.rs"]
 mod faults;
+#[path = "scripted/guards.rs"]
+mod guards;
+#[path = "scripted/judge.rs"]
+mod judge;
 #[path = "scripted/kernel.rs"]
 mod kernel;
 #[path = "scripted/operations.rs"]
 mod operations;
+#[path = "scripted/plans.rs"]
+mod plans;
 #[path = "scripted/proofs.rs"]
 mod proofs;
 #[path = "scripted/requests.rs"]

@@ -29,7 +29,7 @@ impl Errno {
 impl Drop for Errno {
     fn drop(&mut self) {
         // SAFETY: as above.
-        unsafe { *libc::__errno_location() = self.0 };
+        mutant!("errno-kept", unsafe { *libc::__errno_location() = self.0 }, ());
     }
 }
 
@@ -113,7 +113,7 @@ unsafe fn enter<'a>(handle: *mut ct_handle) -> Result<(&'a mut Inner, Lock<'a>),
         return Err(-libc::EINVAL);
     };
     // Before the lock: a thread of the parent may have held it when the child was made, and never lets go of the child's copy.
-    if handle.opener.kinship() != Kinship::Same {
+    if mutant!("no-childs-handle", handle.opener.kinship() != Kinship::Same, false) {
         return Err(-libc::ECHILD);
     }
     let Some(lock) = Lock::take(&handle.busy) else {
@@ -121,7 +121,7 @@ unsafe fn enter<'a>(handle: *mut ct_handle) -> Result<(&'a mut Inner, Lock<'a>),
     };
     // SAFETY: the lock says that no other thread has this handle as long as it lives.
     let inner = unsafe { &mut *handle.inner.get() };
-    if inner.poisoned {
+    if mutant!("poisoned", inner.poisoned, false) {
         let text = "an earlier call on this handle hit an internal error; close it and open a new one";
         return Err(tell(inner, &text, libc::ENOTRECOVERABLE));
     }

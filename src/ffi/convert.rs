@@ -47,7 +47,7 @@ pub(super) unsafe fn each(
         let size = unsafe { extend::size(at, &name) }?;
         if index == 0 {
             stride = size;
-        } else if size != stride {
+        } else if mutant!("same-size", size != stride, false) {
             // Before anything behind it is read: a size that was forgotten is garbage, and leads beyond the array.
             return Err(Error::invalid(name(".size"), "differs from that of filter[0]"));
         }
@@ -76,7 +76,7 @@ pub(super) unsafe fn scope(pointer: *const ct_filter) -> Result<Filter, Error> {
     // SAFETY: the caller promises so.
     let raw = unsafe { extend::read(pointer, FILTER_SIZE_V0, &name) }?;
     let filter = safe(&raw).map_err(|fault| fault.error(&name))?;
-    if filter.exclude {
+    if mutant!("scope-excludes", filter.exclude, false) {
         return Err(Error::invalid("scope.flags", "a scope cannot be an excluding filter"));
     }
     Ok(filter)
@@ -110,14 +110,14 @@ fn safe(raw: &ct_filter) -> Result<Filter, Fault> {
     if raw.flags & !CT_FILTER_EXCLUDE != 0 {
         return Err((".flags", "unknown bits").into());
     }
-    if raw.r#match & !MATCH_ALL != 0 {
+    if mutant!("match-unknown", raw.r#match & !MATCH_ALL != 0, false) {
         return Err((".match", "unknown bits").into());
     }
     if raw.pad0 != 0 {
         return Err((".pad0", "is not zero").into());
     }
     let counts = |bit: u64| raw.r#match & bit != 0;
-    only_what_counts(raw)?;
+    mutant!("filter-forgotten", only_what_counts(raw)?, ());
     let zone = |bit, zone, field| match u16::try_from(zone) {
         Err(_) => Err((field, "is larger than 65535")),
         Ok(zone) => Ok(counts(bit).then_some(zone)),

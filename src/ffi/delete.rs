@@ -215,7 +215,7 @@ unsafe fn change(
             returned
         });
         if let (false, Ok(status)) = (told, status) {
-            status.fill(returned);
+            mutant!("status-filled", status.fill(returned), ());
         }
         returned
     })
@@ -263,7 +263,8 @@ impl ResultOut {
         unsafe {
             (*self.pointer).flags =
                 flag(outcome.uncounted, CT_RESULT_UNCOUNTED) | flag(outcome.start_unknown, CT_RESULT_START_UNKNOWN);
-            (*self.pointer).matched = outcome.matched - if self.has_spared { 0 } else { outcome.spared };
+            (*self.pointer).matched =
+                outcome.matched - if mutant!("spared-left-out", self.has_spared, true) { 0 } else { outcome.spared };
             (*self.pointer).done = outcome.done;
             (*self.pointer).gone = outcome.gone;
             (*self.pointer).failed = outcome.failed;

@@ -715,6 +715,7 @@ fn flags_that_no_call_knows_and_deletes_of_everything_are_refused() {
         assert_eq!(ct_flush(h.0, &ipv4(), CT_FLUSH_ALL), -libc::EINVAL);
         assert_eq!(ct_flush(h.0, &filter(), 0), -libc::EINVAL);
         assert_eq!(ct_flush(h.0, &excluding, 0), -libc::EINVAL);
+        assert!(h.error().contains("scope.flags"), "{}", h.error());
         assert_eq!(ct_delete(h.0, null(), 0, 0, &mut result()), -libc::EINVAL);
         assert_eq!(ct_delete(h.0, &filter(), 1, 0, &mut result()), -libc::EINVAL);
         assert_eq!(ct_delete(h.0, &excluding, 1, 0, &mut result()), -libc::EINVAL);
@@ -1002,6 +1003,28 @@ fn an_error_text_with_a_nul_in_it_is_not_cut_off() {
     let h = Handle::over(&script);
     assert_eq!(unsafe { ct_flush(h.0, null(), CT_FLUSH_ALL) }, -libc::EINVAL);
     assert_eq!(h.error(), "flush: invalid argument: kernel: before");
+}
+
+#[test]
+fn errno_is_left_as_it_was_by_calls_that_succeed_and_by_calls_that_fail() {
+    // SAFETY: points to this thread's errno, always.
+    let errno = || unsafe { &mut *libc::__errno_location() };
+    for fails in [false, true] {
+        let table = Table::new(&[udp(1)]);
+        let script = Script::new(move |_, requests| {
+            // As system calls do.
+            *errno() = libc::EINTR;
+            if fails {
+                return Vec::new();
+            }
+            table.answer(requests)
+        });
+        let handle = Handle::over(&script);
+        *errno() = 4711;
+        let mut count = 0;
+        let returned = unsafe { ct_count(handle.0, &mut count) };
+        assert_eq!((returned, *errno()), (if fails { -libc::ETIMEDOUT } else { 0 }, 4711));
+    }
 }
 
 #[test]

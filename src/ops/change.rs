@@ -169,7 +169,7 @@ impl<'a> Changer<'a> {
         let size = if status.contains(&OPEN) { GET_BATCH } else { BATCH };
         let mut parts = (first..).step_by(size).zip(chunk.chunks(size).zip(status.chunks_mut(size)));
         let result = parts.try_for_each(|(first, (part, status))| self.rounds(link, part, first, status, outcome));
-        if let Err(error) = &result {
+        if let (Err(error), true) = (&result, mutant!("silence-is-no-success", true, false)) {
             let silent = status.iter_mut().filter(|status| matches!(**status, PENDING | OPEN | AGAIN));
             silent.for_each(|status| *status = -error.errno());
         }
@@ -304,7 +304,9 @@ impl<'a> Changer<'a> {
     /// What to do with an entry that was found.
     fn judge(&self, given: &Entry, found: &Entry) -> (i32, Option<&'static str>) {
         match self.verb {
-            Verb::Delete(Some(selection)) if !selection.selects(found) => (SPARED, None),
+            Verb::Delete(Some(selection)) if mutant!("judged-again", !selection.selects(found), false) => {
+                (SPARED, None)
+            }
             Verb::Update => match update::values(given, found) {
                 Ok(Some(_)) => (PENDING, None),
                 Ok(None) => (0, None),
@@ -374,11 +376,15 @@ impl<'a> Changer<'a> {
             let status = &mut status[at];
             *status = match self.verb {
                 Verb::Create { .. } => continue,
-                Verb::Update if *status == -libc::EBUSY && !last && chunk[at].has(CT_HAS_STATUS) => {
+                Verb::Update
+                    if mutant!("busy-again", *status == -libc::EBUSY, false)
+                        && !last
+                        && chunk[at].has(CT_HAS_STATUS) =>
+                {
                     self.refusal.take_if(|refusal| refusal.index == self.first + at);
                     AGAIN
                 }
-                _ if *status == -libc::ENOENT => OPEN,
+                _ if mutant!("gone-is-proven", *status == -libc::ENOENT, false) => OPEN,
                 _ => continue,
             };
         }
@@ -403,7 +409,9 @@ impl<'a> Changer<'a> {
                     outcome.gone += 1;
                     -libc::ENOENT
                 }
-                (Some(entry), Verb::Delete(Some(selection))) if !selection.selects(&entry) => {
+                (Some(entry), Verb::Delete(Some(selection)))
+                    if mutant!("judged-in-the-dump", !selection.selects(&entry), false) =>
+                {
                     outcome.spared += 1;
                     0
                 }
@@ -459,7 +467,7 @@ pub(super) fn broken_off(
         Error::System { call, .. } => *call == SEND,
         _ => false,
     };
-    if is_first && nothing_was_done && outcome.done == 0 {
+    if mutant!("first-of-all", is_first, true) && nothing_was_done && outcome.done == 0 {
         return Err(error);
     }
     Ok(())

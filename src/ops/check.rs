@@ -58,7 +58,7 @@ pub(crate) fn one(entry: &Entry, purpose: Purpose) -> Result<(), Error> {
 }
 
 fn entry(e: &Entry, purpose: Purpose) -> Check {
-    if e.has & !HAS_ALL != 0 {
+    if mutant!("unknown-has-bits", e.has & !HAS_ALL != 0, false) {
         return Err(("has", "unknown bits"));
     }
     if e.reserved != [0; 4] {
@@ -66,7 +66,7 @@ fn entry(e: &Entry, purpose: Purpose) -> Check {
     }
     nothing_unannounced(e)?;
     tuples(e, purpose)?;
-    zones(e)?;
+    mutant!("zones-checked", zones(e)?, ());
     match purpose {
         // A key is mostly an entry of a list. States and bits that this release does not know must not make it useless.
         Purpose::Key => Ok(()),
@@ -77,7 +77,7 @@ fn entry(e: &Entry, purpose: Purpose) -> Check {
 
 /// A field that is set although `has` does not announce it was forgotten there, and would silently not count.
 fn nothing_unannounced(e: &Entry) -> Check {
-    if announced(e) {
+    if mutant!("unannounced-fields", announced(e), true) {
         Ok(())
     } else {
         unannounced(e)

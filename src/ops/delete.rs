@@ -37,7 +37,8 @@ pub(crate) fn delete(
     let mut marked = Marked { keys: Vec::new(), op };
     for_each(link, op, selection, &mut marked)?;
     outcome.matched = marked.keys.len() as u64;
-    let look_up = if care.compare_start || selection.depends_on_changes() { LookUp::Always } else { LookUp::WhereOpen };
+    let changes = mutant!("looked-up-again", selection.depends_on_changes(), false);
+    let look_up = if care.compare_start || changes { LookUp::Always } else { LookUp::WhereOpen };
     let mut changer = Changer::new(op, Verb::Delete(Some(selection)), look_up, care.compare_start);
     let (mut entries, mut status) = (Vec::new(), [0; BATCH]);
     entries.try_reserve(BATCH.min(marked.keys.len())).map_err(|_| Error::NoMemory { op })?;
@@ -129,10 +130,13 @@ pub(crate) fn delete_uncounted(
     selection: &Selection,
     outcome: &mut Outcome,
 ) -> Result<bool, Error> {
-    if selection.excludes() || selection.include().is_empty() || selection.include().len() > MOST_FLUSHES {
+    if mutant!("excludes-never-flushed", selection.excludes(), false)
+        || selection.include().is_empty()
+        || selection.include().len() > MOST_FLUSHES
+    {
         return Ok(false);
     }
-    if selection.include().len() > 1 && selection.depends_on_changes() {
+    if mutant!("changes-flushed-by-one", selection.include().len() > 1, false) && selection.depends_on_changes() {
         // One flush comes after the other: an entry could move from what the later one takes to what the earlier one took.
         return Ok(false);
     }
@@ -162,7 +166,9 @@ pub(crate) fn delete_uncounted(
         match reply.0 {
             None => outcome.uncounted = true,
             // What kernels say that do not flush by CTA_FILTER, or not by this.
-            Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => return Ok(false),
+            Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => {
+                return Ok(mutant!("refused-flush", false, true))
+            }
             Some((errno, detail)) => return Err(link.refused(op, errno, detail)),
         }
     }

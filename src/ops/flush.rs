@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::filter::{check_scope, Filter, Selection};
 use crate::transport::batch::Requests;
 use crate::transport::link::Link;
-use crate::types::CT_STATUS_OFFLOAD;
+use crate::types::*;
 use crate::wire::encode::{put_flush_all, FlushEverything};
 
 const OP: &str = "flush";
@@ -22,14 +22,14 @@ pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
     if let Some((errno, detail)) = reply.0 {
         return Err(link.refused(OP, errno, detail));
     }
-    delete_skipped(link)
+    mutant!("skipped-by-the-flush", delete_skipped(link), Ok(()))
 }
 
 /// Deletes the entries of a family, zone, mark or status: in one message, guarded so that a kernel that does not know the filter
 /// refuses it; where it does, by a dump, the decision on each entry, and deletes.
 pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: &mut Outcome) -> Result<(), Error> {
     let selection = check_scope(scope)?;
-    if !care.compare_start && delete_uncounted(link, OP, &selection, outcome)? {
+    if mutant!("scope-start-compared", !care.compare_start, true) && delete_uncounted(link, OP, &selection, outcome)? {
         return Ok(());
     }
     delete(link, OP, &selection, care, outcome)
@@ -43,7 +43,8 @@ fn delete_skipped(link: &mut Link) -> Result<(), Error> {
         return Ok(());
     }
     let mut outcome = Outcome::default();
-    let skipped = Selection::new(&[Filter { status_set: CT_STATUS_OFFLOAD, ..Filter::default() }])?;
+    let status_set = mutant!("skipped-are-offloaded", CT_STATUS_OFFLOAD, CT_STATUS_CONFIRMED);
+    let skipped = Selection::new(&[Filter { status_set, ..Filter::default() }])?;
     delete(link, OP, &skipped, Care::default(), &mut outcome)?;
-    outcome.error.map_or(Ok(()), Err)
+    mutant!("refusals-told", outcome.error.map_or(Ok(()), Err), Ok(()))
 }

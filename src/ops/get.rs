@@ -191,7 +191,7 @@ pub(crate) fn ask(
     answers.try_reserve(count).map_err(|_| Error::NoMemory { op })?;
     answers.resize(count, Answer::Missing);
     let mut places = [0; GET_BATCH];
-    for _ in 0..tries {
+    for _ in 0..mutant!("asked-twice", tries, 1) {
         let mut asked = 0;
         requests.clear();
         for index in (0..count).filter(|&index| matches!(answers[index], Answer::Missing)) {
@@ -254,14 +254,14 @@ pub(crate) fn has_name(entry: &Entry, key: &Entry, by: By) -> bool {
         By::Orig => (&key.orig, &entry.orig),
         By::Reply => (&key.reply, &entry.reply),
     };
-    same(asked, real) && zone_of(key, by) == zone_of(entry, by)
+    same(asked, real) && mutant!("name-zone", zone_of(key, by) == zone_of(entry, by), true)
 }
 
 /// Whether an entry can have a tuple in one direction that another one of the same zone has in the other: the kernel refuses to insert the
 /// second one unless the zone of one of them is for one direction only (nf_conntrack_hash_check_insert(), which compares the
 /// zones of the direction in which it finds the first).
 pub(crate) fn can_hide(a: &Entry, b: &Entry) -> bool {
-    (a.has | b.has) & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) != 0
+    mutant!("can-hide", (a.has | b.has) & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) != 0, false)
 }
 
 /// Whether the entry is the one that the key means: same tuples in the same direction, same zone, and same id and start if
@@ -272,16 +272,16 @@ pub(crate) fn can_hide(a: &Entry, b: &Entry) -> bool {
 pub(crate) fn is_asked_for(key: &Entry, entry: &Entry, compare_start: bool) -> bool {
     let zone = |e: &Entry| (zone_of(e, By::Orig), zone_of(e, By::Reply));
     let start = match (key.has(CT_HAS_START), entry.has(CT_HAS_START)) {
-        (true, true) => key.start_ns == entry.start_ns,
-        (true, false) => false,
-        (false, true) => !(compare_start && key.has(CT_HAS_ID)),
+        (true, true) => mutant!("asked-start", key.start_ns == entry.start_ns, true),
+        (true, false) => mutant!("asked-start-unknown", false, true),
+        (false, true) => !mutant!("asked-start-new", compare_start && key.has(CT_HAS_ID), false),
         (false, false) => true,
     };
     key.family == entry.family
         && key.proto == entry.proto
-        && zone(key) == zone(entry)
-        && (!key.has(CT_HAS_ID) || key.id == entry.id)
+        && mutant!("asked-zone", zone(key) == zone(entry), true)
+        && mutant!("asked-id", !key.has(CT_HAS_ID) || key.id == entry.id, true)
         && start
-        && (!key.has(CT_HAS_ORIG) || same(&key.orig, &entry.orig))
-        && (!key.has(CT_HAS_REPLY) || same(&key.reply, &entry.reply))
+        && mutant!("asked-orig", !key.has(CT_HAS_ORIG) || same(&key.orig, &entry.orig), true)
+        && mutant!("asked-reply", !key.has(CT_HAS_REPLY) || same(&key.reply, &entry.reply), true)
 }

@@ -107,7 +107,10 @@ impl Select {
                 match running.next(link, selection, entry) {
                     Ok(true) => return Ok(true),
                     Ok(false) => self.dump = None,
-                    Err(Error::Kernel { .. }) if running.fresh && running.filter.is_more_than_family() => {
+                    Err(Error::Kernel { .. })
+                        if mutant!("redone-only-if-fresh", running.fresh, true)
+                            && mutant!("redone-if-refused", running.filter.is_more_than_family(), false) =>
+                    {
                         // The kernel will not filter like this, whatever the probes said: then we do.
                         let filter = KernelFilter { family: running.filter.family, ..KernelFilter::default() };
                         self.dumps.push_front((running.number, filter));
@@ -131,10 +134,10 @@ impl Select {
 
     /// A dump sees what cannot be looked up. It is the one for everything, so that no entry is judged twice.
     fn dump_instead(&mut self, selection: &Selection) -> Result<(), Error> {
-        self.found.clear();
+        mutant!("dump-instead-forgets", self.found.clear(), ());
         let family = selection.include().first().and_then(|matcher| matcher.family);
         let same = selection.include().iter().all(|matcher| matcher.family == family);
-        let family = family.filter(|_| same).unwrap_or(0);
+        let family = family.filter(|_| mutant!("dump-instead-of-both-families", same, true)).unwrap_or(0);
         self.dumps.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
         self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
         Ok(())
@@ -161,8 +164,8 @@ impl Select {
                     let zone = zone_of(key, By::Orig) != 0;
                     match answer {
                         Answer::Missing => {}
-                        Answer::Entry(entry) if has_name(entry, key, By::Orig) => {
-                            if selection.selects(entry) {
+                        Answer::Entry(entry) if mutant!("look-up-by-name", has_name(entry, key, By::Orig), true) => {
+                            if mutant!("look-up-compared", selection.selects(entry), true) {
                                 self.found.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
                                 self.found.push(*entry);
                             }
@@ -173,7 +176,7 @@ impl Select {
                             left += 1;
                         }
                         Answer::Entry(entry) if !zone && !can_hide(entry, key) => {}
-                        Answer::Entry(_) => return self.dump_instead(selection),
+                        Answer::Entry(_) => mutant!("dump-instead", return self.dump_instead(selection), ()),
                         // For example an ICMP type without an answer: such an entry cannot be looked up.
                         Answer::Refused(_) => return self.dump_instead(selection),
                     }
@@ -189,7 +192,8 @@ impl Running {
         while self.dump.next(link, entry)? {
             self.fresh = false;
             let by = selection.selected_by(entry);
-            if by.is_some() && (self.number.is_none() || self.number == by) {
+            let is_first = mutant!("each-entry-once", self.number.is_none() || self.number == by, true);
+            if mutant!("entries-compared", by.is_some() && is_first, true) {
                 return Ok(true);
             }
         }
@@ -220,7 +224,7 @@ pub(crate) fn for_each(
     let mut tries = 0;
     loop {
         tries += 1;
-        visitor.restart();
+        mutant!("begun-anew", visitor.restart(), ());
         match once(link, op, selection, visitor) {
             Err(error) if error.is_transient() && tries < TRIES => {}
             Err(Error::Interrupted { .. }) => return Err(Error::Interrupted { op, tries }),

@@ -75,7 +75,7 @@ fn compare(a: &Tuple, b: &Tuple) -> Ordering {
 impl Visitor for Seeker<'_> {
     fn restart(&mut self) {
         for sought in self.by_orig.iter_mut().chain(self.by_reply.iter_mut()) {
-            sought.entry = None;
+            mutant!("settled-anew", sought.entry = None, ());
         }
     }
 
@@ -84,7 +84,8 @@ impl Visitor for Seeker<'_> {
         for (side, tuple) in sides {
             let first = side.partition_point(|sought| compare(main_tuple(&sought.key), tuple).is_lt());
             let same = side[first..].iter_mut().take_while(|sought| compare(main_tuple(&sought.key), tuple).is_eq());
-            for sought in same.filter(|sought| is_asked_for(&sought.key, entry, self.compare_start)) {
+            let is_it = |key: &Entry| is_asked_for(key, entry, self.compare_start);
+            for sought in same.filter(|sought| mutant!("settled-by-all-of-it", is_it(&sought.key), true)) {
                 sought.entry = Some(*entry);
             }
         }

@@ -39,25 +39,25 @@ pub(super) fn values(given: &Entry, found: &Entry) -> Result<Option<Entry>, (i32
     let mut values = *given;
     if given.has(CT_HAS_STATUS) {
         let added = given.status & !found.status;
-        if added & !ADDABLE != 0 {
+        if mutant!("only-addable-status", added & !ADDABLE != 0, false) {
             return refuse(
                 libc::EBUSY,
                 "only SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be added to the status of an entry",
             );
         }
         // The kernel takes a bit that is not sent for one to be cleared, and clears none.
-        values.status |= found.status;
+        values.status |= mutant!("status-kept", found.status, 0);
         if added == 0 {
             values.has &= !CT_HAS_STATUS;
         }
     }
     if given.has(CT_HAS_TIMEOUT) && found.status & CT_STATUS_FIXED_TIMEOUT != 0 {
-        if given.timeout != found.timeout {
+        if mutant!("fixed-timeout", given.timeout != found.timeout, false) {
             return refuse(libc::EPERM, "the timeout of the entry is fixed (FIXED_TIMEOUT in its status)");
         }
         values.has &= !CT_HAS_TIMEOUT;
     }
-    if given.has(CT_HAS_TIMEOUT) && found.status & CT_STATUS_OFFLOAD != 0 {
+    if given.has(CT_HAS_TIMEOUT) && mutant!("offloaded-timeout", found.status & CT_STATUS_OFFLOAD != 0, false) {
         // The kernel says yes, and the flow table goes on with its own (5.10 to 7.3).
         return refuse(libc::EBUSY, "the entry is offloaded to a flow table, which keeps its timeout");
     }
@@ -141,7 +141,7 @@ impl Part {
         const LABELS: u64 = CT_HAS_LABELS | CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE;
         let left_out = match self {
             Part::Labels => CHANGEABLE & !LABELS,
-            Part::Rest => LABELS,
+            Part::Rest => mutant!("labels-go-first", LABELS, 0),
         };
         let part = Entry { has: values.has & !left_out, ..*values };
         (part.has & CHANGEABLE != 0).then_some(part)

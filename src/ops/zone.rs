@@ -32,7 +32,7 @@ impl Visitor for Zones {
 
     fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
         // An entry with a zone in one direction is in zone 0 in the other one.
-        for zone in [entry.orig.zone, entry.reply.zone] {
+        for zone in [entry.orig.zone, mutant!("zone-of-replies", entry.reply.zone, 0)] {
             if let Some(used) = usize::try_from(zone).ok().and_then(|zone| self.used.get_mut(zone)) {
                 *used = true;
             }

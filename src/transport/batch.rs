@@ -103,7 +103,9 @@ impl Requests {
                 Ok(()) => at = end,
                 // EMSGSIZE: the send buffer is smaller than the datagram. ENOBUFS: there is no memory for one of that size
                 // (netlink_sendmsg(): either before anything is done).
-                Err(Error::System { call: SEND, errno: libc::EMSGSIZE | libc::ENOBUFS, .. }) if end - at > 1 => {
+                Err(Error::System { call: SEND, errno: libc::EMSGSIZE | libc::ENOBUFS, .. })
+                    if mutant!("parts-as-they-fit", end - at > 1, false) =>
+                {
                     size = (end - at).div_ceil(2);
                 }
                 Err(Error::System { op, call: SEND, errno }) if at > first => {
@@ -126,7 +128,7 @@ impl Requests {
             self.bytes[start + 8..start + 12].copy_from_slice(&own.to_ne_bytes());
         }
         if self.barrier {
-            let start = self.start_of(last - 1);
+            let start = self.start_of(mutant!("last-acknowledged", last - 1, first));
             ask_for_ack(&mut self.bytes, start);
         }
         link.send(self.op, &self.bytes[self.start_of(first)..self.ends[last - 1]])?;
@@ -155,7 +157,7 @@ impl Requests {
                     first_message(&link.received(length)[at..]).map_err(|source| Error::Malformed { op, source })?;
                 at += step;
                 let index = usize::try_from(message.header.seq.wrapping_sub(seq)).unwrap_or(usize::MAX);
-                if index >= count || message.header.port != link.port() {
+                if index >= count || mutant!("batch-port", message.header.port != link.port(), false) {
                     continue;
                 }
                 wait.progress();
@@ -164,7 +166,8 @@ impl Requests {
                     NLMSG_ERROR => {
                         let ack = decode_ack(&message, self.request(first + index))
                             .map_err(|source| Error::Malformed { op, source })?;
-                        if ack.errno == libc::EPERM && index == 0 && !self.permitted {
+                        let is_first = mutant!("forbidden-at-once", index == 0, false);
+                        if ack.errno == libc::EPERM && is_first && !self.permitted {
                             // Without the capability the first message is answered, and the others are dropped without a
                             // word (nfnetlink_rcv()). All replies were there before send() returned: if no other one is,
                             // none will come.
@@ -175,7 +178,7 @@ impl Requests {
                             forbidden = Some(error);
                             wait.no_longer();
                         }
-                        if ack.errno != 0 {
+                        if mutant!("refusals-heard", ack.errno != 0, false) {
                             replies.failed(first + index, ack.errno, ack.detail);
                         }
                         if index + 1 == count {

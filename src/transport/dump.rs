@@ -46,11 +46,13 @@ impl Dump {
             while self.at < self.end {
                 let (message, step) = first_message(&link.received(self.end)[self.at..]).map_err(malformed(self.op))?;
                 self.at += step;
-                if message.header.seq != self.seq || message.header.port != link.port() {
+                if mutant!("dump-seq", message.header.seq != self.seq, false)
+                    || mutant!("dump-port", message.header.port != link.port(), false)
+                {
                     continue;
                 }
                 self.wait.progress();
-                if message.header.flags & NLM_F_DUMP_INTR != 0 {
+                if mutant!("dump-interrupted", message.header.flags & NLM_F_DUMP_INTR != 0, false) {
                     return Err(Error::Interrupted { op: self.op, tries: 1 });
                 }
                 match message.header.kind {
@@ -97,7 +99,7 @@ impl Dump {
     /// of 20000 seen). Looked at for every datagram (0.3 % of a dump), since a table that was resized and resized back shows
     /// nothing at the end.
     fn check_buckets(&self, link: &mut Link) -> Result<(), Error> {
-        if link.buckets() == self.buckets {
+        if mutant!("dump-resized", link.buckets() == self.buckets, true) {
             return Ok(());
         }
         Err(Error::Interrupted { op: self.op, tries: 1 })
@@ -146,7 +148,7 @@ impl Repeats {
         if self.left > 0 {
             self.left -= 1;
             let same = |at: usize| self.ids[at] == entry.id && self.keys[at] == key;
-            if entry.has(CT_HAS_ID) && (0..CHAIN).any(same) {
+            if mutant!("dump-repeats", entry.has(CT_HAS_ID) && (0..CHAIN).any(same), false) {
                 self.left = NEWCOMERS;
                 return true;
             }

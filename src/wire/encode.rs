@@ -81,8 +81,8 @@ impl Name {
     /// one only.
     pub fn says_all(key: &Entry) -> bool {
         key.has(CT_HAS_ID | CT_HAS_ORIG | CT_HAS_REPLY)
-            && key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0
-            && (key.orig.src != key.reply.src || key.orig != key.reply)
+            && mutant!("one-way-looked-up", key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0, true)
+            && mutant!("mirror-image-looked-up", key.orig.src != key.reply.src || key.orig != key.reply, true)
     }
 
     /// All names of an entry, best first. CTA_TUPLE_ZONE comes last: on 5.10 a mirrored entry of zone 0 answers to it.
@@ -121,9 +121,9 @@ pub(crate) fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
 /// Version 1: with 0, kernels 5.2 and early 5.1 and 5.2 stable ones look the tuple up in the wrong family (commit
 /// f8e608982022, mended by e7600865db32); others do not look at it here.
 pub(crate) fn put_delete(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
-    let start = begin(buffer, IPCTNL_MSG_CT_DELETE, 0, seq, key.family, 1);
+    let start = begin(buffer, IPCTNL_MSG_CT_DELETE, 0, seq, key.family, mutant!("delete-version", 1, 0));
     put_key(buffer, key, name);
-    if key.has(CT_HAS_ID) {
+    if mutant!("id-with-delete", key.has(CT_HAS_ID), false) {
         put_word(buffer, CTA_ID, key.id);
     }
     end(buffer, start);
@@ -140,7 +140,7 @@ const NAT_BITS: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT | CT_STATUS_SRC_NAT_
 
 /// A NEW that makes the entry; it fails if there is one with either tuple.
 pub(crate) fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
-    let flags = NLM_F_CREATE | NLM_F_EXCL;
+    let flags = NLM_F_CREATE | mutant!("create-is-exclusive", NLM_F_EXCL, 0);
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, flags, seq, entry.family, 0);
     let mirrored = mirror(entry);
     let wanted = if entry.has(CT_HAS_REPLY) { entry.reply } else { mirrored };
@@ -171,9 +171,9 @@ fn put_key(buffer: &mut Buffer, key: &Entry, name: Name) {
         By::Reply => (CTA_TUPLE_REPLY, &key.reply),
     };
     let zone = zone_of(key, name.by);
-    let own_zone = (name.own_zone && zone != 0).then_some(zone);
+    let own_zone = (mutant!("zone-of-the-tuple", name.own_zone, false) && zone != 0).then_some(zone);
     put_tuple(buffer, kind, key, tuple, own_zone);
-    if own_zone.is_none() && zone != 0 {
+    if own_zone.is_none() && mutant!("zone-with-key", zone != 0, false) {
         put(buffer, CTA_ZONE, &zone_bytes(zone));
     }
 }
@@ -291,7 +291,7 @@ fn put_values(buffer: &mut Buffer, entry: &Entry, status: u32) {
     if entry.has(CT_HAS_STATUS) {
         // Every entry that ctnetlink makes or finds is confirmed; without the bit the kernel answers EBUSY
         // (ctnetlink_change_status(): IPS_CONFIRMED may not change).
-        put_word(buffer, CTA_STATUS, status | CT_STATUS_CONFIRMED);
+        put_word(buffer, CTA_STATUS, status | mutant!("status-confirmed", CT_STATUS_CONFIRMED, 0));
     }
     if entry.has(CT_HAS_MARK) {
         put_word(buffer, CTA_MARK, entry.mark);

@@ -161,11 +161,13 @@ pub(crate) fn put_dump(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
 pub(crate) fn put_guarded_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
     debug_assert!(!filter.has_tuple());
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
-    put_impossible_tuple(buffer, filter.family);
-    put_nested(buffer, CTA_FILTER, |_| {});
+    if mutant!("guard-in-message", true, false) {
+        put_impossible_tuple(buffer, filter.family);
+        put_nested(buffer, CTA_FILTER, |_| {});
+    }
     filter.put_meta(buffer);
     // Should anybody have made such an entry after all: this is not its id. A flush does not look at ids.
-    put(buffer, CTA_ID, &u32::MAX.to_be_bytes());
+    mutant!("guard-has-an-id", put(buffer, CTA_ID, &u32::MAX.to_be_bytes()), ());
     end(buffer, start);
 }
 
@@ -233,7 +235,7 @@ pub(crate) mod probe {
         put_nested(buffer, CTA_FILTER, |buffer| {
             put(buffer, CTA_FILTER_ORIG_FLAGS, &CTA_FILTER_F_PROTO_SRC_PORT.to_ne_bytes());
         });
-        put(buffer, CTA_ID, &u32::MAX.to_be_bytes());
+        mutant!("probe-has-an-id", put(buffer, CTA_ID, &u32::MAX.to_be_bytes()), ());
         end(buffer, start);
     }
 }

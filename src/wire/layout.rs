@@ -94,29 +94,33 @@ impl Decoder {
         if self.misses % if full { MISSES_WHEN_FULL } else { MISSES } != 0 {
             return Ok(());
         }
-        let Some(mut layout) = Layout::learn(payload, entry) else {
-            return Ok(());
-        };
-        // What was learned must tell the same of the message it was learned from.
+        if let Some(layout) = Layout::learn(payload, entry) {
+            self.keep(layout, payload, entry);
+        }
+        Ok(())
+    }
+
+    /// Takes a layout that was learned from the message of this entry.
+    fn keep(&mut self, mut layout: Layout, payload: &[u8], entry: &Entry) {
+        // It must tell the same of that message.
         let mut again = Entry::EMPTY;
         layout.copy(payload, &mut again);
-        if again != *entry {
-            return Ok(());
+        if mutant!("layout-compared", again != *entry, false) {
+            return;
         }
-        if full {
+        if self.layouts.len() == LAYOUTS {
             self.layouts.clear();
             self.first = First::default();
         }
         if self.layouts.try_reserve_exact(LAYOUTS - self.layouts.len()).is_err() {
             // Slower, but as right.
-            return Ok(());
+            return;
         }
         if let Some(slot) = self.first.slot(payload) {
             layout.next = *slot;
             self.layouts.push(layout);
             *slot = self.layouts.len() as u8;
         }
-        Ok(())
     }
 }
 
@@ -295,7 +299,7 @@ impl Layout {
         for ((bytes, headers), mask) in payload.chunks_exact(STEP).zip(&self.headers).zip(&self.mask) {
             differ |= bytes.first_chunk().map_or(0, |bytes| difference(bytes, headers, mask));
         }
-        differ == 0
+        mutant!("layout-headers", differ == 0, true)
     }
 
     /// Makes the entry of a message that has this layout.
@@ -496,6 +500,19 @@ mod tests {
             assert_eq!(decoded(&mut decoder, &helped).helper().as_deref(), Some("x"));
         }
         assert_eq!(decoder.layouts.len(), 0);
+    }
+
+    #[test]
+    fn a_layout_that_tells_something_else_than_its_message_is_not_kept() {
+        let (payload, mut entry) = (payload(&entry(CT_PROTO_TCP, 7, 3)), Entry::EMPTY);
+        decode_entry(&payload, &mut entry).unwrap();
+        let right = Layout::learn(&payload, &entry).unwrap();
+        let wrong = Layout { mark: right.timeout, ..right.clone() };
+        let mut decoder = Decoder::new();
+        decoder.keep(wrong, &payload, &entry);
+        assert!(decoder.layouts.is_empty());
+        decoder.keep(right, &payload, &entry);
+        assert_eq!(decoder.layouts.len(), 1);
     }
 
     #[test]

@@ -93,12 +93,16 @@ int main(void)
 {
     static char text[4096];
     char *arguments[64] = {"/matrix"};
-    char *environment[] = {NULL};
+    /* What the kernel's command line has for a library with mutants (src/mutants.rs): it comes as a variable of this program. */
+    char mutant[512] = "CTRACK_MUTANT=";
+    char *environment[] = {mutant, NULL};
     int console, status = 0;
     size_t count = 1, length;
     FILE *file;
     pid_t child;
 
+    if (getenv("CTRACK_MUTANT"))
+        strncat(mutant, getenv("CTRACK_MUTANT"), sizeof mutant - strlen(mutant) - 1);
     mount_at("devtmpfs", "/dev");
     /* The kernel had no console to give to its first process: the initramfs has no device nodes. */
     console = open("/dev/ttyS0", O_RDWR);

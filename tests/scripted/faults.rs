@@ -161,6 +161,12 @@ fn messages_for_other_requests_and_other_ports_are_ignored() {
     assert_harmless("another sequence number", |events| before_each(events, |message| patched(message, 8, &[0xff; 4])));
     assert_harmless("sequence number 0", |events| before_each(events, |message| patched(message, 8, &[0; 4])));
     assert_harmless("another port", |events| before_each(events, |message| patched(message, 12, &1u32.to_ne_bytes())));
+    assert_harmless("a refusal for another port", |events| {
+        before_each(events, |like| {
+            let seq = u32::from_ne_bytes(like[8..12].try_into().unwrap());
+            message(NLMSG_ERROR, F_CAPPED, seq, PORT + 1, &[(-libc::EIO).to_ne_bytes().to_vec(), vec![0; 16]].concat())
+        })
+    });
     assert_harmless("an old refusal", |events| {
         before_each(events, |like| {
             let seq = u32::from_ne_bytes(like[8..12].try_into().unwrap()).wrapping_sub(1000);

@@ -6,6 +6,11 @@ use super::ctrack::*;
 use super::transport::{Event, Request, PORT};
 use std::sync::{Arc, Mutex};
 
+#[path = "filtering.rs"]
+pub mod filtering;
+
+use filtering::{has_filter, Honours, Wanted};
+
 pub const NLMSG_NOOP: u16 = 1;
 pub const NLMSG_ERROR: u16 = 2;
 pub const NLMSG_DONE: u16 = 3;
@@ -201,20 +206,36 @@ fn encode_protoinfo(e: &Entry) -> Option<Vec<u8>> {
 
 /// A table that answers as the kernel does.
 #[derive(Clone)]
-pub struct Table(Arc<Mutex<Vec<Entry>>>);
+pub struct Table {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    honours: Honours,
+    /// How many entries it says to have more than it has.
+    more: u32,
+}
 
 impl Table {
+    /// One of the oldest kernel: nothing but a family limits a dump, and a tuple in a DELETE is always a key.
     pub fn new(entries: &[Entry]) -> Table {
-        Table(Arc::new(Mutex::new(entries.to_vec())))
+        Table::of(Honours::default(), entries)
+    }
+
+    /// One of a kernel that filters by more.
+    pub fn of(honours: Honours, entries: &[Entry]) -> Table {
+        Table { entries: Arc::new(Mutex::new(entries.to_vec())), honours, more: 0 }
+    }
+
+    /// Says that it has so many entries more than it has: what is worth a look at the kernel depends on the number.
+    pub fn claiming(self, more: u32) -> Table {
+        Table { more, ..self }
     }
 
     pub fn entries(&self) -> Vec<Entry> {
-        self.0.lock().unwrap().clone()
+        self.entries.lock().unwrap().clone()
     }
 
     /// Removes or replaces entries behind the library's back.
     pub fn change(&self, change: impl FnOnce(&mut Vec<Entry>)) {
-        change(&mut self.0.lock().unwrap());
+        change(&mut self.entries.lock().unwrap());
     }
 
     /// Runs the messages of a datagram in order.
@@ -227,7 +248,8 @@ impl Table {
         let mut events = Vec::new();
         let errno = match request.kind {
             GET_STATS => {
-                events.push(datagram(&[stats(request, u32::try_from(self.entries().len()).unwrap())]));
+                let count = u32::try_from(self.entries().len()).unwrap() + self.more;
+                events.push(datagram(&[stats(request, count)]));
                 0
             }
             GET if request.flags & F_DUMP != 0 => return self.dump(request),
@@ -251,8 +273,15 @@ impl Table {
     }
 
     fn dump(&self, request: &Request) -> Vec<Event> {
-        let family = request.payload[0];
-        let wanted: Vec<Entry> = self.entries().into_iter().filter(|e| family == 0 || e.family == family).collect();
+        let filter = match Wanted::read(self.honours, request) {
+            Ok(filter) if self.honours.refuses && filter.is_more_than_family() => Err(libc::EOPNOTSUPP),
+            read => read,
+        };
+        let filter = match filter {
+            Ok(filter) => filter,
+            Err(errno) => return vec![datagram(&[ack(request, errno)])],
+        };
+        let wanted: Vec<Entry> = self.entries().into_iter().filter(|entry| filter.lets_through(entry)).collect();
         let mut events: Vec<Event> = wanted
             .chunks(100)
             .map(|chunk| datagram(&chunk.iter().map(|entry| entry_message(request, entry)).collect::<Vec<_>>()))
@@ -270,7 +299,7 @@ impl Table {
             Some(_) if by_reply != asked.by_reply => 0,
             _ => u32::from(zone),
         };
-        self.0.lock().unwrap().iter().rposition(|entry| {
+        self.entries.lock().unwrap().iter().rposition(|entry| {
             (entry.family, entry.proto) == (request.payload[0], proto)
                 && [(entry.orig, false), (entry.reply, true)].iter().any(|(candidate, by_reply)| {
                     tuple == Tuple { zone: 0, ..*candidate } && zone_in(*by_reply) == zone_of(entry, *by_reply)
@@ -279,6 +308,15 @@ impl Table {
     }
 
     fn delete(&self, request: &Request) -> i32 {
+        if self.honours.flush && has_filter(request) {
+            return match Wanted::read(self.honours, request) {
+                Ok(filter) => {
+                    self.change(|entries| entries.retain(|entry| !filter.lets_through(entry)));
+                    0
+                }
+                Err(errno) => errno,
+            };
+        }
         let asked = parse_key(&request.payload);
         if asked.tuple.is_none() {
             self.change(Vec::clear);
@@ -391,7 +429,7 @@ pub fn parse_key(payload: &[u8]) -> Key {
     key
 }
 
-fn parse_tuple(bytes: &[u8]) -> (u8, Tuple) {
+pub fn parse_tuple(bytes: &[u8]) -> (u8, Tuple) {
     let (mut proto, mut tuple) = (0, Tuple::EMPTY);
     for (group, parts) in attrs(bytes) {
         if group & !NESTED == 3 {

@@ -186,6 +186,27 @@ fn a_result_of_any_size_is_filled_up_to_the_end_of_the_first_releases() {
 }
 
 #[test]
+fn a_result_that_has_no_room_for_spared_entries_leaves_them_out_of_the_matched_ones_too() {
+    for has_spared in [true, false] {
+        let table = Table::new(&[Entry { mark: 1, ..udp(1) }, Entry { mark: 1, ..udp(2) }]);
+        let kernel = table.clone();
+        let script = Script::new(move |_, requests| {
+            let answers = kernel.answer(requests);
+            if requests[0].flags & kernel::F_DUMP == kernel::F_DUMP {
+                kernel.change(|entries| entries[0].mark = 2);
+            }
+            answers
+        });
+        let h = Handle::over(&script);
+        let filter = ct_filter { r#match: CT_MATCH_MARK, mark: 1, mark_mask: !0, ..filter() };
+        let size = if has_spared { size_of::<ct_result>() as u32 } else { RESULT_SIZE_V0 as u32 };
+        let mut r = ct_result { size, ..result() };
+        assert_eq!(unsafe { ct_delete(h.0, &filter, 1, 0, &mut r) }, 0, "{}", h.error());
+        assert_eq!((r.matched, r.done, r.spared), if has_spared { (2, 1, 1) } else { (1, 1, 0) });
+    }
+}
+
+#[test]
 fn given_entries_and_their_statuses_are_used_up_to_the_last() {
     for count in [1, 2, 31, 32, 33, 255, 256, 257, 600] {
         let (h, _, table) = on(&[]);
