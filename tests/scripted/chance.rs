@@ -278,7 +278,7 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
             }
             13..=15 if one.has(CT_HAS_ICMP) => {
                 match number {
-                    13 => filter.icmp_type = Some(if near { one.orig.icmp_type } else { 3 }),
+                    13 => filter.icmp_type = Some(if chance.one_in(2) { one.orig.icmp_type } else { 3 }),
                     14 => filter.icmp_code = Some(one.orig.icmp_code),
                     _ => filter.icmp_id = Some(one.orig.icmp_id),
                 }
@@ -296,6 +296,18 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 filter.labels = Some(Masked { value, mask });
             }
             18 => filter.helper = Some(one.helper().unwrap_or_else(|| chance.pick(&HELPERS).into())),
+            // Together with another zone only those that an entry can have.
+            19 | 20 => {
+                let alone = fields & (1 << 2 | 1 << 19 | 1 << 20) == 1 << number;
+                let (own, field) = match number {
+                    19 => (one.orig.zone, &mut filter.orig_zone),
+                    _ => (one.reply.zone, &mut filter.reply_zone),
+                };
+                *field = Some(if near || !alone { own as u16 } else { chance.pick(&[0, 5, 7]) });
+                filter.zone = filter.zone.map(|_| one.zone as u16);
+            }
+            // No delete takes an id alone.
+            21 => (filter.id, filter.family) = (Some(if near { one.id } else { one.id + 1 }), Some(one.family)),
             // The protocol, also where the entry has none of the fields.
             1 | 9..=16 => filter.proto = Some(one.proto),
             _ => filter.family = Some(one.family),

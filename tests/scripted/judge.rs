@@ -27,7 +27,7 @@ pub fn broken<'a>(filter: &'a Filter, entry: &'a Entry) -> impl Iterator<Item = 
 }
 
 /// How many kinds of conditions there are.
-pub const CONDITIONS: usize = 19;
+pub const CONDITIONS: usize = 22;
 
 /// Whether each condition holds; `None`: the filter does not have it.
 fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
@@ -66,12 +66,23 @@ fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
             })
         }),
         f.helper.as_ref().map(|name| e.helper().as_ref() == Some(name)),
+        f.orig_zone.map(|zone| zone_of_one(e, CT_HAS_ORIG_ZONE) == u32::from(zone)),
+        f.reply_zone.map(|zone| zone_of_one(e, CT_HAS_REPLY_ZONE) == u32::from(zone)),
+        f.id.map(|id| e.has(CT_HAS_ID) && e.id == id),
     ]
 }
 
 /// The zone of an entry, whichever directions it is for.
 fn zone_of_either(e: &Entry) -> u32 {
     if e.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0 {
+        return 0;
+    }
+    e.zone
+}
+
+/// The zone that a direction is in.
+fn zone_of_one(e: &Entry, direction: u64) -> u32 {
+    if e.has & (CT_HAS_ZONE | direction) == 0 {
         return 0;
     }
     e.zone
