@@ -173,6 +173,12 @@ fn common(include: &[Matcher], caps: Caps) -> KernelFilter {
 
 /// Leaves the conditions that the other filter has too, of those that a kernel knows.
 fn intersect(meet: &mut Matcher, other: &Matcher) {
+    type Icmp = (Option<u8>, Option<u8>, Option<u16>);
+    fn keep_icmp(a: &mut Icmp, b: &Icmp) {
+        keep(&mut a.0, &b.0);
+        keep(&mut a.1, &b.1);
+        keep(&mut a.2, &b.2);
+    }
     fn keep<T: PartialEq + Default>(a: &mut T, b: &T) {
         if a != b {
             *a = T::default();
@@ -187,9 +193,7 @@ fn intersect(meet: &mut Matcher, other: &Matcher) {
         mutant!("common-addresses", keep(&mut meet.nets[role], &other.nets[role]), ());
         mutant!("common-ports", keep(&mut meet.ports[role], &other.ports[role]), ());
     }
-    mutant!("common-icmp", keep(&mut meet.icmp.0, &other.icmp.0), ());
-    mutant!("common-icmp", keep(&mut meet.icmp.1, &other.icmp.1), ());
-    mutant!("common-icmp", keep(&mut meet.icmp.2, &other.icmp.2), ());
+    mutant!("common-icmp", keep_icmp(&mut meet.icmp, &other.icmp), ());
 }
 
 /// One dump for each filter; two, one of each family, for a filter with a tuple but no family, since the kernel's tuple filter

@@ -300,6 +300,9 @@ fn nothing_is_sent_when_a_delete_or_flush_would_take_everything() {
         vec![excluding.clone()],
         vec![all_ipv4(), Filter::default()],
         vec![any_mark.clone(), excluding.clone()],
+        // Entries can share an id.
+        vec![Filter { id: Some(1), ..Filter::default() }],
+        vec![all_ipv4(), Filter { id: Some(1), mark: any_mark.mark, ..Filter::default() }],
     ] {
         assert_eq!(conntrack.delete(&filters).unwrap_err().errno(), libc::EINVAL, "{filters:?}");
     }
