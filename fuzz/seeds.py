@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Writes the first inputs of the fuzz targets: python3 fuzz/seeds.py CORPUS DUMP.bin...
+"""The first inputs of the fuzz targets.
 
-One payload per captured entry for decode_entry; for conversation every operation with right answers made of them.
+python3 fuzz/seeds.py CORPUS DUMP.bin...     writes them
+python3 fuzz/seeds.py --keep DIRECTORY FILE  writes the inputs in the directory to the file
+
+The first inputs are those that were kept: fuzz/seeds has a file for each target with an input a line, in hexadecimal; tests run them
+too. Besides, one payload per captured entry for decode_entry; for conversation every operation with right answers made of them.
 """
 
 import pathlib
@@ -26,10 +30,32 @@ def datagram(which, *parts):
     return bytes([len(data) // 4, which]) + data
 
 
+# Longer ones are of little use in a repository.
+LONGEST = 1024
+# Bytes in a file of inputs that were kept.
+MOST = 64 * 1024
+
+
+def keep(directory, file):
+    inputs = sorted({path.read_bytes() for path in directory.iterdir() if path.is_file()}, key=lambda data: (len(data), data))
+    lines, size = [], 0
+    for data in inputs:
+        size += 2 * len(data) + 1
+        if len(data) > LONGEST or size > MOST:
+            break
+        lines.append(data.hex())
+    file.write_text("".join(line + "\n" for line in lines))
+    print(f"{file}: {len(lines)} of {len(inputs)} inputs")
+
+
 def main():
+    if sys.argv[1] == "--keep":
+        return keep(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
     corpus = pathlib.Path(sys.argv[1])
-    for target in ("decode_entry", "conversation"):
-        (corpus / target).mkdir(parents=True, exist_ok=True)
+    for kept in sorted((pathlib.Path(__file__).parent / "seeds").iterdir()):
+        (corpus / kept.name).mkdir(parents=True, exist_ok=True)
+        for number, line in enumerate(kept.read_text().splitlines(), 1):
+            (corpus / kept.name / f"kept-{number}").write_bytes(bytes.fromhex(line))
     entries = [part for name in sys.argv[2:] for part in messages(pathlib.Path(name).read_bytes())]
     if not entries:
         sys.exit("no captured entries")

@@ -20,6 +20,9 @@ mod conntrack;
 mod error;
 pub mod ffi;
 mod filter;
+#[cfg(any(test, fuzzing))]
+#[path = "../fuzz/bodies/mod.rs"]
+pub mod fuzz;
 mod index;
 mod ops;
 mod plan;

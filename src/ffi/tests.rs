@@ -12,6 +12,7 @@ use super::handle::*;
 use super::list::*;
 use super::text::*;
 use crate::conntrack::Conntrack;
+use crate::fuzz::{kernel, transport};
 use crate::sys::Process;
 use crate::text::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE};
 use crate::types::*;
@@ -22,20 +23,8 @@ use std::ptr::{null, null_mut};
 use std::sync::atomic::Ordering;
 use transport::{Script, TIMEOUT};
 
-/// The names under which the shared files below know the library.
-mod ctrack {
-    pub use crate::*;
-}
-
 mod edges;
 mod statuses;
-
-#[allow(dead_code, reason = "shared with tests/scripted.rs")]
-#[path = "../../tests/scripted/kernel.rs"]
-mod kernel;
-#[allow(dead_code, reason = "shared with tests/scripted.rs")]
-#[path = "../../tests/scripted/transport.rs"]
-mod transport;
 
 /// A handle as C has it, closed in the end.
 struct Handle(*mut ct_handle);

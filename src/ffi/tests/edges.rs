@@ -2,61 +2,7 @@
 //! far ends the whole test program with SIGSEGV.
 
 use super::*;
-use std::ptr::NonNull;
-
-/// Bytes, all zero, that end where memory ends (or up to 7 bytes before, so that they begin at a multiple of 8).
-struct Edge {
-    map: NonNull<u8>,
-    mapped: usize,
-    start: *mut u8,
-}
-
-impl Edge {
-    fn new(length: usize) -> Edge {
-        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap();
-        let usable = length.next_multiple_of(page).max(page);
-        let mapped = usable + page;
-        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        let map = unsafe { libc::mmap(null_mut(), mapped, access, kind, -1, 0) };
-        assert_ne!(map, libc::MAP_FAILED);
-        let map = map.cast::<u8>();
-        assert_eq!(unsafe { libc::mprotect(map.wrapping_add(usable).cast(), page, libc::PROT_NONE) }, 0);
-        let start = map.wrapping_add((usable - length) & !7);
-        Edge { map: NonNull::new(map).unwrap(), mapped, start }
-    }
-
-    /// Elements one behind the other.
-    fn of<T: Copy>(elements: &[T]) -> Edge {
-        let edge = Edge::new(size_of_val(elements));
-        for (at, element) in elements.iter().enumerate() {
-            unsafe { edge.at::<T>().add(at).write(*element) };
-        }
-        edge
-    }
-
-    /// A struct that has `length` bytes, of which the first are those of `known`. One that is larger than it says to be
-    /// is cut off.
-    fn sized<T: Copy>(known: T, length: usize) -> Edge {
-        let edge = Edge::new(length);
-        edge.put(0, known, length);
-        edge
-    }
-
-    fn put<T: Copy>(&self, offset: usize, known: T, length: usize) {
-        let count = length.min(size_of::<T>());
-        unsafe { std::ptr::copy_nonoverlapping((&raw const known).cast::<u8>(), self.start.add(offset), count) };
-    }
-
-    fn at<T>(&self) -> *mut T {
-        self.start.cast()
-    }
-}
-
-impl Drop for Edge {
-    fn drop(&mut self) {
-        unsafe { libc::munmap(self.map.as_ptr().cast(), self.mapped) };
-    }
-}
+use crate::fuzz::edge::Edge;
 
 /// What a struct says that it has; what is there of it; what comes of it.
 fn sizes(v0: usize) -> Vec<(u32, usize, c_int)> {
@@ -254,8 +200,7 @@ fn text_is_written_up_to_the_end_of_its_buffer() {
         for length in 0..whole as usize + 10 {
             let buffer = Edge::new(length);
             // Text may begin anywhere: so it ends exactly at the edge.
-            let start = buffer.start.wrapping_add(length.next_multiple_of(8) - length);
-            let start = if length == 0 { null_mut() } else { start };
+            let start = if length == 0 { null_mut() } else { buffer.before_the_end(length) };
             assert_eq!(unsafe { ct_entry_format(entry.at(), format, start.cast(), length) }, whole);
             if length > 0 {
                 let written = unsafe { CStr::from_ptr(start.cast()) }.to_bytes().len();
