@@ -5,6 +5,7 @@
 
 use super::Reached;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// xorshift64*: good enough to vary tests.
@@ -18,12 +19,33 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// The input of a number: short ones and long ones.
-    fn input(seed: u64, number: u64) -> Vec<u8> {
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() >> 33) as usize % limit
+    }
+
+    fn byte(&mut self) -> u8 {
+        (self.next() >> 56) as u8
+    }
+
+    /// The input of a number: short ones, long ones, and every second one close to one that was kept.
+    fn input(seed: u64, number: u64, kept: &[Vec<u8>]) -> Vec<u8> {
         let mut random = Random((seed << 32 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let most = [64, 256, 512, 1024][random.next() as usize >> 62];
-        let length = (random.next() >> 32) as usize % most;
-        (0..length).map(|_| (random.next() >> 56) as u8).collect()
+        if number % 2 == 0 || kept.is_empty() {
+            let most = [64, 256, 512, 1024][random.below(4)];
+            return (0..random.below(most)).map(|_| random.byte()).collect();
+        }
+        let mut input = kept[random.below(kept.len())].clone();
+        for _ in 0..random.below(4) {
+            let at = random.below(input.len() + 1);
+            match random.below(4) {
+                0 => input.insert(at, random.byte()),
+                1 => input.truncate(at),
+                _ if at == input.len() => {}
+                2 => input[at] = random.byte(),
+                _ => input[at] ^= 1 << random.below(8),
+            }
+        }
+        input
     }
 }
 
@@ -34,6 +56,10 @@ fn number_from(name: &str) -> Option<u64> {
 
 fn seed() -> u64 {
     number_from("CTRACK_FUZZ_SEED").unwrap_or_else(|| {
+        if cfg!(miri) {
+            // It is not told the time.
+            return 1;
+        }
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.expect("a time after 1970").as_secs() / 86_400
     })
@@ -42,16 +68,18 @@ fn seed() -> u64 {
 /// Runs a target on what was kept (`fuzz/seeds`, one input a line, in hexadecimal) and on random inputs. `wanted` says what at
 /// least one in so many of the random ones must lead to, or the test would tell nothing.
 fn soak(name: &str, kept: &str, inputs: u64, run: fn(&[u8]) -> Reached, wanted: &[(&str, u64)]) {
-    for (line, text) in kept.lines().enumerate().step_by(if cfg!(miri) { 40 } else { 1 }) {
-        one(&format!("line {} of fuzz/seeds/{name}", line + 1), &from_hex(text), run);
+    let kept: Vec<Vec<u8>> = kept.lines().map(from_hex).collect();
+    for (at, input) in kept.iter().enumerate().step_by(if cfg!(miri) { 40 } else { 1 }) {
+        one(&format!("line {} of fuzz/seeds/{name}", at + 1), input, run);
     }
     let seed = seed();
     let default = if cfg!(miri) { inputs / 500 } else { inputs };
     let inputs = number_from("CTRACK_FUZZ_INPUTS").unwrap_or(default);
-    println!("{name}: CTRACK_FUZZ_SEED={seed}, {inputs} inputs");
+    // Not through the test harness, which would lose it if the program is killed.
+    let _ = writeln!(std::io::stderr(), "{name}: CTRACK_FUZZ_SEED={seed}, {inputs} inputs");
     let mut reached = BTreeMap::new();
     for number in 0..inputs {
-        let input = Random::input(seed, number);
+        let input = Random::input(seed, number, &kept);
         for what in one(&format!("input {number} of CTRACK_FUZZ_SEED={seed}"), &input, run) {
             *reached.entry(what).or_insert(0u64) += 1;
         }
