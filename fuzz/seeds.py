@@ -31,21 +31,18 @@ def datagram(which, *parts):
 
 
 # Longer ones are of little use in a repository.
-LONGEST = 1024
+LONGEST = 4096
 # Bytes in a file of inputs that were kept.
-MOST = 64 * 1024
+MOST = 48 * 1024
 
 
 def keep(directory, file):
-    inputs = sorted({path.read_bytes() for path in directory.iterdir() if path.is_file()}, key=lambda data: (len(data), data))
-    lines, size = [], 0
-    for data in inputs:
-        size += 2 * len(data) + 1
-        if len(data) > LONGEST or size > MOST:
-            break
-        lines.append(data.hex())
-    file.write_text("".join(line + "\n" for line in lines))
-    print(f"{file}: {len(lines)} of {len(inputs)} inputs")
+    inputs = {path.read_bytes() for path in directory.iterdir() if path.is_file()}
+    lines = [data.hex() + "\n" for data in sorted(inputs, key=lambda data: (len(data), data)) if len(data) <= LONGEST]
+    # Short and long ones alike.
+    every = next(every for every in range(1, len(lines) + 2) if sum(map(len, lines[::every])) <= MOST)
+    file.write_text("".join(lines[::every]))
+    print(f"{file}: {len(lines[::every])} of {len(inputs)} inputs")
 
 
 def main():
