@@ -847,7 +847,7 @@ fn a_missing_capability_is_the_status_of_all_and_only_one_datagram_is_sent() {
     ] {
         let script = Script::new(|_, requests| vec![kernel::datagram(&[kernel::ack(&requests[0], libc::EPERM)])]);
         let h = Handle::over(&script);
-        let count = if cfg!(miri) { 300 } else { 10_000 };
+        let count = if cfg!(miri) { 40 } else { 10_000 };
         let entries: Vec<Entry> = (0..count).map(change).collect();
         let count = u64::from(count);
         let (mut status, mut r) = (vec![77; entries.len()], result());

@@ -79,7 +79,7 @@ fn a_filter_of_any_size_is_read_up_to_its_end_and_no_further() {
 fn the_size_of_a_later_filter_is_compared_before_anything_behind_it_is_read() {
     let (h, script, _) = on(&[udp(1)]);
     for stride in strides() {
-        for wrong in 1..3 {
+        for wrong in 1..if cfg!(miri) { 2 } else { 3 } {
             let mut garbage: Vec<u32> = sizes(FILTER_SIZE_V0).iter().map(|(size, ..)| *size).collect();
             garbage.retain(|size| *size as usize != stride);
             for size in garbage {
