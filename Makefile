@@ -32,7 +32,7 @@ CARGO_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
 REMAP = --remap-path-prefix=$(CURDIR)=libctrack --remap-path-prefix=$(CARGO_DIR)=cargo \
 	$$(for dir in '$(CARGO_DIR)'/registry/src/*/; do printf -- '--remap-path-prefix=%s=crates/ ' "$$dir"; done)
 
-.PHONY: all install install-musl uninstall header doc demo test test-abi test-cross test-differential test-instructions test-kernels test-other-ways bench fuzz dist deb rpm test-package clean
+.PHONY: all install install-musl uninstall header doc demo test test-abi test-cross test-differential test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
 
 all: build/$(SHARED) build/libctrack.a build/libctrack.pc build/man/stamp
 
@@ -147,6 +147,10 @@ test-kernels:
 # pkg-config by hand, CMake, Meson, the crate, the manual pages; ./scripts/test-other-ways.sh --cargo-c: cargo-c too.
 test-other-ways:
 	./scripts/test-other-ways.sh
+
+# Unit tests and codec in an interpreter that sees undefined behaviour.
+test-miri:
+	./scripts/test-miri.sh
 
 bench:
 	./benches/run.sh

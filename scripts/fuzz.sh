@@ -1,21 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Fuzzes the decoder and the operations.
+# Fuzzes the decoder, the operations, the C functions, the encoder, the texts and the planner.
 #
 #   scripts/fuzz.sh [SECONDS [TARGET...]]   each target (by default all) for so many seconds (by default 600)
 #   scripts/fuzz.sh --replay                only the inputs that are there, without instrumentation, on any toolchain
+#   scripts/fuzz.sh --keep [TARGET...]      writes the fewest inputs in fuzz/corpus that reach as much, to fuzz/seeds
 #
 # Fuzzing needs a nightly toolchain and installs cargo-fuzz if it is missing; both need python3 and a C++ compiler.
 # What is found lies in fuzz/artifacts, and the exit status is not 0.
 set -eu
 cd "$(dirname "$0")/.."
 
-all='decode_entry conversation'
+all='decode_entry conversation cboundary encode format planner'
 python3 fuzz/seeds.py fuzz/corpus tests/data/*.bin
 
 if [ "${1-}" = --replay ]; then
     log=fuzz/corpus/log
+    # What cargo-fuzz sets; with it the library has what the targets do (fuzz/bodies).
+    RUSTFLAGS="${RUSTFLAGS-} --cfg fuzzing"
+    export RUSTFLAGS
     for target in $all; do
         cargo build --quiet --locked --manifest-path fuzz/Cargo.toml --bin "$target"
         # Every input is an argument: then each is run once, and nothing else is.
@@ -30,8 +34,15 @@ if [ "${1-}" = --replay ]; then
     exit 0
 fi
 
-seconds=${1-600}
-[ $# -eq 0 ] || shift
+keep=
+seconds=600
+if [ "${1-}" = --keep ]; then
+    keep=1
+    shift
+elif [ $# -gt 0 ]; then
+    seconds=$1
+    shift
+fi
 # shellcheck disable=SC2086 # a list of words
 [ $# -gt 0 ] || set -- $all
 
@@ -41,6 +52,14 @@ fi
 
 # The list reserves what the kernel counts, if it can; an answer that claims 2^32 entries is not to end the run.
 export ASAN_OPTIONS="allocator_may_return_null=1:max_allocation_size_mb=1024"
+
+if [ "$keep" ]; then
+    for target in "$@"; do
+        cargo +nightly fuzz cmin --debug-assertions "$target"
+        python3 fuzz/seeds.py --keep "fuzz/corpus/$target" "fuzz/seeds/$target"
+    done
+    exit 0
+fi
 
 for target in "$@"; do
     echo "== $target for $seconds seconds"

@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.."
 . ./scripts/path.sh
 unset RUSTFLAGS
 export CARGO_TERM_COLOR=never
+# An emulated processor takes its time.
+export CTRACK_FUZZ_INPUTS=1000
 # Debug checks stay on; without optimizing, an emulated processor takes minutes.
 export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/cross"

@@ -72,6 +72,9 @@ step 'fuzz seeds'
 ./scripts/fuzz.sh --replay
 
 if [ "${CI:-}" ]; then
+	step 'undefined behaviour'
+	./scripts/test-miri.sh
+
 	step 'other machines'
 	./scripts/test-cross.sh
 

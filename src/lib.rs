@@ -23,6 +23,11 @@ mod conntrack;
 mod error;
 pub mod ffi;
 mod filter;
+// What the fuzz targets do: no part of the library, nor of its header.
+/// cbindgen:ignore
+#[cfg(any(test, fuzzing))]
+#[path = "../fuzz/bodies/mod.rs"]
+pub mod fuzz;
 mod index;
 mod ops;
 mod plan;

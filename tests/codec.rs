@@ -853,7 +853,11 @@ fn mutate_values(random: &mut Random, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn the_independent_decoder_says_the_same_of_mutated_entries_or_there_is_a_reason() {
     let golden = golden();
-    let mut random = Random(0x00c0_ffee);
+    // Each day tries others (fuzz/bodies/tests.rs); written so that the harness does not lose it if the program is killed.
+    let seed = std::env::var("CTRACK_FUZZ_SEED").ok().map(|seed| seed.parse::<u64>().expect("a number"));
+    let seed = seed.unwrap_or_else(|| std::time::UNIX_EPOCH.elapsed().expect("a time after 1970").as_secs() / 86_400);
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("decode_entry: CTRACK_FUZZ_SEED={seed}\n"));
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut verdicts = [0; 3];
     for round in 0..150_000 {
         let payload = &golden[random.below(golden.len())];
@@ -865,10 +869,20 @@ fn the_independent_decoder_says_the_same_of_mutated_entries_or_there_is_a_reason
             }
         };
         let verdict = std::panic::catch_unwind(|| compare(&bytes));
-        verdicts[verdict.unwrap_or_else(|_| panic!("round {round}: {bytes:02x?}")) as usize] += 1;
+        verdicts[verdict.unwrap_or_else(|_| panic!("round {round} of seed {seed}: {bytes:02x?}")) as usize] += 1;
     }
     // The comparison is worth something only if each case is met often.
     assert!(verdicts.iter().all(|count| *count > 10_000), "{verdicts:?}");
+}
+
+#[test]
+fn both_decoders_say_the_same_of_what_fuzzing_kept() {
+    for (at, line) in include_str!("../fuzz/seeds/decode_entry").lines().enumerate() {
+        let byte = |at: usize| u8::from_str_radix(&line[at..at + 2], 16).expect("a byte");
+        let payload: Vec<u8> = (0..line.len()).step_by(2).map(byte).collect();
+        let verdict = std::panic::catch_unwind(|| compare(&payload));
+        assert!(verdict.is_ok(), "line {}: {line}", at + 1);
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Write for ErrorText {
 }
 
 impl ct_handle {
-    pub(super) fn new(conntrack: Conntrack) -> Result<Box<ct_handle>, Error> {
+    pub(crate) fn new(conntrack: Conntrack) -> Result<Box<ct_handle>, Error> {
         let opener = Process::current().map_err(|error| Error::system("open", "pthread_atfork", &error))?;
         let inner = Inner { conntrack, poisoned: false, error: ErrorText { bytes: [0; 512], length: 0 } };
         let (busy, inner) = (AtomicBool::new(false), UnsafeCell::new(inner));

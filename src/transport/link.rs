@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// The kernel fills dump datagrams up to 32 KiB once it has seen a buffer of that size (netlink_dump(),
 /// nlk->max_recvmsg_len); with less than 8 KiB entries get lost. Larger brings nothing.
-pub(crate) const DUMP_BUFFER: usize = 64 * 1024;
+pub(crate) const DUMP_BUFFER: usize = if cfg!(miri) { 8 } else { 64 } * 1024;
 
 /// Replies to single requests are one message of a few hundred bytes each. A small buffer spares a handle that only counts or
 /// deletes the cost of fresh pages.

@@ -77,14 +77,37 @@ impl Reader<'_> {
         number
     }
 
-    /// What the library writes needs no escapes, but for names of helpers, which the kernel has none of that need any.
+    /// With the escapes that the library writes, and no others.
     fn string(&mut self) -> String {
         self.take(b'"');
-        let length = self.text[self.at..].iter().take_while(|byte| **byte != b'"').count();
-        let text = String::from_utf8(self.text[self.at..self.at + length].to_vec()).unwrap();
-        assert!(text.bytes().all(|byte| byte >= b' ' && byte != b'\\'), "{text}");
-        self.at += length;
+        let mut text = Vec::new();
+        loop {
+            match self.next() {
+                b'"' => break,
+                b'\\' => {
+                    self.at += 1;
+                    let escaped = self.next();
+                    self.at += 1;
+                    match escaped {
+                        b'"' | b'\\' => text.push(escaped),
+                        b'u' => {
+                            let digits = self.text.get(self.at..self.at + 4).unwrap_or_default();
+                            let number = u32::from_str_radix(&String::from_utf8_lossy(digits), 16).unwrap();
+                            let char = char::from_u32(number).unwrap();
+                            text.extend(char.encode_utf8(&mut [0; 4]).bytes());
+                            self.at += 4;
+                        }
+                        other => panic!("\\{} at byte {}", char::from(other), self.at),
+                    }
+                }
+                byte => {
+                    assert!(byte >= b' ', "a control character at byte {}", self.at);
+                    text.push(byte);
+                    self.at += 1;
+                }
+            }
+        }
         self.take(b'"');
-        text
+        String::from_utf8(text).unwrap()
     }
 }
