@@ -243,29 +243,38 @@ fn created(e: &Entry, request: &Request) {
     // As it is before the kernel translates: it does so itself, to what the NAT attributes say.
     let (plain, given) = (turned(e), naive::bare(&e.reply));
     let status = if e.has(CT_HAS_STATUS) { e.status } else { 0 };
-    let (source, destination) = (status & CT_STATUS_SRC_NAT != 0, status & CT_STATUS_DST_NAT != 0);
+    const NAT: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT | CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE;
+    let translates = status & NAT != 0;
     let mut reply = if e.has(CT_HAS_REPLY) { given } else { plain };
-    if source {
-        (reply.dst, reply.dport) = (plain.dst, plain.dport);
+    let wanted = reply;
+    // The kernel translates no keys of GRE, so it starts from those that are wanted.
+    let ports = e.proto != CT_PROTO_GRE;
+    if status & CT_STATUS_SRC_NAT != 0 {
+        (reply.dst, reply.icmp_id) = (plain.dst, plain.icmp_id);
+        reply.dport = if ports { plain.dport } else { wanted.dport };
     }
-    if destination {
-        (reply.src, reply.sport) = (plain.src, plain.sport);
+    if status & CT_STATUS_DST_NAT != 0 {
+        (reply.src, reply.icmp_id) = (plain.src, plain.icmp_id);
+        reply.sport = if ports { plain.sport } else { wanted.sport };
     }
     assert_eq!(naive::bare(&made.reply), reply, "{e:?}");
     let attributes = attrs(&request.payload[4..]);
-    for (kind, wanted, address, port) in
-        [(6, source, given.dst, given.dport), (13, destination, given.src, given.sport)]
-    {
+    for (kind, address, port) in [(6, wanted.dst, wanted.dport), (13, wanted.src, wanted.sport)] {
         let nat = attributes.iter().find(|(at, _)| at & !NESTED == kind);
-        assert_eq!(nat.is_some(), wanted, "{e:?}");
+        assert_eq!(nat.is_some(), translates, "{e:?}");
         let Some((_, value)) = nat else { continue };
         let range = attrs(value);
         let (v4, v6) = ((1, address[..4].to_vec()), (4, address.to_vec()));
         assert_eq!(range[0], if e.family == CT_FAMILY_IPV4 { v4 } else { v6 }, "{e:?}");
-        if e.has(CT_HAS_PORTS) {
-            let ports = range.iter().find(|(kind, _)| kind & !NESTED == 3).expect("ports");
-            let port = port.to_be_bytes().to_vec();
-            assert_eq!(attrs(&ports.1), [(1, port.clone()), (2, port)], "{e:?}");
+        let ports = range.iter().find(|(kind, _)| kind & !NESTED == 3).map(|(_, ports)| attrs(ports));
+        let one = |port: u16| Some(vec![(1, port.to_be_bytes().to_vec()), (2, port.to_be_bytes().to_vec())]);
+        match () {
+            () if e.proto == CT_PROTO_GRE => assert_eq!(ports, None, "{e:?}"),
+            () if e.has(CT_HAS_PORTS) => assert_eq!(ports, one(port), "{e:?}"),
+            () if e.has(CT_HAS_ICMP) => {
+                assert!(ports == one(wanted.icmp_id) || ports == one(e.orig.icmp_id), "{ports:?} for {e:?}");
+            }
+            () => assert_eq!(ports, None, "{e:?}"),
         }
     }
 }

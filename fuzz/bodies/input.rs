@@ -163,6 +163,11 @@ impl Input<'_> {
         let mut f = Filter { exclude: self.one_in(6), ..Filter::default() };
         f.family = wanted(0).then_some(family);
         f.zone = wanted(1).then(|| self.below(4).into());
+        // Of one zone, as an entry has it; now and then one that no entry can have, which is refused.
+        let zone = f.zone.unwrap_or_else(|| self.below(4).into());
+        f.orig_zone = wanted(16).then(|| if self.one_in(2) { zone } else { 0 });
+        f.reply_zone = wanted(17).then(|| if self.one_in(2) || f.orig_zone == Some(0) { zone } else { 0 });
+        f.id = (wanted(18) && wanted(19)).then(|| self.below(8).into());
         f.mark = wanted(2).then(|| {
             let mask = u32::from(self.u8() & 7) | u32::from(self.u8() & 0x80) << 24;
             Masked { value: self.u32() & mask, mask }
@@ -214,6 +219,13 @@ impl Input<'_> {
                 (Some(e.orig.icmp_type), Some(e.orig.icmp_code), Some(e.orig.icmp_id));
         }
         f.zone = (!self.one_in(4)).then(|| u16::try_from(e.zone).unwrap_or(0) ^ u16::from(self.one_in(8)));
+        match self.below(8) {
+            1 => f.orig_zone = u16::try_from(e.orig.zone).ok(),
+            2 => f.reply_zone = u16::try_from(e.reply.zone).ok(),
+            3 => (f.zone, f.orig_zone) = (None, u16::try_from(e.orig.zone).ok()),
+            4 => f.id = Some(e.id),
+            _ => {}
+        }
         f.status_set = if self.one_in(6) { CT_STATUS_ASSURED } else { 0 };
         f
     }
