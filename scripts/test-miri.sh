@@ -51,7 +51,7 @@ run() {
 }
 
 target=${1-}
-run 'unit tests' 60 --lib -- index::tests two_roles_of_a_dead_pod
+run 'unit tests' 60 --lib -- index::tests two_roles_of_a_dead_pod results_are_left_alone every_call_succeeds
 run 'codec' 20 --test codec -- mutated_entries the_layout more_layouts without_any_structure any_byte any_length cut_off \
 	the_order_of_attributes of_a_wrong_length no_attributes decodes_to_that_entry fuzzing_kept
 finish
