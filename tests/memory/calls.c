@@ -686,7 +686,7 @@ static const struct shape {
 	{ "ct_zone_find_free, none free", nothing, no_free_zone, -ENOSPC, ALLOCATES },
 	{ "ct_zone_find_free, upside down", nothing, zones_upside_down, -EINVAL, ALLOCATES },
 	{ "ct_filter_everything_but", nothing, everything_but, 0, ALLOCATES },
-	{ "ct_filter_service, 0.0.0.0", nothing, any_address, -EINVAL, ALLOCATES },
+	{ "ct_filter_service, 0.0.0.0", nothing, any_address, -EINVAL, 0 },
 	{ "ct_flush, a zone", a_zone, flush, 0, ALLOCATES },
 	{ "ct_flush, a zone, with start times", a_zone, flush, 0, ALLOCATES | STARTS },
 	{ "ct_flush, everything", nothing, flush_all, 0, ALLOCATES },
