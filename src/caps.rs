@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::plan::Caps;
-use crate::transport::batch::{Replies, Requests};
+use crate::transport::batch::refusal;
 use crate::transport::dump::Dump;
 use crate::transport::link::{Link, Wait, DUMP_BUFFER};
 use crate::types::*;
@@ -25,7 +25,7 @@ const STATUS: u32 = 1;
 const TUPLE: u32 = 2;
 const IPV6: u32 = 3;
 const FLUSH: u32 = 4;
-/// The first of one for each of the protocols of [`maybe_portless`].
+/// The first of one for each of [`MAYBE_PORTLESS`].
 const PORTLESS: u32 = 5;
 
 impl Known {
@@ -75,16 +75,17 @@ fn known(
     Ok(measured.unwrap_or(false))
 }
 
-/// The bit of an entry that has ports (or keys) of a protocol of which some kernels keep none, since they were built without its
-/// tracker, or have none any more (DCCP from 6.16 on, UDP-Lite in 7.3); 0 for the others.
+/// Protocols with ports (or keys) of which some kernels keep none, since they were built without their tracker, or have none any
+/// more (DCCP from 6.16 on, UDP-Lite in 7.3).
+const MAYBE_PORTLESS: [u8; 4] = [CT_PROTO_DCCP, CT_PROTO_GRE, CT_PROTO_SCTP, CT_PROTO_UDPLITE];
+
+/// The bit, by its place in [`MAYBE_PORTLESS`], of the protocol of an entry that has ports; 0 for the others.
 pub(crate) fn maybe_portless(entry: &Entry) -> u8 {
     match entry.proto {
+        // Most are, and no kernel keeps these without ports.
+        CT_PROTO_TCP | CT_PROTO_UDP => 0,
         _ if !entry.has(CT_HAS_PORTS) => 0,
-        CT_PROTO_DCCP => 1,
-        CT_PROTO_GRE => 2,
-        CT_PROTO_SCTP => 4,
-        CT_PROTO_UDPLITE => 8,
-        _ => 0,
+        proto => MAYBE_PORTLESS.iter().position(|&one| one == proto).map_or(0, |place| 1 << place),
     }
 }
 
@@ -93,9 +94,9 @@ pub(crate) fn maybe_portless(entry: &Entry) -> u8 {
 #[inline(never)]
 pub(crate) fn portless(link: &mut Link, op: &'static str, asked: u8) -> Result<u8, Error> {
     let mut found = 0;
-    for (capability, &proto) in (PORTLESS..).zip(&[CT_PROTO_DCCP, CT_PROTO_GRE, CT_PROTO_SCTP, CT_PROTO_UDPLITE]) {
-        let bit = 1 << (capability - PORTLESS);
-        if asked & bit != 0 && known(link, capability, &|link| finds_without_ports(link, op, proto))? {
+    for (place, proto) in (0..).zip(MAYBE_PORTLESS) {
+        let bit = 1 << place;
+        if asked & bit != 0 && known(link, PORTLESS + place, &|link| finds_without_ports(link, op, proto))? {
             found |= bit;
         }
     }
@@ -106,8 +107,8 @@ pub(crate) fn portless(link: &mut Link, op: &'static str, asked: u8) -> Result<u
 fn finds_without_ports(link: &mut Link, op: &'static str, proto: u8) -> Result<Option<bool>, Error> {
     let nobody = Entry { has: CT_HAS_ORIG, family: CT_FAMILY_IPV4, proto, ..Entry::EMPTY };
     Ok(match refusal(link, op, &|buffer, seq| put_get(buffer, seq, &nobody, Name::ORIG))? {
-        Some(libc::EINVAL) => Some(false),
-        None | Some(libc::ENOENT) => Some(true),
+        Some((libc::EINVAL, _)) => Some(false),
+        None | Some((libc::ENOENT, _)) => Some(true),
         _ => None,
     })
 }
@@ -170,27 +171,10 @@ pub(crate) fn flushes_by_filter(link: &mut Link, op: &'static str) -> Result<boo
 /// The same, asked: such a kernel refuses a port without a protocol, instead of not finding the entry.
 fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
     Ok(match refusal(link, op, &probe::put_flush)? {
-        Some(libc::EINVAL) => Some(true),
-        Some(libc::ENOENT | libc::EOPNOTSUPP) => Some(false),
+        Some((libc::EINVAL, _)) => Some(true),
+        Some((libc::ENOENT | libc::EOPNOTSUPP, _)) => Some(false),
         _ => None,
     })
-}
-
-/// The errno with which the kernel refuses a request; `None` if it does what it is asked.
-fn refusal(link: &mut Link, op: &'static str, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<i32>, Error> {
-    let mut requests = Requests::new(op);
-    requests.push(put)?;
-    let mut reply = Refusal(None);
-    requests.exchange(link, 0, 1, &mut reply)?;
-    Ok(reply.0)
-}
-
-struct Refusal(Option<i32>);
-
-impl Replies for Refusal {
-    fn failed(&mut self, _: usize, errno: i32, _: crate::error::KernelDetail) {
-        self.0 = Some(errno);
-    }
 }
 
 /// Whether addresses of IPv6 are matched the right way round: kernels up to 6.18 let through what they should hold back

@@ -6,10 +6,10 @@ use super::count::count_if_possible;
 use super::select::{for_each, Visitor};
 use super::Outcome;
 use crate::caps::caps;
-use crate::error::{Error, KernelDetail};
+use crate::error::Error;
 use crate::filter::Selection;
 use crate::plan::exact_flush;
-use crate::transport::batch::{Replies, Requests, BATCH};
+use crate::transport::batch::{refusal, BATCH};
 use crate::transport::link::Link;
 use crate::types::*;
 use crate::wire::kernel_filter::{put_guarded_flush, put_tuple_flush, FlushFilterProven};
@@ -155,15 +155,12 @@ pub(crate) fn delete_uncounted(
     }
     let proven = caps.flush.then_some(FlushFilterProven);
     for filter in filters {
-        let mut requests = Requests::new(op);
-        match (filter.has_tuple(), proven) {
-            (true, Some(proven)) => requests.push(|buffer, seq| put_tuple_flush(buffer, seq, &filter, proven))?,
+        let refused = match (filter.has_tuple(), proven) {
+            (true, Some(proven)) => refusal(link, op, &|buffer, seq| put_tuple_flush(buffer, seq, &filter, proven))?,
             (true, None) => return Ok(false),
-            (false, _) => requests.push(|buffer, seq| put_guarded_flush(buffer, seq, &filter))?,
-        }
-        let mut reply = Refusal(None);
-        requests.exchange(link, 0, 1, &mut reply)?;
-        match reply.0 {
+            (false, _) => refusal(link, op, &|buffer, seq| put_guarded_flush(buffer, seq, &filter))?,
+        };
+        match refused {
             None => outcome.uncounted = true,
             // What kernels say that do not flush by CTA_FILTER, or not by this.
             Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => {
@@ -178,12 +175,3 @@ pub(crate) fn delete_uncounted(
 
 /// Each is a walk over the whole table; a dump and deletes soon cost less.
 const MOST_FLUSHES: usize = 4;
-
-/// The kernel's refusal of a single request.
-pub(super) struct Refusal(pub Option<(i32, KernelDetail)>);
-
-impl Replies for Refusal {
-    fn failed(&mut self, _: usize, errno: i32, detail: KernelDetail) {
-        self.0 = Some((errno, detail));
-    }
-}

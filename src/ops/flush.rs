@@ -1,12 +1,12 @@
 //! Flushes: everything, or a scope.
 
 use super::count::count_if_possible;
-use super::delete::{delete, delete_uncounted, Care, Refusal};
+use super::delete::{delete, delete_uncounted, Care};
 use super::Outcome;
 use crate::caps::flushes_by_filter;
 use crate::error::Error;
 use crate::filter::{check_scope, Filter, Selection};
-use crate::transport::batch::Requests;
+use crate::transport::batch::refusal;
 use crate::transport::link::Link;
 use crate::types::*;
 use crate::wire::encode::{put_flush_all, FlushEverything};
@@ -15,11 +15,7 @@ const OP: &str = "flush";
 
 /// Deletes every entry of the network namespace in one message.
 pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
-    let mut requests = Requests::new(OP);
-    requests.push(|buffer, seq| put_flush_all(buffer, seq, FlushEverything))?;
-    let mut reply = Refusal(None);
-    requests.exchange(link, 0, 1, &mut reply)?;
-    if let Some((errno, detail)) = reply.0 {
+    if let Some((errno, detail)) = refusal(link, OP, &|buffer, seq| put_flush_all(buffer, seq, FlushEverything))? {
         return Err(link.refused(OP, errno, detail));
     }
     mutant!("skipped-by-the-flush", delete_skipped(link), Ok(()))

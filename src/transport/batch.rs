@@ -18,6 +18,25 @@ pub(crate) const BATCH: usize = 256;
 /// GETs per datagram: each reply takes 4 KiB and more of the receive buffer.
 pub(crate) const GET_BATCH: usize = 32;
 
+/// Sends a single request: with what the kernel refuses it, or `None` if it does what it is asked.
+pub(crate) fn refusal(
+    link: &mut Link,
+    op: &'static str,
+    put: &dyn Fn(&mut Buffer, u32),
+) -> Result<Option<(i32, KernelDetail)>, Error> {
+    struct Refusal(Option<(i32, KernelDetail)>);
+    impl Replies for Refusal {
+        fn failed(&mut self, _: usize, errno: i32, detail: KernelDetail) {
+            self.0 = Some((errno, detail));
+        }
+    }
+    let mut requests = Requests::new(op);
+    requests.push(put)?;
+    let mut reply = Refusal(None);
+    requests.exchange(link, 0, 1, &mut reply)?;
+    Ok(reply.0)
+}
+
 /// Encoded requests with sequence numbers in a row.
 pub(crate) struct Requests {
     op: &'static str,
