@@ -65,7 +65,7 @@ pub(super) unsafe fn with_handle(
     operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    uncancelled(|| unsafe { alone(handle, operation, |inner, error| tell(inner, error, error.errno())) })
+    uncancelled(|| unsafe { on_handle(handle, |conntrack| Ok(operation(conntrack)?)) })
 }
 
 /// What [`with_handle`] does, for those that have more to do in the same call. Only within [`uncancelled`].
@@ -76,18 +76,6 @@ pub(super) unsafe fn on_handle(
     handle: *mut ct_handle,
     operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Failure>,
 ) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe { alone(handle, operation, |inner, failure| tell(inner, failure, failure.error.errno())) }
-}
-
-/// # Safety
-/// As for `with_handle`.
-#[inline(always)]
-unsafe fn alone<E>(
-    handle: *mut ct_handle,
-    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, E>,
-    fail: impl FnOnce(&mut Inner, &E) -> c_int,
-) -> c_int {
     let _errno = Errno::keep();
     // SAFETY: the caller's promise.
     let (inner, _lock) = match unsafe { enter(handle) } {
@@ -96,13 +84,12 @@ unsafe fn alone<E>(
     };
     match catch_unwind(AssertUnwindSafe(|| operation(&mut inner.conntrack))) {
         Ok(Ok(value)) => value,
-        Ok(Err(error)) => fail(inner, &error),
+        Ok(Err(failure)) => tell(inner, &failure, failure.error.errno()),
         Err(_) => poison(inner),
     }
 }
 
-/// Lets one thread at a time in, of the process that opened the handle, and clears the error text. Here for all operations, of
-/// each of which `alone` is a copy.
+/// Lets one thread at a time in, of the process that opened the handle, and clears the error text. One copy for all operations.
 ///
 /// # Safety
 /// As for `with_handle`.
@@ -136,7 +123,7 @@ fn poison(inner: &mut Inner) -> c_int {
     tell(inner, &"internal error: please report it; the handle is unusable from now on", libc::ENOTRECOVERABLE)
 }
 
-/// Sets the error text. Once, and not in each of the many copies of `alone`.
+/// Sets the error text. One copy for all operations.
 #[cold]
 #[inline(never)]
 fn tell(inner: &mut Inner, text: &dyn Display, errno: c_int) -> c_int {
