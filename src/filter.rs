@@ -200,36 +200,15 @@ impl Selection {
 
 /// What a scoped flush is limited to.
 pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
-    let only_scope = matches!(
-        scope,
-        Filter {
-            family: _,
-            zone: _,
-            mark: _,
-            status_set: _,
-            status_clear: _,
-            exclude: false,
-            proto: None,
-            orig_zone: None,
-            reply_zone: None,
-            id: None,
-            orig_src: None,
-            orig_dst: None,
-            reply_src: None,
-            reply_dst: None,
-            orig_sport: None,
-            orig_dport: None,
-            reply_sport: None,
-            reply_dport: None,
-            icmp_type: None,
-            icmp_code: None,
-            icmp_id: None,
-            tcp_states: None,
-            labels: None,
-            helper: None,
-        }
-    );
-    if mutant!("scope-fields", !only_scope, false) {
+    let wanted = Filter {
+        family: scope.family,
+        zone: scope.zone,
+        mark: scope.mark,
+        status_set: scope.status_set,
+        status_clear: scope.status_clear,
+        ..Filter::default()
+    };
+    if mutant!("scope-fields", *scope != wanted, false) {
         return Err(Error::invalid("scope", "only family, zone, mark and status can limit a flush"));
     }
     let place = |_, field: &str| text("scope", format_args!("scope.{field}"));

@@ -64,7 +64,7 @@ pub(super) fn filter_name(index: usize, field: &'static str) -> Cow<'static, str
 
 /// One of the filters of a call.
 pub(super) fn filter(raw: &ct_filter, index: usize) -> Result<Filter, Error> {
-    safe(raw).map_err(|fault| fault.error(&|field| filter_name(index, field)))
+    checked(raw).map_err(|fault| fault.error(&|field| filter_name(index, field)))
 }
 
 /// One filter.
@@ -75,7 +75,7 @@ pub(super) unsafe fn scope(pointer: *const ct_filter) -> Result<Filter, Error> {
     let name = |field: &'static str| text("scope", format_args!("scope{field}"));
     // SAFETY: the caller promises so.
     let raw = unsafe { extend::read(pointer, FILTER_SIZE_V0, &name) }?;
-    let filter = safe(&raw).map_err(|fault| fault.error(&name))?;
+    let filter = checked(&raw).map_err(|fault| fault.error(&name))?;
     if mutant!("scope-excludes", filter.exclude, false) {
         return Err(Error::invalid("scope.flags", "a scope cannot be an excluding filter"));
     }
@@ -106,7 +106,7 @@ impl Fault {
     }
 }
 
-fn safe(raw: &ct_filter) -> Result<Filter, Fault> {
+fn checked(raw: &ct_filter) -> Result<Filter, Fault> {
     if raw.flags & !CT_FILTER_EXCLUDE != 0 {
         return Err((".flags", "unknown bits").into());
     }
