@@ -645,10 +645,10 @@ fn protocol(family: u8, proto: u8, icmp_type: u8, icmp_code: u8, icmp_id: u16) -
 mod tests {
     use super::Index;
     use crate::filter::{Filter, Masked, Prefix, Selection};
+    use crate::fuzz::judge;
     use crate::types::*;
     use std::cell::Cell as Counter;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    use std::ops::RangeInclusive;
     use std::thread::LocalKey;
 
     thread_local! {
@@ -920,58 +920,17 @@ mod tests {
         Prefix { address, length }
     }
 
-    /// Whether the filter matches, as ctrack.h says it, and slowly.
-    fn holds(f: &Filter, e: &Entry) -> bool {
-        let in_prefix = |prefix: Option<Prefix>, address: IpAddr| {
-            let Some(Prefix { address: net, length }) = prefix else { return true };
-            let (mut left, mut same) = (length, net.is_ipv4() == address.is_ipv4());
-            for (a, b) in address_bytes(net).into_iter().zip(address_bytes(address)) {
-                for bit in (0..8).rev() {
-                    if left > 0 {
-                        same &= a >> bit & 1 == b >> bit & 1;
-                        left -= 1;
-                    }
-                }
-            }
-            same
-        };
-        let in_range = |range: &Option<RangeInclusive<u16>>, port| match range {
-            Some(range) => e.has(CT_HAS_PORTS) && *range.start() <= port && port <= *range.end(),
-            None => true,
-        };
-        let icmp = |wanted: Option<u16>, is: u16| wanted.is_none_or(|wanted| e.has(CT_HAS_ICMP) && wanted == is);
-        let labels = |n: usize, Masked { value, mask }: Masked<[u8; 16]>| e.labels[n] & mask[n] == value[n];
-        let in_zone = |kind| if e.has & (CT_HAS_ZONE | kind) != 0 { e.zone } else { 0 };
-        f.family.is_none_or(|family| e.family == family)
-            && f.proto.is_none_or(|proto| e.proto == proto)
-            && f.zone.is_none_or(|zone| e.zone == u32::from(zone))
-            && f.orig_zone.is_none_or(|zone| in_zone(CT_HAS_ORIG_ZONE) == u32::from(zone))
-            && f.reply_zone.is_none_or(|zone| in_zone(CT_HAS_REPLY_ZONE) == u32::from(zone))
-            && f.id.is_none_or(|id| e.has(CT_HAS_ID) && e.id == id)
-            && f.mark.is_none_or(|mark| e.mark & mark.mask == mark.value)
-            && (0..32).all(|bit| f.status_set >> bit & 1 == 0 || e.status >> bit & 1 == 1)
-            && (0..32).all(|bit| f.status_clear >> bit & 1 == 0 || e.status >> bit & 1 == 0)
-            && in_prefix(f.orig_src, e.orig_src())
-            && in_prefix(f.orig_dst, e.orig_dst())
-            && in_prefix(f.reply_src, e.reply_src())
-            && in_prefix(f.reply_dst, e.reply_dst())
-            && in_range(&f.orig_sport, e.orig.sport)
-            && in_range(&f.orig_dport, e.orig.dport)
-            && in_range(&f.reply_sport, e.reply.sport)
-            && in_range(&f.reply_dport, e.reply.dport)
-            && icmp(f.icmp_type.map(u16::from), e.orig.icmp_type.into())
-            && icmp(f.icmp_code.map(u16::from), e.orig.icmp_code.into())
-            && icmp(f.icmp_id, e.orig.icmp_id)
-            && f.tcp_states.is_none_or(|states| e.has(CT_HAS_TCP_STATE) && states & 1 << e.tcp_state != 0)
-            && f.labels.is_none_or(|wanted| (0..16).all(|n| labels(n, wanted)))
-            && f.helper.as_ref().is_none_or(|name| e.helper().as_ref() == Some(name))
-    }
-
-    /// The including filter that takes the entry.
-    fn taken_by(filters: &[Filter], entry: &Entry) -> Option<usize> {
-        let mut include = filters.iter().filter(|filter| !filter.exclude);
-        let first = if include.clone().next().is_none() { Some(0) } else { include.position(|f| holds(f, entry)) };
-        first.filter(|_| !filters.iter().any(|filter| filter.exclude && holds(filter, entry)))
+    /// The filter of the set that takes a random entry: the one that asking every filter finds. Half of the entries are made for one
+    /// of them.
+    fn taken_by(random: &mut Random, filters: &[Filter], selection: &Selection) -> Option<usize> {
+        let mut entry = random.entry();
+        if random.one_in(2) {
+            let filter = random.pick(filters);
+            random.meet(filter, &mut entry);
+        }
+        let wanted = judge::selected(filters, &entry);
+        assert_eq!(selection.selected_by(&entry), wanted, "{entry:?} by {filters:?}");
+        wanted
     }
 
     #[test]
@@ -983,13 +942,7 @@ mod tests {
             let filters: Vec<Filter> = (0..1 + random.below(limit)).map(|_| random.filter()).collect();
             let Ok(selection) = Selection::new(&filters) else { continue };
             for _ in 0..50 {
-                let mut entry = random.entry();
-                if random.one_in(2) {
-                    let filter = random.pick(&filters);
-                    random.meet(filter, &mut entry);
-                }
-                let wanted = taken_by(&filters, &entry);
-                assert_eq!(selection.selected_by(&entry), wanted, "{entry:?} by {filters:?}");
+                let wanted = taken_by(&mut random, &filters, &selection);
                 *(if wanted.is_some() { &mut taken } else { &mut left }) += 1;
             }
         }
@@ -1040,13 +993,7 @@ mod tests {
             }
             let selection = Selection::new(&filters).unwrap();
             for _ in 0..60 {
-                let mut entry = random.entry();
-                if random.one_in(2) {
-                    let filter = random.pick(&filters);
-                    random.meet(filter, &mut entry);
-                }
-                let wanted = taken_by(&filters, &entry);
-                assert_eq!(selection.selected_by(&entry), wanted, "{entry:?} by {filters:?}");
+                let wanted = taken_by(&mut random, &filters, &selection);
                 decided[round % 22] += usize::from(wanted.is_some_and(|first| first > 0));
             }
         }
@@ -1202,7 +1149,7 @@ mod tests {
                 compared += COMPARED.get();
                 visited += VISITED.get();
                 most = most.max(COMPARED.get());
-                assert_eq!(selected, taken_by(&filters, &entry), "{shape}: {entry:?}");
+                assert_eq!(selected, judge::selected(&filters, &entry), "{shape}: {entry:?}");
             }
             println!("{shape}: compared {compared} in {ROUNDS}, at most {most}; visited {visited}");
             // Sets of states that differ in nothing else: up to half of the 1,023 name a state that the entry has not.
@@ -1228,7 +1175,7 @@ mod tests {
             let entry = Entry { mark: random.next() as u32, ..random.entry() };
             COMPARED.set(0);
             let selected = selection.selected_by(&entry);
-            assert_eq!(selected, taken_by(&filters, &entry), "{entry:?}");
+            assert_eq!(selected, judge::selected(&filters, &entry), "{entry:?}");
             compared += COMPARED.get();
             one_by_one += selected.map_or(filters.len(), |first| first + 1);
         }

@@ -12,9 +12,9 @@
 use super::edge::{bytes_of, Edge};
 use super::input::Input;
 use super::kernel::{parse_key, Table, DELETE};
-use super::naive;
 use super::transport::{Script, TIMEOUT};
 use super::Reached;
+use super::{judge, naive};
 use crate::ffi::delete::*;
 use crate::ffi::dump::*;
 use crate::ffi::flush::*;
@@ -205,7 +205,7 @@ impl World {
         } else if result.wrong.is_none() {
             filters.check(returned, &self.script, true);
             if filters.plain() {
-                let selected = |e: &Entry| naive::selected(&filters.given, e).is_some();
+                let selected = |e: &Entry| judge::selected(&filters.given, e).is_some();
                 self.check_deleted(returned, "ct_delete", selected);
                 if let (0, false, Some(told)) = (returned, self.disturbed, told) {
                     let wanted = self.before.iter().filter(|e| selected(e)).count() as u64;
@@ -246,7 +246,7 @@ impl World {
                 if returned != -libc::EINVAL {
                     assert!(only(scope), "{scope:?}");
                 }
-                self.check_deleted(returned, "ct_flush", |e| naive::matches(scope, e));
+                self.check_deleted(returned, "ct_flush", |e| judge::matches(scope, e));
             }
         }
         ("ct_flush", returned)
@@ -613,7 +613,7 @@ impl Filters {
                 ids.sort_unstable();
                 ids
             };
-            let mut wanted = table.iter().filter(|entry| naive::selected(&self.given, entry).is_some());
+            let mut wanted = table.iter().filter(|entry| judge::selected(&self.given, entry).is_some());
             assert_eq!(ids(&mut found.iter()), ids(&mut wanted), "{:?} of {table:?}", self.given);
         }
     }

@@ -4,7 +4,7 @@
 //! outside. No other build has any of it. A body panics if something is wrong, and otherwise tells what its input led to, so that
 //! a test sees whether its inputs lead anywhere.
 //!
-//! `input` bytes as structs; `naive` what the manual says of filters and tables, without the library's matcher; `edge` memory that
+//! `input` bytes as structs; `judge` and `naive` what the manual says of filters and tables, without the library; `edge` memory that
 //! ends where it is said to end; the others are one target each.
 
 pub mod cboundary;
@@ -31,6 +31,9 @@ mod ctrack {
 #[allow(dead_code, reason = "shared with tests/real_flows.rs")]
 #[path = "../../tests/real_flows/json.rs"]
 mod json;
+#[allow(dead_code, missing_docs, reason = "shared with tests/scripted.rs")]
+#[path = "../../tests/scripted/judge.rs"]
+pub(crate) mod judge;
 #[allow(dead_code, missing_docs, reason = "shared with tests/scripted.rs")]
 #[path = "../../tests/scripted/kernel.rs"]
 pub(crate) mod kernel;

@@ -3,8 +3,8 @@
 //! exactly what the filter takes.
 
 use super::input::Input;
-use super::naive;
 use super::Reached;
+use super::{judge, naive};
 use crate::plan::{exact_flush, Caps, Load, Plan};
 use crate::wire::kernel_filter::{KernelFilter, Side};
 use crate::*;
@@ -51,7 +51,7 @@ pub fn run(input: &[u8]) -> Reached {
     let mut reached: Reached = plans.iter().map(name).collect();
     reached.extend(flush.as_ref().map(|_| "flush"));
     for e in &table {
-        let wanted = naive::selected(&filters, e);
+        let wanted = judge::selected(&filters, e);
         assert_eq!(selection.selected_by(e), wanted, "{e:?} by {filters:?}");
         assert_eq!(selection.selects(e), wanted.is_some());
         assert!(!selection.takes_everything() || wanted.is_some());
