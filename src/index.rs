@@ -646,6 +646,7 @@ mod tests {
     use super::Index;
     use crate::filter::{Filter, Masked, Prefix, Selection};
     use crate::fuzz::judge;
+    use crate::fuzz::random::Random;
     use crate::types::*;
     use std::cell::Cell as Counter;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -662,9 +663,6 @@ mod tests {
         counter.set(counter.get() + 1);
     }
 
-    /// A generator that is good enough to vary tests: xorshift64*.
-    struct Random(u64);
-
     impl Random {
         /// From the environment, or another one every time; either way it is printed where the test fails.
         fn seeded() -> Random {
@@ -673,13 +671,6 @@ mod tests {
             let seed = std::env::var("SEED").map_or_else(|_| clock(), |seed| seed.parse().unwrap()).max(1);
             println!("SEED={seed}");
             Random(seed)
-        }
-
-        fn next(&mut self) -> u64 {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
         }
 
         fn below(&mut self, limit: u64) -> u64 {

@@ -10,6 +10,8 @@ mod differential;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "scripted/kernel.rs"]
 mod kernel;
+#[path = "common/random.rs"]
+mod random;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "scripted/transport.rs"]
 mod transport;
@@ -18,6 +20,7 @@ use ctrack::wire::{decode_details, decode_entry, Decoder, Details, SeqAdj, Synpr
 use ctrack::*;
 use differential::{assert_as_without_memory, assert_consistent, assert_no_half_tuple, compare, Verdict, LESSONS};
 use kernel::{attr, attrs, nest, Table, NESTED};
+use random::Random;
 use std::net::IpAddr;
 use transport::{requests_in, Script, TIMEOUT};
 
@@ -437,17 +440,7 @@ fn headers_and_filter_flags_are_in_host_order_and_all_else_in_that_of_the_networ
     }
 }
 
-/// Deterministic numbers: xorshift64*.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
     fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }

@@ -30,6 +30,8 @@ mod operations;
 mod plans;
 #[path = "scripted/proofs.rs"]
 mod proofs;
+#[path = "common/random.rs"]
+mod random;
 #[path = "scripted/requests.rs"]
 mod requests;
 #[path = "scripted/transport.rs"]

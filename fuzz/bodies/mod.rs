@@ -37,6 +37,9 @@ pub(crate) mod judge;
 #[allow(dead_code, missing_docs, reason = "shared with tests/scripted.rs")]
 #[path = "../../tests/scripted/kernel.rs"]
 pub(crate) mod kernel;
+#[cfg(test)]
+#[path = "../../tests/common/random.rs"]
+pub(crate) mod random;
 #[allow(dead_code, missing_docs, reason = "shared with tests/scripted.rs")]
 #[path = "../../tests/scripted/transport.rs"]
 pub(crate) mod transport;

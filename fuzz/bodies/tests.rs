@@ -3,23 +3,14 @@
 //! The seed is the day, so that each day tries others, and is printed. `CTRACK_FUZZ_SEED` sets it, `CTRACK_FUZZ_INPUTS` says how
 //! many inputs each target gets.
 
+use super::random::Random;
 use super::Reached;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// xorshift64*: good enough to vary tests.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
+    fn up_to(&mut self, limit: usize) -> usize {
         (self.next() >> 33) as usize % limit
     }
 
@@ -31,18 +22,18 @@ impl Random {
     fn input(seed: u64, number: u64, kept: &[Vec<u8>]) -> Vec<u8> {
         let mut random = Random((seed << 32 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         if number % 2 == 0 || kept.is_empty() {
-            let most = [64, 256, 512, 1024][random.below(4)];
-            return (0..random.below(most)).map(|_| random.byte()).collect();
+            let most = [64, 256, 512, 1024][random.up_to(4)];
+            return (0..random.up_to(most)).map(|_| random.byte()).collect();
         }
-        let mut input = kept[random.below(kept.len())].clone();
-        for _ in 0..random.below(4) {
-            let at = random.below(input.len() + 1);
-            match random.below(4) {
+        let mut input = kept[random.up_to(kept.len())].clone();
+        for _ in 0..random.up_to(4) {
+            let at = random.up_to(input.len() + 1);
+            match random.up_to(4) {
                 0 => input.insert(at, random.byte()),
                 1 => input.truncate(at),
                 _ if at == input.len() => {}
                 2 => input[at] = random.byte(),
-                _ => input[at] ^= 1 << random.below(8),
+                _ => input[at] ^= 1 << random.up_to(8),
             }
         }
         input

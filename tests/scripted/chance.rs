@@ -1,14 +1,15 @@
 //! Random tables and random filters that have something to do with each other.
 
+use super::random::Random;
 use super::*;
 
-/// A generator that is good enough to vary tests: xorshift64*.
-pub struct Chance(u64);
+/// A generator that has warmed up.
+pub struct Chance(Random);
 
 impl Chance {
     pub fn new(seed: u64) -> Chance {
         // Neighbouring seeds must not begin alike, and 0 is none.
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut chance = Chance(Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
         for _ in 0..8 {
             chance.below(2);
         }
@@ -16,10 +17,7 @@ impl Chance {
     }
 
     pub fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit
+        (self.0.next() >> 33) as usize % limit
     }
 
     pub fn one_in(&mut self, count: usize) -> bool {

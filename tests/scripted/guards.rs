@@ -350,8 +350,9 @@ fn pin(sport: u16, dport: u16) -> Filter {
     Filter { orig_sport: Some(sport..=sport), orig_dport: Some(dport..=dport), ..Filter::default() }
 }
 
-/// An entry of a zone, and all with it: others answer to all its names.
-fn hidden() -> (Entry, Vec<Entry>) {
+/// An entry of a zone, and all with it: others, newer ones, have its tuples in their other directions, so that they answer to all
+/// its names.
+pub fn hidden() -> (Entry, [Entry; 4]) {
     let target = listed(key_of(&udp(1)).in_zone(5), 42);
     let mut mirror = udp(2);
     (mirror.orig, mirror.reply) = (target.reply, udp(77).orig);
@@ -360,16 +361,17 @@ fn hidden() -> (Entry, Vec<Entry>) {
     (reversed.orig, reversed.reply) = (udp(78).orig, target.orig);
     (reversed.has, reversed.zone, reversed.orig.zone, reversed.reply.zone) =
         (reversed.has | CT_HAS_REPLY_ZONE, 5, 0, 5);
+    // In zone 0, which a name with CTA_TUPLE_ZONE may lead to.
     let mut ordinary = udp(4);
     (ordinary.orig, ordinary.reply) = (udp(1).reply, udp(1).orig);
-    (target, vec![target, mirror, reversed, ordinary])
+    (target, [target, mirror, reversed, ordinary])
 }
 
 #[test]
 fn an_entry_that_no_look_up_finds_is_found_by_a_dump_of_every_family_and_nothing_comes_twice() {
-    let (target, mut entries) = hidden();
+    let (target, entries) = hidden();
     let (v6, v4) = (listed(key_of(&udp6(9)).in_zone(5), 6), listed(key_of(&udp(9)).in_zone(5), 9));
-    entries.extend([v6, v4]);
+    let entries = [&entries[..], &[v6, v4]].concat();
     let table = Table::new(&entries);
     for others in [vec![], vec![v4], vec![v6], vec![v6, v4]] {
         let mut wanted = others.clone();

@@ -85,18 +85,7 @@ fn where_even_the_dump_fails_the_fate_of_hidden_entries_is_not_known_and_told_so
 
 #[test]
 fn hidden_entries_are_deleted_under_the_name_that_leads_to_them_and_always_with_their_id() {
-    let target = listed(key_of(&udp(1)).in_zone(5), 42);
-    // Newer ones, with its tuples in their other directions.
-    let mut mirror = udp(2);
-    (mirror.orig, mirror.reply) = (target.reply, udp(77).orig);
-    (mirror.has, mirror.zone, mirror.orig.zone, mirror.reply.zone) = (mirror.has | CT_HAS_ORIG_ZONE, 5, 5, 0);
-    let mut reversed = udp(3);
-    (reversed.orig, reversed.reply) = (udp(78).orig, target.orig);
-    (reversed.has, reversed.zone, reversed.orig.zone, reversed.reply.zone) =
-        (reversed.has | CT_HAS_REPLY_ZONE, 5, 0, 5);
-    // An ordinary one in zone 0, which a name with CTA_TUPLE_ZONE may lead to.
-    let mut ordinary = udp(4);
-    (ordinary.orig, ordinary.reply) = (udp(1).reply, udp(1).orig);
+    let (target, [_, mirror, reversed, ordinary]) = super::guards::hidden();
     for others in [vec![mirror], vec![reversed], vec![mirror, reversed], vec![mirror, reversed, ordinary]] {
         let table = Table::new(&[vec![target], others.clone()].concat());
         let (mut conntrack, script) = on(&table);

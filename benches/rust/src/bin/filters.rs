@@ -8,26 +8,20 @@
 
 use ctrack::*;
 use ctrack_benches::Failure;
+use random::Random;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
+
+#[path = "../../../../tests/common/random.rs"]
+mod random;
 
 /// As many as there are ports to name.
 const MANY: u32 = 4000;
 const ENTRIES: usize = 4096;
 const ROUNDS: usize = 9;
 
-/// xorshift64*, always the same.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
     fn below(&mut self, limit: u32) -> u32 {
         (((self.next() >> 32) * u64::from(limit)) >> 32) as u32
     }
