@@ -1738,7 +1738,8 @@ static void group_ipv6_many(void)
 
         *e = flow(i % 16 ? CT_FAMILY_IPV6 : CT_FAMILY_IPV4, CT_PROTO_UDP, i);
         if (e->family == CT_FAMILY_IPV6) {
-            v6(e->orig.src, 1, 0, 1 + i % 1000);
+            /* Two neighbours share an address, and the odd one is never of IPv4: each address has several entries. */
+            v6(e->orig.src, 1, 0, 1 + i / 2 % 500);
             e->orig.sport = (uint16_t)(1024 + i);
         } else {
             e->orig.sport = (uint16_t)(1024 + i);
