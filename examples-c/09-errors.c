@@ -20,7 +20,7 @@
  *   get: no such entry
  * another call while a dump is open
  *   in use, or not changeable
- *   get: a dump is open on this handle; read it to its end or call ct_dump_end() first
+ *   get: a dump is open on this handle; read it to its end or end it first
  * the next batch of no dump
  *   invalid argument
  *   dump: no dump is open on this handle

@@ -77,7 +77,7 @@
 /**
  * ct_open_opts.flags: netns_fd counts.
  */
-#define CT_OPEN_NETNS (1 << 0)
+#define CT_OPEN_NETNS (1u << 0)
 
 /**
  * ct_open_opts.flags: deletes also compare the time at which an entry was made, where the kernel keeps it (sysctl
@@ -85,35 +85,35 @@
  * An entry that has a start on one side only, when it was listed or when it is deleted, is another one. If it has none on
  * either side, it is deleted, and the result says CT_RESULT_START_UNKNOWN. Takes a look-up for each entry.
  */
-#define CT_OPEN_COMPARE_START (1 << 1)
+#define CT_OPEN_COMPARE_START (1u << 1)
 
 /**
  * ct_filter.flags: entries that match this filter are not selected, whatever the others say.
  */
-#define CT_FILTER_EXCLUDE (1 << 0)
+#define CT_FILTER_EXCLUDE (1u << 0)
 
 /**
  * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
  * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
  * the more are deleted the more is saved. If the call fails, some entries may already have been deleted.
  */
-#define CT_DELETE_UNCOUNTED (1 << 0)
+#define CT_DELETE_UNCOUNTED (1u << 0)
 
 /**
  * ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
  */
-#define CT_RESULT_UNCOUNTED (1 << 0)
+#define CT_RESULT_UNCOUNTED (1u << 0)
 
 /**
  * ct_result.flags: start times were to be compared (CT_OPEN_COMPARE_START), but at least one deleted entry has none, since the
  * kernel kept none when it was made. It was told apart by its tuples, zone and id alone. Since 0.2.
  */
-#define CT_RESULT_START_UNKNOWN (1 << 1)
+#define CT_RESULT_START_UNKNOWN (1u << 1)
 
 /**
  * ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
  */
-#define CT_FLUSH_ALL (1 << 0)
+#define CT_FLUSH_ALL (1u << 0)
 
 /**
  * family counts.
@@ -233,29 +233,32 @@
 
 /**
  * The line that `conntrack -L` prints, without a line end. Add CT_FORMAT_EXTENDED, CT_FORMAT_ID and CT_FORMAT_TIMESTAMP
- * for what its options -o extended, id and ktimestamp add.
+ * for what its options -o extended, id and ktimestamp add. Of a key it shows the tuples that the key has; one of the reply
+ * direction alone has "(reply)" in front.
  */
-#define CT_FORMAT_LINE (1 << 0)
+#define CT_FORMAT_LINE (1u << 0)
 
 /**
- * One JSON object with every field that the kernel sent, without a line end.
+ * One JSON object with every field that the kernel sent and struct ct_entry holds, without a line end. "zone" is always there,
+ * 0 too, and is that of one direction where only that one has a zone. What the entry does not announce is not there, for example the
+ * reply tuple of a key by the original one.
  */
-#define CT_FORMAT_JSON (1 << 1)
+#define CT_FORMAT_JSON (1u << 1)
 
 /**
  * With CT_FORMAT_LINE: the family in front.
  */
-#define CT_FORMAT_EXTENDED (1 << 8)
+#define CT_FORMAT_EXTENDED (1u << 8)
 
 /**
  * With CT_FORMAT_LINE: the id at the end.
  */
-#define CT_FORMAT_ID (1 << 9)
+#define CT_FORMAT_ID (1u << 9)
 
 /**
  * With CT_FORMAT_LINE: the start (and stop) time, in the local time zone, if the kernel keeps it.
  */
-#define CT_FORMAT_TIMESTAMP (1 << 10)
+#define CT_FORMAT_TIMESTAMP (1u << 10)
 
 /**
  * IPv4, the value of AF_INET.
@@ -461,82 +464,82 @@
 /**
  * The entry was expected by another one.
  */
-#define CT_STATUS_EXPECTED (1 << 0)
+#define CT_STATUS_EXPECTED (1u << 0)
 
 /**
  * Packets were seen in both directions.
  */
-#define CT_STATUS_SEEN_REPLY (1 << 1)
+#define CT_STATUS_SEEN_REPLY (1u << 1)
 
 /**
  * The entry is not dropped early when the table is full.
  */
-#define CT_STATUS_ASSURED (1 << 2)
+#define CT_STATUS_ASSURED (1u << 2)
 
 /**
  * The entry is in the table. Set on every entry that the kernel lists.
  */
-#define CT_STATUS_CONFIRMED (1 << 3)
+#define CT_STATUS_CONFIRMED (1u << 3)
 
 /**
  * The source address or port is translated in the original direction.
  */
-#define CT_STATUS_SRC_NAT (1 << 4)
+#define CT_STATUS_SRC_NAT (1u << 4)
 
 /**
  * The destination address or port is translated in the original direction.
  */
-#define CT_STATUS_DST_NAT (1 << 5)
+#define CT_STATUS_DST_NAT (1u << 5)
 
 /**
  * TCP sequence numbers are adjusted.
  */
-#define CT_STATUS_SEQ_ADJUST (1 << 6)
+#define CT_STATUS_SEQ_ADJUST (1u << 6)
 
 /**
  * Source NAT was decided (perhaps: none).
  */
-#define CT_STATUS_SRC_NAT_DONE (1 << 7)
+#define CT_STATUS_SRC_NAT_DONE (1u << 7)
 
 /**
  * Destination NAT was decided (perhaps: none).
  */
-#define CT_STATUS_DST_NAT_DONE (1 << 8)
+#define CT_STATUS_DST_NAT_DONE (1u << 8)
 
 /**
  * The entry is being removed.
  */
-#define CT_STATUS_DYING (1 << 9)
+#define CT_STATUS_DYING (1u << 9)
 
 /**
  * Traffic does not refresh the timeout.
  */
-#define CT_STATUS_FIXED_TIMEOUT (1 << 10)
+#define CT_STATUS_FIXED_TIMEOUT (1u << 10)
 
 /**
  * A template, never in the table.
  */
-#define CT_STATUS_TEMPLATE (1 << 11)
+#define CT_STATUS_TEMPLATE (1u << 11)
 
 /**
  * Not tracked (kernels before 4.12).
  */
-#define CT_STATUS_UNTRACKED (1 << 12)
+#define CT_STATUS_UNTRACKED (1u << 12)
 
 /**
  * A helper was assigned by a rule or by ctnetlink.
  */
-#define CT_STATUS_HELPER (1 << 13)
+#define CT_STATUS_HELPER (1u << 13)
 
 /**
  * Offloaded to a flow table.
  */
-#define CT_STATUS_OFFLOAD (1 << 14)
+#define CT_STATUS_OFFLOAD (1u << 14)
 
 /**
  * Offloaded to hardware.
  */
-#define CT_STATUS_HW_OFFLOAD (1 << 15)
+#define CT_STATUS_HW_OFFLOAD (1u << 15)
 
 /**
  * TCP: no state yet.
@@ -1026,6 +1029,9 @@ extern "C" {
  * namespace, for reading too. With CT_OPEN_NETNS it also needs CAP_SYS_ADMIN there and in the caller's own user
  * namespace; the caller's thread stays where it is.
  *
+ * A handle holds one descriptor, its socket, and from its first dump on a second one: the file in /proc that tells the number of
+ * buckets, where there is one. With CT_OPEN_NETNS opening it takes one more for a moment.
+ *
  * @param ret_handle the new handle, yours to close with ct_handle_close()
  * @param opts how to open it; NULL for defaults
  * @return 0, or a negative errno:
@@ -1035,7 +1041,8 @@ extern "C" {
  *   system has too many open files; -ENOMEM, with CT_OPEN_NETNS also where the process may have no more threads
  * Since 0.1.
  */
-int ct_handle_open(struct ct_handle **ret_handle, const struct ct_open_opts *opts);
+int ct_handle_open(struct ct_handle **ret_handle,
+                   const struct ct_open_opts *opts);
 
 /**
  * Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
@@ -1288,7 +1295,7 @@ int ct_delete_entries(struct ct_handle *h,
  * @param status n results: 0 created, -EEXIST one of its tuples is taken, -EOPNOTSUPP only the kernel can make it, or this
  *   kernel lacks what it takes (its helper, NAT, ports of its protocol), -ETIME its timeout is 0, -EINVAL its status contradicts
  *   its reply tuple, or the kernel refuses a value (for all of them: one is malformed), -ENOMEM the table is full, -ENOSPC its
- *   bucket is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative errno for
+ *   bucket of the table is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative errno for
  *   another failure
  * @param result the sums; filled on failure too
  * @return 0: all are created; or a negative errno: -EINVAL an argument is wrong or an entry malformed (ct_handle_error() names

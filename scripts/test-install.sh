@@ -267,6 +267,49 @@ in_language() {
 	same "Cargo.toml, header and running library have one version: $title" "$work/versions" "$work/found"
 }
 
+# The first program of the README, and the flags as programs use them: combined, taken away, in conditions.
+awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' README.md >"$work/first.c"
+cat >"$work/flags.c" <<'SOURCE'
+#include <ctrack.h>
+
+uint32_t without(uint32_t status);
+uint32_t without(uint32_t status)
+{
+	status &= ~CT_STATUS_DYING;
+	status |= CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
+	return status & CT_STATUS_HW_OFFLOAD ? CT_FORMAT_LINE | CT_FORMAT_ID : CT_DELETE_UNCOUNTED;
+}
+
+uint64_t announced(struct ct_entry *e, struct ct_filter *f);
+uint64_t announced(struct ct_entry *e, struct ct_filter *f)
+{
+	e->has |= CT_HAS_STATUS;
+	e->has &= ~CT_HAS_ID;
+	e->proto = CT_PROTO_UDP;
+	e->family = CT_FAMILY_IPV6;
+	f->match &= ~CT_MATCH_ZONE;
+	f->flags |= CT_FILTER_EXCLUDE;
+	f->status_set = CT_STATUS_ASSURED;
+	f->tcp_states |= 1u << CT_TCP_STATE_ESTABLISHED;
+	return e->has & CT_HAS_STATUS ? f->match : 0;
+}
+SOURCE
+# Initializers that name a few members are what a program writes; g++ warns of those that they leave out, gcc does not.
+in_use() {
+	for source in flags first; do
+		# shellcheck disable=SC2086
+		succeeds "$source.c compiles without a conversion of sign: $1 -std=$3" \
+			"$1" -x "$2" -std="$3" -Wall -Wextra -pedantic -Werror -Wsign-conversion -Wno-missing-field-initializers $cflags -c -o "$work/$source.o" \
+			"$work/$source.c" || :
+	done
+}
+for compiler in gcc clang; do
+	in_use $compiler c c99
+done
+for compiler in g++ clang++; do
+	in_use $compiler c++ c++20
+done
+
 for standard in c99 c11; do
 	in_language gcc c $standard
 	in_language clang c $standard

@@ -37,7 +37,7 @@ pub enum Error {
     },
 
     /// The kernel refused the request.
-    #[error("{op}: {}{detail}", errno_text(*errno))]
+    #[error("{op}: {}{detail}", refusal_text(op, *errno))]
     Kernel {
         /// The operation.
         op: &'static str,
@@ -109,7 +109,7 @@ pub enum Error {
     },
 
     /// A dump is open on the handle.
-    #[error("{op}: a dump is open on this handle; read it to its end or call ct_dump_end() first")]
+    #[error("{op}: a dump is open on this handle; read it to its end or end it first")]
     DumpOpen {
         /// The operation.
         op: &'static str,
@@ -379,6 +379,16 @@ impl fmt::Display for KernelDetail {
     }
 }
 
+/// What an errno of the kernel means for an operation. ENOSPC: nf_connlabels_replace() finds no room for labels in an entry that was
+/// made while no rule used any; nf_conntrack_hash_check_insert() finds the bucket full (6.18).
+fn refusal_text(op: &str, errno: i32) -> &'static str {
+    match (op, errno) {
+        ("update_entries", libc::ENOSPC) => "no room for labels: no firewall rule used labels when the entry was made",
+        ("create_entries", libc::ENOSPC) => "no room in the entry's bucket of the table",
+        _ => errno_text(errno),
+    }
+}
+
 /// Static text for an errno value of either sign.
 pub fn errno_text(errno: i32) -> &'static str {
     errno_c_text(errno).to_str().unwrap_or_default()
@@ -409,7 +419,7 @@ const ERRNO_TEXTS: &[(i32, &CStr)] = &[
     (libc::ENODEV, c"no such device"),
     (libc::EINVAL, c"invalid argument"),
     (libc::ENFILE, c"too many open files in the system"),
-    (libc::EMFILE, c"too many open files, or expectations"),
+    (libc::EMFILE, c"too many open files"),
     (libc::ENOSPC, c"no space left"),
     (libc::ERANGE, c"value out of range"),
     (libc::ENOSYS, c"function not implemented"),
@@ -440,6 +450,52 @@ mod tests {
         assert_eq!(errno_text(libc::ENOENT), "no such entry");
         assert_eq!(errno_text(i32::MIN), "unknown error");
         assert_eq!(errno_text(123_456), "unknown error");
+    }
+
+    #[test]
+    fn no_room_for_labels_and_no_room_in_a_bucket_are_told_apart() {
+        let refused = |op| Error::Kernel { op, errno: libc::ENOSPC, detail: KernelDetail::default() }.to_string();
+        assert_eq!(
+            refused("update_entries"),
+            "update_entries: no room for labels: no firewall rule used labels when the entry was made"
+        );
+        assert_eq!(refused("create_entries"), "create_entries: no room in the entry's bucket of the table");
+        assert!(refused("flush").starts_with("flush: no space left"));
+    }
+
+    /// One of each variant, with the texts that its makers give it.
+    #[test]
+    fn no_error_speaks_in_words_that_only_c_has() {
+        let op = "list";
+        let errors = [
+            Error::invalid("entry[3].proto", "TCP and UDP need ports, and none are announced"),
+            Error::TooNew { place: "filter[0]".into() },
+            Error::Permission { op, netns: NetnsName(Some(4_026_531_840)) },
+            Error::Permission { op, netns: NetnsName(None) },
+            Error::System { op, call: "send", errno: libc::EIO },
+            Error::Timeout { op, millis: 10_000 },
+            Error::Interrupted { op, tries: 10 },
+            Error::Overrun { op },
+            Error::Truncated { op, length: 70_000 },
+            Error::Malformed { op, source: crate::wire::WireError::BadMessage { length: 20, available: 3 } },
+            Error::NoMemory { op },
+            Error::DumpOpen { op },
+            Error::NoDump { op },
+            Error::Hidden { op, hider: Hider::default() },
+            Error::Impossible { op, errno: libc::ETIME, reason: "its timeout is 0" },
+            Error::NoFreeZone { first: 1, last: 2 },
+        ];
+        let kernel = ERRNO_TEXTS.iter().map(|(errno, _)| Error::Kernel {
+            op: "update_entries",
+            errno: *errno,
+            detail: KernelDetail { message: None, offset: Some(20), attribute: Some("CTA_ZONE") },
+        });
+        for error in errors.into_iter().chain(kernel) {
+            let text = error.to_string();
+            for word in ["ct_", "CT_", "NULL", " has is", "in has"] {
+                assert!(!text.contains(word), "{text}");
+            }
+        }
     }
 
     #[test]

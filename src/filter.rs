@@ -214,7 +214,7 @@ pub(crate) fn check_scope(scope: &Filter) -> Result<Selection, Error> {
     let place = |_, field: &str| text("scope", format_args!("scope.{field}"));
     let selection = Selection::compile(std::slice::from_ref(scope), &place)?;
     if mutant!("scope-limits", selection.takes_everything(), false) {
-        return Err(Error::invalid("scope", "limits nothing; to flush everything pass NULL and CT_FLUSH_ALL"));
+        return Err(Error::invalid("scope", "limits nothing; to flush everything ask for all, without a scope"));
     }
     Ok(selection)
 }

@@ -139,17 +139,27 @@ fn start<T: Send, W: FnOnce() -> T + Send>(job: &mut Job<W, T>, stack: Option<us
 }
 
 /// Does something while no signal handler of the program runs on this thread. A thread that is made meanwhile keeps it so.
+///
+/// Signals are blocked and unblocked, and no mask is set: glibc leaves its own signals out of any mask that it is given, and one of
+/// them may be blocked by now (hold_cancellation()).
 fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigfillset() initialises the set that the next call reads; that one initialises the old mask.
     unsafe {
         mutant!("signals-blocked", libc::sigfillset(all.as_mut_ptr()), libc::sigemptyset(all.as_mut_ptr()));
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
     }
     let result = work();
-    // SAFETY: the mask was initialised above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    // SAFETY: both sets were initialised above.
+    unsafe {
+        for signal in 1..=libc::SIGRTMAX() {
+            if libc::sigismember(before.as_ptr(), signal) == 1 {
+                libc::sigdelset(all.as_mut_ptr(), signal);
+            }
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, all.as_ptr(), std::ptr::null_mut());
+    }
     result
 }
 
@@ -167,29 +177,64 @@ extern "C" {
 /// pthread.h of glibc and of musl.
 const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
 
-/// Puts cancellation of this thread off, and says whether it was put off before.
+/// What a thread had said about its cancellation.
+pub(crate) struct Cancellation {
+    state: libc::c_int,
+    /// Whether the signal was blocked for the call.
+    blocked: bool,
+}
+
+/// Puts cancellation of this thread off, and says what was so before.
+///
+/// The state alone is not enough with glibc: pthread_cancel() looks at it and then sends a signal, whose handler does not look
+/// again (2.36). A thread that went on meanwhile, into a call of this library, would end in the middle of it. So the signal waits too.
 #[inline(always)]
-pub(crate) fn hold_cancellation() -> libc::c_int {
+pub(crate) fn hold_cancellation() -> Cancellation {
     // Miri has no cancellation, nor the advice below.
     if cfg!(miri) {
-        return 0;
+        return Cancellation { state: 0, blocked: false };
     }
-    let mut before = 0;
-    // SAFETY: `before` may be written; the state is one of the two that there are, so the call cannot fail.
-    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+    let mut before = Cancellation { state: 0, blocked: block_cancel_signal() };
+    // SAFETY: the state before may be written; the new one is one of the two that there are, so the call cannot fail.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before.state) };
     before
 }
 
-/// Puts the state back. A thread that is cancelled asynchronously may end here and never return: the caller's frame must
+/// Puts all of it back. A thread that is cancelled asynchronously may end here and never return: the caller's frame must
 /// hold nothing that wants to be dropped.
 #[inline(always)]
-pub(crate) fn release_cancellation(before: libc::c_int) {
+pub(crate) fn release_cancellation(before: Cancellation) {
     if cfg!(miri) {
         return;
     }
     let mut ignored = 0;
     // SAFETY: `ignored` may be written (not all systems take NULL); the state is one that hold_cancellation() gave.
-    unsafe { pthread_setcancelstate(before, &mut ignored) };
+    unsafe { pthread_setcancelstate(before.state, &mut ignored) };
+    if before.blocked {
+        change_signal_mask(libc::SIG_UNBLOCK);
+    }
+}
+
+/// Whether it was not blocked, and now is. musl's own handler looks at the state.
+#[inline(always)]
+fn block_cancel_signal() -> bool {
+    cfg!(target_env = "gnu") && change_signal_mask(libc::SIG_BLOCK).is_some_and(|before| before & CANCEL_SIGNAL == 0)
+}
+
+/// SIGCANCEL of glibc is signal 32, as ever. Bit 31 of the first word, of whatever size.
+const CANCEL_SIGNAL: libc::c_ulong = 1 << 31;
+
+/// Blocks or unblocks the signal, and says which of the first 32 signals were blocked before. By the system call: sigprocmask() of glibc
+/// leaves the signals out that it uses itself.
+#[inline(always)]
+fn change_signal_mask(how: libc::c_int) -> Option<libc::c_ulong> {
+    // struct sigset_t of the kernel: 64 signals.
+    const WORDS: usize = 8 / size_of::<libc::c_ulong>();
+    let (mut set, mut before) = ([0; WORDS], [0; WORDS]);
+    set[0] = CANCEL_SIGNAL;
+    // SAFETY: two sets of signals of the size that is given, of which the second may be written.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &set, &mut before, size_of_val(&set)) };
+    (result == 0).then_some(before[0])
 }
 
 /// A process, to recognise its children: by its number, and by a mark that is lost when memory is copied.

@@ -96,37 +96,37 @@ pub const CT_HAS_LABELS_REMOVE: u64 = 1u64 << 29;
 pub(crate) const HAS_ALL: u64 = (1 << 30) - 1;
 
 /// The entry was expected by another one.
-pub const CT_STATUS_EXPECTED: u32 = 1 << 0;
+pub const CT_STATUS_EXPECTED: u32 = 1u32 << 0;
 /// Packets were seen in both directions.
-pub const CT_STATUS_SEEN_REPLY: u32 = 1 << 1;
+pub const CT_STATUS_SEEN_REPLY: u32 = 1u32 << 1;
 /// The entry is not dropped early when the table is full.
-pub const CT_STATUS_ASSURED: u32 = 1 << 2;
+pub const CT_STATUS_ASSURED: u32 = 1u32 << 2;
 /// The entry is in the table. Set on every entry that the kernel lists.
-pub const CT_STATUS_CONFIRMED: u32 = 1 << 3;
+pub const CT_STATUS_CONFIRMED: u32 = 1u32 << 3;
 /// The source address or port is translated in the original direction.
-pub const CT_STATUS_SRC_NAT: u32 = 1 << 4;
+pub const CT_STATUS_SRC_NAT: u32 = 1u32 << 4;
 /// The destination address or port is translated in the original direction.
-pub const CT_STATUS_DST_NAT: u32 = 1 << 5;
+pub const CT_STATUS_DST_NAT: u32 = 1u32 << 5;
 /// TCP sequence numbers are adjusted.
-pub const CT_STATUS_SEQ_ADJUST: u32 = 1 << 6;
+pub const CT_STATUS_SEQ_ADJUST: u32 = 1u32 << 6;
 /// Source NAT was decided (perhaps: none).
-pub const CT_STATUS_SRC_NAT_DONE: u32 = 1 << 7;
+pub const CT_STATUS_SRC_NAT_DONE: u32 = 1u32 << 7;
 /// Destination NAT was decided (perhaps: none).
-pub const CT_STATUS_DST_NAT_DONE: u32 = 1 << 8;
+pub const CT_STATUS_DST_NAT_DONE: u32 = 1u32 << 8;
 /// The entry is being removed.
-pub const CT_STATUS_DYING: u32 = 1 << 9;
+pub const CT_STATUS_DYING: u32 = 1u32 << 9;
 /// Traffic does not refresh the timeout.
-pub const CT_STATUS_FIXED_TIMEOUT: u32 = 1 << 10;
+pub const CT_STATUS_FIXED_TIMEOUT: u32 = 1u32 << 10;
 /// A template, never in the table.
-pub const CT_STATUS_TEMPLATE: u32 = 1 << 11;
+pub const CT_STATUS_TEMPLATE: u32 = 1u32 << 11;
 /// Not tracked (kernels before 4.12).
-pub const CT_STATUS_UNTRACKED: u32 = 1 << 12;
+pub const CT_STATUS_UNTRACKED: u32 = 1u32 << 12;
 /// A helper was assigned by a rule or by ctnetlink.
-pub const CT_STATUS_HELPER: u32 = 1 << 13;
+pub const CT_STATUS_HELPER: u32 = 1u32 << 13;
 /// Offloaded to a flow table.
-pub const CT_STATUS_OFFLOAD: u32 = 1 << 14;
+pub const CT_STATUS_OFFLOAD: u32 = 1u32 << 14;
 /// Offloaded to hardware.
-pub const CT_STATUS_HW_OFFLOAD: u32 = 1 << 15;
+pub const CT_STATUS_HW_OFFLOAD: u32 = 1u32 << 15;
 
 /// Every status bit that the uapi header linux/netfilter/nf_conntrack_common.h names.
 pub(crate) const STATUS_ALL: u32 = 0xffff;

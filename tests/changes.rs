@@ -169,18 +169,18 @@ fn entries_that_cannot_be_made_as_given_are_refused_before_anything_is_sent() {
             entry
         };
         for (wrong, field) in [
-            (with(|e| (e.has, e.timeout) = (e.has & !CT_HAS_TIMEOUT, 0)), "timeout"),
-            (with(|e| e.mark = 1), "mark"),
-            (with(|e| e.reserved[3] = 1), "reserved"),
-            (with(|e| e.has |= 1 << 63), "has"),
-            (with(|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, CT_STATUS_SRC_NAT)), "reply"),
-            (with(|e| (e.has, e.mark_mask) = (e.has | CT_HAS_MARK | CT_HAS_MARK_MASK, 1)), "mark_mask"),
-            (with(|e| e.has |= CT_HAS_HELPER), "helper"),
+            (with(|e| (e.has, e.timeout) = (e.has & !CT_HAS_TIMEOUT, 0)), ".timeout"),
+            (with(|e| e.mark = 1), ".mark: "),
+            (with(|e| e.reserved[3] = 1), ".reserved"),
+            (with(|e| e.has |= 1 << 63), ": announces"),
+            (with(|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, CT_STATUS_SRC_NAT)), ".reply"),
+            (with(|e| (e.has, e.mark_mask) = (e.has | CT_HAS_MARK | CT_HAS_MARK_MASK, 1)), ".mark_mask"),
+            (with(|e| e.has |= CT_HAS_HELPER), ".helper"),
         ] {
             let made = handle.create_entries(&[right, wrong]);
             assert_eq!(made.ret, -libc::EINVAL, "{field}");
             let text = handle.error();
-            assert!(text.contains(&format!("entry[1].{field}")), "{text}");
+            assert!(text.contains(&format!("entry[1]{field}")), "{text}");
             assert_eq!((made.result.done, cli_count()), (0, 0), "{field}");
         }
     });
@@ -464,7 +464,10 @@ fn an_update_whose_labels_are_refused_changes_nothing_else() {
         let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
         let before = cli_table();
         let update = marked(labelled(&listed, 0, 1), 77);
-        assert_eq!(changed_one(&mut conntrack, update), -libc::ENOSPC);
+        let refused = conntrack.update_entries(&[update]).unwrap();
+        assert_eq!(refused.status, [-libc::ENOSPC]);
+        let text = refused.outcome.error.unwrap().to_string();
+        assert!(text.ends_with("no firewall rule used labels when the entry was made"), "{text}");
         assert_untouched(&before, "a refused update");
         // None are there already.
         assert_eq!(changed_one(&mut conntrack, marked(labelled(&listed, 0, 0), 77)), 0);

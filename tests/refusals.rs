@@ -254,19 +254,19 @@ fn wrong_entries() -> Vec<(&'static str, Entry, &'static str)> {
         ("orig zone 65536", with(|e| (e.has, e.orig.zone) = (e.has | CT_HAS_ORIG_ZONE, 65536)), "orig.zone"),
         ("reply zone 2^31", with(|e| (e.has, e.reply.zone) = (e.has | CT_HAS_REPLY_ZONE, 1 << 31)), "reply.zone"),
         ("zone forgotten in has", with(|e| e.zone = 7), "zone"),
-        ("two kinds of zone", with(|e| e.has |= CT_HAS_ZONE | CT_HAS_ORIG_ZONE), "has"),
+        ("two kinds of zone", with(|e| e.has |= CT_HAS_ZONE | CT_HAS_ORIG_ZONE), "zone"),
         ("zones that differ", with(|e| (*e, e.orig.zone) = (e.in_zone(7), 8)), "orig.zone"),
         ("family 0", with(|e| e.family = 0), "family"),
         ("family 17", with(|e| e.family = 17), "family"),
         ("an IPv6 address for IPv4", with(|e| e.orig.src[15] = 1), "orig.src"),
-        ("no tuple", with(|e| (e.has, e.orig) = (CT_HAS_MARK | CT_HAS_TIMEOUT | CT_HAS_PORTS, Tuple::EMPTY)), "has"),
-        ("UDP without ports", with(|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !CT_HAS_PORTS, 0, 0)), "has"),
+        ("no tuple", with(|e| (e.has, e.orig) = (CT_HAS_MARK | CT_HAS_TIMEOUT | CT_HAS_PORTS, Tuple::EMPTY)), "orig"),
+        ("UDP without ports", with(|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !CT_HAS_PORTS, 0, 0)), "proto"),
         ("ports forgotten in has", with(|e| e.has &= !CT_HAS_PORTS), "orig.sport"),
-        ("ports of ICMP", with(|e| e.proto = CT_PROTO_ICMP), "has"),
-        ("ICMP fields of UDP", with(|e| e.has |= CT_HAS_ICMP), "has"),
+        ("ports of ICMP", with(|e| e.proto = CT_PROTO_ICMP), "proto"),
+        ("ICMP fields of UDP", with(|e| e.has |= CT_HAS_ICMP), "proto"),
         ("TCP state of UDP", with(|e| (e.has, e.tcp_state) = (e.has | CT_HAS_TCP_STATE, 3)), "tcp_state"),
-        ("has bit 30", with(|e| e.has |= 1 << 30), "has"),
-        ("has bit 63", with(|e| e.has |= 1 << 63), "has"),
+        ("has bit 30", with(|e| e.has |= 1 << 30), ""),
+        ("has bit 63", with(|e| e.has |= 1 << 63), ""),
         ("reserved", with(|e| e.reserved[3] = 1), "reserved"),
         ("mark forgotten in has", with(|e| e.has &= !CT_HAS_MARK), "mark"),
         ("id forgotten in has", with(|e| e.id = 1), "id"),
@@ -284,14 +284,14 @@ fn a_wrong_entry_is_refused_by_name_and_nothing_of_its_batch_is_done() {
         let new = udp("10.9.9.9", 1, "10.9.9.9", 2);
         for (what, wrong, field) in wrong_entries() {
             let h = &guarded.handle;
-            let name = format!("entry[1].{field}");
+            let name = |of: &str| format!("{of}{}{field}: ", if field.is_empty() { "" } else { "." });
             // A key may have values that only a later kernel or release knows: they identify nothing.
             if !["tcp_state", "helper"].contains(&field) {
-                guarded.refused(what, failure(h.get(&wrong)), &format!("key.{field}"));
-                guarded.refused(what, h.delete_entries(&[existing, wrong, existing]).ret, &name);
+                guarded.refused(what, failure(h.get(&wrong)), &name("key"));
+                guarded.refused(what, h.delete_entries(&[existing, wrong, existing]).ret, &name("entry[1]"));
             }
-            guarded.refused(what, h.update_entries(&[existing, wrong, existing]).ret, &name);
-            guarded.refused(what, h.create_entries(&[new, wrong, new]).ret, &name);
+            guarded.refused(what, h.update_entries(&[existing, wrong, existing]).ret, &name("entry[1]"));
+            guarded.refused(what, h.create_entries(&[new, wrong, new]).ret, &name("entry[1]"));
         }
     });
 }

@@ -156,15 +156,17 @@ fn check_line(e: &Entry, format: u32, text: &str) {
     put(true, format!("{:<8} {}", proto_name(e.proto), e.proto));
     put(e.has(CT_HAS_TIMEOUT), format!(" {}", e.timeout));
     put(state(e).is_some(), format!(" {}", state(e).unwrap_or_default()));
-    for (t, counters, zone, counted, zone_name) in [
-        (&e.orig, &e.orig_counters, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS, "zone-orig"),
-        (&e.reply, &e.reply_counters, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS, "zone-reply"),
+    for (t, counters, tuple, zone, counted, zone_name) in [
+        (&e.orig, &e.orig_counters, CT_HAS_ORIG, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS, "zone-orig"),
+        (&e.reply, &e.reply_counters, CT_HAS_REPLY, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS, "zone-reply"),
     ] {
-        put(true, format!(" src={} dst={}", address(e, &t.src), address(e, &t.dst)));
-        put(proto_is_icmp(e.proto), format!(" type={} code={} id={}", t.icmp_type, t.icmp_code, t.icmp_id));
+        let has = e.has(tuple);
+        put(has && tuple == CT_HAS_REPLY && !e.has(CT_HAS_ORIG), " (reply)".into());
+        put(has, format!(" src={} dst={}", address(e, &t.src), address(e, &t.dst)));
+        put(has && proto_is_icmp(e.proto), format!(" type={} code={} id={}", t.icmp_type, t.icmp_code, t.icmp_id));
         let gre = e.proto == CT_PROTO_GRE;
-        put(gre, format!(" srckey={:#x} dstkey={:#x}", t.sport, t.dport));
-        put(!gre && proto_has_ports(e.proto), format!(" sport={} dport={}", t.sport, t.dport));
+        put(has && gre, format!(" srckey={:#x} dstkey={:#x}", t.sport, t.dport));
+        put(has && !gre && proto_has_ports(e.proto), format!(" sport={} dport={}", t.sport, t.dport));
         put(e.has(zone), format!(" {zone_name}={}", t.zone));
         put(e.has(counted), format!(" packets={} bytes={}", counters.packets, counters.bytes));
         let unreplied = zone == CT_HAS_ORIG_ZONE && e.has(CT_HAS_STATUS) && e.status & CT_STATUS_SEEN_REPLY == 0;
@@ -210,10 +212,11 @@ fn check_json(e: &Entry, text: &str) {
     put(true, "proto", &e.proto);
     put(true, "proto_name", &proto_name(e.proto));
     put(state(e).is_some(), "state", &state(e).unwrap_or_default());
-    for (direction, t, counters, zone, counted) in [
-        ("orig", &e.orig, &e.orig_counters, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS),
-        ("reply", &e.reply, &e.reply_counters, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS),
+    for (direction, t, counters, tuple, zone, counted) in [
+        ("orig", &e.orig, &e.orig_counters, CT_HAS_ORIG, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS),
+        ("reply", &e.reply, &e.reply_counters, CT_HAS_REPLY, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS),
     ] {
+        let has = e.has(tuple);
         let mut put = |is: bool, name: &str, value: &dyn std::fmt::Display| {
             put(is, &format!("{direction}.{name}"), value);
         };
@@ -224,14 +227,14 @@ fn check_json(e: &Entry, text: &str) {
             let v4 = IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]);
             assert_eq!(parsed, if e.family == CT_FAMILY_IPV4 { v4 } else { IpAddr::from(*bytes) });
         }
-        put(true, "src", &src);
-        put(true, "dst", &dst);
+        put(has, "src", &src);
+        put(has, "dst", &dst);
         let gre = e.proto == CT_PROTO_GRE;
-        put(e.has(CT_HAS_PORTS), if gre { "srckey" } else { "sport" }, &t.sport);
-        put(e.has(CT_HAS_PORTS), if gre { "dstkey" } else { "dport" }, &t.dport);
-        put(e.has(CT_HAS_ICMP), "type", &t.icmp_type);
-        put(e.has(CT_HAS_ICMP), "code", &t.icmp_code);
-        put(e.has(CT_HAS_ICMP), "id", &t.icmp_id);
+        put(has && e.has(CT_HAS_PORTS), if gre { "srckey" } else { "sport" }, &t.sport);
+        put(has && e.has(CT_HAS_PORTS), if gre { "dstkey" } else { "dport" }, &t.dport);
+        put(has && e.has(CT_HAS_ICMP), "type", &t.icmp_type);
+        put(has && e.has(CT_HAS_ICMP), "code", &t.icmp_code);
+        put(has && e.has(CT_HAS_ICMP), "id", &t.icmp_id);
         put(e.has(zone), "zone", &t.zone);
         put(e.has(counted), "packets", &counters.packets);
         put(e.has(counted), "bytes", &counters.bytes);
@@ -242,7 +245,13 @@ fn check_json(e: &Entry, text: &str) {
     let bit = |bit: usize| STATUS.split(' ').nth(bit).map_or_else(|| format!("{:#x}", 1u32 << bit), str::to_owned);
     let bits: Vec<String> = (0..32).filter(|n| e.status >> n & 1 == 1).map(bit).collect();
     put(e.has(CT_HAS_STATUS), "status", &bits.join(" "));
-    put(e.has(CT_HAS_ZONE), "zone", &e.zone);
+    let zone = match () {
+        () if e.has(CT_HAS_ZONE) => e.zone,
+        () if e.has(CT_HAS_ORIG_ZONE) => e.orig.zone,
+        () if e.has(CT_HAS_REPLY_ZONE) => e.reply.zone,
+        () => 0,
+    };
+    put(true, "zone", &zone);
     put(e.has(CT_HAS_TIMEOUT), "timeout", &e.timeout);
     put(e.has(CT_HAS_MARK), "mark", &e.mark);
     put(e.has(CT_HAS_USE), "use", &e.use_count);

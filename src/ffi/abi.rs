@@ -15,31 +15,31 @@ pub const CT_VERSION_PATCH: u32 = 0;
 pub const CT_VERSION_NUMBER: u32 = 0x000200;
 
 /// ct_open_opts.flags: netns_fd counts.
-pub const CT_OPEN_NETNS: u32 = 1 << 0;
+pub const CT_OPEN_NETNS: u32 = 1u32 << 0;
 
 /// ct_open_opts.flags: deletes also compare the time at which an entry was made, where the kernel keeps it (sysctl
 /// net.netfilter.nf_conntrack_timestamp). A successor with the same tuples can have the same id; it has not the same start.
 /// An entry that has a start on one side only, when it was listed or when it is deleted, is another one. If it has none on
 /// either side, it is deleted, and the result says CT_RESULT_START_UNKNOWN. Takes a look-up for each entry.
-pub const CT_OPEN_COMPARE_START: u32 = 1 << 1;
+pub const CT_OPEN_COMPARE_START: u32 = 1u32 << 1;
 
 /// ct_filter.flags: entries that match this filter are not selected, whatever the others say.
-pub const CT_FILTER_EXCLUDE: u32 = 1 << 0;
+pub const CT_FILTER_EXCLUDE: u32 = 1u32 << 0;
 
 /// ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
 /// the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
 /// the more are deleted the more is saved. If the call fails, some entries may already have been deleted.
-pub const CT_DELETE_UNCOUNTED: u32 = 1 << 0;
+pub const CT_DELETE_UNCOUNTED: u32 = 1u32 << 0;
 
 /// ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
-pub const CT_RESULT_UNCOUNTED: u32 = 1 << 0;
+pub const CT_RESULT_UNCOUNTED: u32 = 1u32 << 0;
 
 /// ct_result.flags: start times were to be compared (CT_OPEN_COMPARE_START), but at least one deleted entry has none, since the
 /// kernel kept none when it was made. It was told apart by its tuples, zone and id alone. Since 0.2.
-pub const CT_RESULT_START_UNKNOWN: u32 = 1 << 1;
+pub const CT_RESULT_START_UNKNOWN: u32 = 1u32 << 1;
 
 /// ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
-pub const CT_FLUSH_ALL: u32 = 1 << 0;
+pub const CT_FLUSH_ALL: u32 = 1u32 << 0;
 
 /// family counts.
 pub const CT_MATCH_FAMILY: u64 = 1u64 << 0;

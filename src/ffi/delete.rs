@@ -127,7 +127,7 @@ pub unsafe extern "C" fn ct_delete_entries(
 /// @param status n results: 0 created, -EEXIST one of its tuples is taken, -EOPNOTSUPP only the kernel can make it, or this
 ///   kernel lacks what it takes (its helper, NAT, ports of its protocol), -ETIME its timeout is 0, -EINVAL its status contradicts
 ///   its reply tuple, or the kernel refuses a value (for all of them: one is malformed), -ENOMEM the table is full, -ENOSPC its
-///   bucket is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative errno for
+///   bucket of the table is full (far more entries than buckets: 280,000 in 8,192 on 6.1 and 6.12, not on 5.10), another negative errno for
 ///   another failure
 /// @param result the sums; filled on failure too
 /// @return 0: all are created; or a negative errno: -EINVAL an argument is wrong or an entry malformed (ct_handle_error() names

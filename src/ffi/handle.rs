@@ -76,6 +76,9 @@ impl ct_handle {
 /// namespace, for reading too. With CT_OPEN_NETNS it also needs CAP_SYS_ADMIN there and in the caller's own user
 /// namespace; the caller's thread stays where it is.
 ///
+/// A handle holds one descriptor, its socket, and from its first dump on a second one: the file in /proc that tells the number of
+/// buckets, where there is one. With CT_OPEN_NETNS opening it takes one more for a moment.
+///
 /// @param ret_handle the new handle, yours to close with ct_handle_close()
 /// @param opts how to open it; NULL for defaults
 /// @return 0, or a negative errno:

@@ -45,21 +45,25 @@ type Check = Result<(), (&'static str, &'static str)>;
 /// Checks all entries; the error names the first wrong one and its field.
 pub(crate) fn entries(entries: &[Entry], purpose: Purpose) -> Result<(), Error> {
     for (index, entry) in entries.iter().enumerate() {
-        self::entry(entry, purpose)
-            .map_err(|(field, reason)| Error::invalid(text("entry", format_args!("entry[{index}].{field}")), reason))?;
+        self::entry(entry, purpose).map_err(|(field, reason)| match field {
+            "" => Error::invalid(text("entry", format_args!("entry[{index}]")), reason),
+            _ => Error::invalid(text("entry", format_args!("entry[{index}].{field}")), reason),
+        })?;
     }
     Ok(())
 }
 
 /// Checks one entry.
 pub(crate) fn one(entry: &Entry, purpose: Purpose) -> Result<(), Error> {
-    self::entry(entry, purpose)
-        .map_err(|(field, reason)| Error::invalid(text("key", format_args!("key.{field}")), reason))
+    self::entry(entry, purpose).map_err(|(field, reason)| match field {
+        "" => Error::invalid("key", reason),
+        _ => Error::invalid(text("key", format_args!("key.{field}")), reason),
+    })
 }
 
 fn entry(e: &Entry, purpose: Purpose) -> Check {
     if mutant!("unknown-has-bits", e.has & !HAS_ALL != 0, false) {
-        return Err(("has", "unknown bits"));
+        return Err(("", "announces fields that this release does not know"));
     }
     if e.reserved != [0; 4] {
         return Err(("reserved", "is not zero"));
@@ -140,7 +144,7 @@ fn unannounced(e: &Entry) -> Check {
     ];
     let forgotten = fields.iter().find(|(_, set, bits)| *set && e.has & bits == 0);
     match forgotten.or(parts.iter().find(|(_, set, bits)| *set && !e.has(*bits))) {
-        Some((field, ..)) => Err((field, "is set, but its bit in has is not")),
+        Some((field, ..)) => Err((field, "is set, but not announced")),
         None => Ok(()),
     }
 }
@@ -181,10 +185,10 @@ fn announced(e: &Entry) -> bool {
 
 fn tuples(e: &Entry, purpose: Purpose) -> Check {
     if e.family != CT_FAMILY_IPV4 && e.family != CT_FAMILY_IPV6 {
-        return Err(("family", "is neither CT_FAMILY_IPV4 nor CT_FAMILY_IPV6"));
+        return Err(("family", "is neither IPv4 nor IPv6"));
     }
     if !e.has(CT_HAS_ORIG) && (purpose == Purpose::Create || !e.has(CT_HAS_REPLY)) {
-        return Err(("has", "CT_HAS_ORIG is missing: no tuple says which entry"));
+        return Err(("orig", "is not announced: no tuple says which entry"));
     }
     let fits = |field, address: &[u8; 16]| match e.family == CT_FAMILY_IPV4 && address[4..] != [0; 12] {
         true => Err((field, "an IPv4 address has only 4 bytes, the others must be zero")),
@@ -195,17 +199,17 @@ fn tuples(e: &Entry, purpose: Purpose) -> Check {
     fits("reply.src", &e.reply.src)?;
     fits("reply.dst", &e.reply.dst)?;
     if e.has(CT_HAS_PORTS) && !proto_has_ports(e.proto) {
-        return Err(("has", "CT_HAS_PORTS with a protocol that has no ports"));
+        return Err(("proto", "is one without ports, and ports are announced"));
     }
     if e.has(CT_HAS_ICMP) && !proto_is_icmp(e.proto) {
-        return Err(("has", "CT_HAS_ICMP with a protocol other than ICMP and ICMPv6"));
+        return Err(("proto", "is neither ICMP nor ICMPv6, whose fields are announced"));
     }
     // The others are listed without ports where the kernel was built without their tracker.
     if matches!(e.proto, CT_PROTO_TCP | CT_PROTO_UDP) && !e.has(CT_HAS_PORTS) {
-        return Err(("has", "CT_HAS_PORTS is missing: TCP and UDP need ports"));
+        return Err(("proto", "TCP and UDP need ports, and none are announced"));
     }
     if proto_is_icmp(e.proto) && !e.has(CT_HAS_ICMP) {
-        return Err(("has", "CT_HAS_ICMP is missing: ICMP needs type, code and id"));
+        return Err(("proto", "ICMP needs type, code and id, and they are not announced"));
     }
     Ok(())
 }
@@ -227,7 +231,7 @@ fn zones(e: &Entry) -> Check {
         CT_HAS_ORIG_ZONE if e.zone != 0 && e.zone != e.orig.zone => Err(("zone", "contradicts orig.zone")),
         CT_HAS_REPLY_ZONE if e.zone != 0 && e.zone != e.reply.zone => Err(("zone", "contradicts reply.zone")),
         CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE => Ok(()),
-        _ => Err(("has", "more than one of CT_HAS_ZONE, CT_HAS_ORIG_ZONE and CT_HAS_REPLY_ZONE")),
+        _ => Err(("zone", "is announced for more than one of: both directions, the original one, the reply one")),
     }
 }
 
@@ -256,7 +260,7 @@ fn create(e: &Entry) -> Check {
         return Err(("mark_mask", "is for updates only"));
     }
     if e.has & (CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) != 0 {
-        return Err(("has", "CT_HAS_LABELS_ADD and CT_HAS_LABELS_REMOVE are for updates only"));
+        return Err(("labels", "can be added or removed by updates only"));
     }
     if e.has(CT_HAS_HELPER) && e.helper[0] == 0 {
         return Err(("helper", "is empty"));
@@ -266,16 +270,16 @@ fn create(e: &Entry) -> Check {
 
 fn update(e: &Entry) -> Check {
     if e.has & CHANGEABLE == 0 {
-        return Err(("has", "nothing to change"));
+        return Err(("", "nothing to change"));
     }
     if e.has(CT_HAS_MARK_MASK) && !e.has(CT_HAS_MARK) {
         return Err(("mark_mask", "without a mark"));
     }
     if e.has(CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) {
-        return Err(("has", "CT_HAS_LABELS_ADD and CT_HAS_LABELS_REMOVE: one of them"));
+        return Err(("labels", "are to be added and to be removed: which of both?"));
     }
     if e.has & (CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) != 0 && !e.has(CT_HAS_LABELS) {
-        return Err(("has", "CT_HAS_LABELS is missing: it announces the labels to add or remove"));
+        return Err(("labels", "are to be added or removed, and none are announced"));
     }
     Ok(())
 }

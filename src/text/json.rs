@@ -33,12 +33,22 @@ pub(super) fn write(out: &mut Out, e: &Entry) {
     if let Some(state) = state_name(e) {
         write_string(out, ",\"state\":\"", state);
     }
-    write_direction(out, e, "orig", &e.orig, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS, e.orig_counters);
-    write_direction(out, e, "reply", &e.reply, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS, e.reply_counters);
+    write_direction(out, e, "orig", &e.orig, [CT_HAS_ORIG, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS], e.orig_counters);
+    write_direction(
+        out,
+        e,
+        "reply",
+        &e.reply,
+        [CT_HAS_REPLY, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS],
+        e.reply_counters,
+    );
     if e.has(CT_HAS_STATUS) {
         write_list(out, "status", e.status.into(), write_status);
     }
-    write_member(out, e, CT_HAS_ZONE, "zone", e.zone.into());
+    // The kernel leaves out zone 0, and a reader would have to know that.
+    let zones = [(CT_HAS_ZONE, e.zone), (CT_HAS_ORIG_ZONE, e.orig.zone), (CT_HAS_REPLY_ZONE, e.reply.zone)];
+    let zone = zones.iter().find(|(bit, _)| e.has(*bit)).map_or(0, |(_, zone)| *zone);
+    write_number(out, "zone", zone.into());
     write_member(out, e, CT_HAS_TIMEOUT, "timeout", e.timeout.into());
     write_member(out, e, CT_HAS_MARK, "mark", e.mark.into());
     write_member(out, e, CT_HAS_USE, "use", e.use_count.into());
@@ -61,22 +71,32 @@ pub(super) fn write(out: &mut Out, e: &Entry) {
     out.byte(b'}');
 }
 
-fn write_direction(out: &mut Out, e: &Entry, name: &str, t: &Tuple, zone: u64, counters: u64, values: Counters) {
+/// What `bits` (tuple, zone, counters) announce of a direction.
+fn write_direction(out: &mut Out, e: &Entry, name: &str, t: &Tuple, bits: [u64; 3], values: Counters) {
+    if !bits.iter().any(|bit| e.has(*bit)) {
+        return;
+    }
+    let [tuple, zone, counters] = bits;
     write_name(out, name);
-    out.put("{\"src\":\"");
-    write_address(out, e.family, &t.src);
-    out.put("\",\"dst\":\"");
-    write_address(out, e.family, &t.dst);
-    out.byte(b'"');
-    let (source, destination) = if e.proto == CT_PROTO_GRE { ("srckey", "dstkey") } else { ("sport", "dport") };
-    write_member(out, e, CT_HAS_PORTS, source, t.sport.into());
-    write_member(out, e, CT_HAS_PORTS, destination, t.dport.into());
-    write_member(out, e, CT_HAS_ICMP, "type", t.icmp_type.into());
-    write_member(out, e, CT_HAS_ICMP, "code", t.icmp_code.into());
-    write_member(out, e, CT_HAS_ICMP, "id", t.icmp_id.into());
+    let first = out.length();
+    if e.has(tuple) {
+        out.put(",\"src\":\"");
+        write_address(out, e.family, &t.src);
+        out.put("\",\"dst\":\"");
+        write_address(out, e.family, &t.dst);
+        out.byte(b'"');
+        let (source, destination) = if e.proto == CT_PROTO_GRE { ("srckey", "dstkey") } else { ("sport", "dport") };
+        write_member(out, e, CT_HAS_PORTS, source, t.sport.into());
+        write_member(out, e, CT_HAS_PORTS, destination, t.dport.into());
+        write_member(out, e, CT_HAS_ICMP, "type", t.icmp_type.into());
+        write_member(out, e, CT_HAS_ICMP, "code", t.icmp_code.into());
+        write_member(out, e, CT_HAS_ICMP, "id", t.icmp_id.into());
+    }
     write_member(out, e, zone, "zone", t.zone.into());
     write_member(out, e, counters, "packets", values.packets);
     write_member(out, e, counters, "bytes", values.bytes);
+    // In front of the first member stands a brace, and no comma.
+    out.replace(first, b'{');
     out.byte(b'}');
 }
 
@@ -95,9 +115,13 @@ fn write_name(out: &mut Out, name: &str) {
 /// A number that is there if the entry has `bit`.
 fn write_member(out: &mut Out, e: &Entry, bit: u64, name: &str, value: u64) {
     if e.has(bit) {
-        write_name(out, name);
-        out.number(value);
+        write_number(out, name, value);
     }
+}
+
+fn write_number(out: &mut Out, name: &str, value: u64) {
+    write_name(out, name);
+    out.number(value);
 }
 
 fn write_helper(out: &mut Out, name: &[u8]) {

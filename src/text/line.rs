@@ -20,7 +20,9 @@ pub(super) fn write(out: &mut Out, e: &Entry, options: u32) {
         out.byte(b' ');
         out.put(state);
     }
-    write_tuple(out, e, &e.orig);
+    if e.has(CT_HAS_ORIG) {
+        write_tuple(out, e, &e.orig);
+    }
     if e.has(CT_HAS_ORIG_ZONE) {
         out.field(" zone-orig=", e.orig.zone);
     }
@@ -28,7 +30,13 @@ pub(super) fn write(out: &mut Out, e: &Entry, options: u32) {
     if e.has(CT_HAS_STATUS) && e.status & CT_STATUS_SEEN_REPLY == 0 {
         out.put(" [UNREPLIED]");
     }
-    write_tuple(out, e, &e.reply);
+    if e.has(CT_HAS_REPLY) {
+        if !e.has(CT_HAS_ORIG) {
+            // A key: no entry of the kernel is without the other one.
+            out.put(" (reply)");
+        }
+        write_tuple(out, e, &e.reply);
+    }
     if e.has(CT_HAS_REPLY_ZONE) {
         out.field(" zone-reply=", e.reply.zone);
     }

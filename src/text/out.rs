@@ -18,6 +18,18 @@ impl<'a> Out<'a> {
         self.buffer.get(..self.length)
     }
 
+    /// How long the text is by now.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Another byte in place of one that is there.
+    pub fn replace(&mut self, at: usize, byte: u8) {
+        if let Some(old) = self.buffer.get_mut(at) {
+            *old = byte;
+        }
+    }
+
     // Out of line, as is `labelled`: inlined all over, they made the library 1.7 KB larger.
     #[inline(never)]
     pub fn put(&mut self, text: &str) {

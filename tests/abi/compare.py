@@ -23,6 +23,8 @@ class Header:
         command = ["gcc", "-fpreprocessed", "-dD", "-E", "-P", "-x", "c", file]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         self.macros = dict(re.findall(r"^#define (\w+)(?: +(.*))?$", text, re.MULTILINE))
+        # Flags of 0.1 were signed, which -Wsign-conversion reported where they were used. Their values are the same.
+        self.macros = {name: re.sub(r"^\(1 << ", "(1u << ", value) for name, value in self.macros.items()}
         self.release = (int(self.macros["CT_VERSION_MAJOR"]), int(self.macros["CT_VERSION_MINOR"]))
         self.structs: dict[str, list[tuple[str, str, int]]] = {}
         for name, body in re.findall(r"^struct (\w+) \{(.*?)^\};", text, re.MULTILINE | re.DOTALL):

@@ -196,11 +196,14 @@ static int type;
 static unsigned int which;
 static unsigned int until;
 static atomic_int returned;
+/* The number of the thread that makes the call. */
+static atomic_int inside;
 
 static void *one(void *unused)
 {
 	int before;
 
+	atomic_store(&inside, (int)syscall(SYS_gettid));
 	pthread_setcanceltype(type, &before);
 	calls[which].run();
 	atomic_store(&returned, 1);
@@ -244,7 +247,29 @@ static void tidy(void)
 		printf("%llu entries after %s\n", (unsigned long long)counted, calls[which % CALLS].name);
 }
 
-static void cancelled_in_the_middle(void)
+static void at_once(pthread_t thread)
+{
+	pthread_cancel(thread);
+}
+
+/* Cancels a thread as pthread_cancel() does that was interrupted between its look at the thread's state and its signal: the
+ * handler of glibc does not look at the state again. */
+static void cancel_late(pthread_t thread)
+{
+#ifdef __GLIBC__
+	/* Its handler is there since the first pthread_cancel(); SIGCANCEL is no signal for programs. */
+	enum { SIGNAL_OF_GLIBC = 32 };
+
+	IS(syscall(SYS_tgkill, getpid(), atomic_load(&inside), SIGNAL_OF_GLIBC), 0);
+	/* It yields all the time, so it has the signal by then. */
+	usleep(1000);
+	(void)thread;
+#else
+	pthread_cancel(thread);
+#endif
+}
+
+static void cancelled_in_the_middle(void (*cancel)(pthread_t))
 {
 	void *end;
 	pthread_t thread;
@@ -261,7 +286,7 @@ static void cancelled_in_the_middle(void)
 		pthread_create(&thread, NULL, one, NULL);
 		while (atomic_load(&gate) == CLOSED)
 			sched_yield();
-		pthread_cancel(thread);
+		cancel(thread);
 		atomic_store(&gate, OPEN);
 		pthread_join(thread, &end);
 		IS(end == PTHREAD_CANCELED, 1);
@@ -318,7 +343,7 @@ static void cancelled_anywhere(int rounds)
 int main(int argc, char **argv)
 {
 	unsigned int seed = argc > 1 ? (unsigned int)atoi(argv[1]) : (unsigned int)time(NULL);
-	int files;
+	int before, files;
 
 	printf("seed %u\n", seed);
 	srand(seed);
@@ -327,18 +352,23 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 #endif
 	netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	before = descriptors();
 	handle = open_with(0);
+	IS(descriptors(), before + 1);
 	create(handle, 0, ENTRIES);
 	/* Once without: what is opened once and kept is open. */
 	until = CALLS;
 	all(NULL);
 	files = descriptors();
+	IS(files, before + 2);
 	for (type = 0; type < 2; type++) {
 		IS(type == PTHREAD_CANCEL_DEFERRED || type == PTHREAD_CANCEL_ASYNCHRONOUS, 1);
-		cancelled_in_the_middle();
+		cancelled_in_the_middle(at_once);
+		cancelled_in_the_middle(cancel_late);
 		cancelled_anywhere(400);
 		IS(descriptors(), files);
 	}
 	ct_handle_close(handle);
+	IS(descriptors(), before);
 	return failed_checks();
 }
