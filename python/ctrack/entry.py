@@ -36,15 +36,35 @@ _u64 = Struct("=Q").unpack_from
 _u32 = Struct("=I").unpack_from
 _FAMILY: int = CEntry.family.offset
 _PROTO: int = CEntry.proto.offset
+_STATUS: int = CEntry.status.offset
+_TCP_STATE: int = CEntry.tcp_state.offset
+_ZONE: int = CEntry.zone.offset
+_ORIG_ZONE: int = CEntry.orig.offset + CTuple.zone.offset
+_REPLY_ZONE: int = CEntry.reply.offset + CTuple.zone.offset
 _IPV4 = int(Family.IPV4)
 _ORIG: int = CEntry.orig.offset
 _REPLY: int = CEntry.reply.offset
 _ORIG_COUNTERS: int = CEntry.orig_counters.offset
 _REPLY_COUNTERS: int = CEntry.reply_counters.offset
 # Plain numbers: arithmetic with an IntFlag takes a microsecond.
-_HAS_REPLY, _HAS_STATUS, _HAS_ZONE, _HAS_TCP_STATE, _HAS_HELPER = (
-    int(bit) for bit in (Has.REPLY, Has.STATUS, Has.ZONE, Has.TCP_STATE, Has.HELPER)
+_HAS_ORIG, _HAS_REPLY, _HAS_STATUS, _HAS_ZONE, _HAS_TCP_STATE, _HAS_HELPER = (
+    int(bit) for bit in (Has.ORIG, Has.REPLY, Has.STATUS, Has.ZONE, Has.TCP_STATE, Has.HELPER)
 )
+
+
+class _Statuses(dict[int, Status]):
+    """Each combination of status bits that was seen: there are few, and making one takes a microsecond."""
+
+    def __missing__(self, bits: int) -> Status:
+        made = self[bits] = Status(bits)
+        return made
+
+
+_statuses = _Statuses()
+_families = {int(family): family for family in Family}
+# By number; the plain number where there is no name.
+_protos = [_values.named(constants.Proto, number) for number in range(256)]
+_tcp_states = [_values.named(TcpState, number) for number in range(256)]
 
 
 if TYPE_CHECKING:
@@ -151,9 +171,12 @@ class Entry:
         sctp_state: int | None = None,
         sctp_vtag: tuple[int, int] | None = None,
     ) -> None:
-        given = dict(locals())
-        del given["self"]
-        self._raw = _build.new(given)
+        self._raw = _build.new(
+            *(proto, family, orig_src, orig_dst, orig_sport, orig_dport, icmp_type, icmp_code, icmp_id),
+            *(reply_src, reply_dst, reply_sport, reply_dport, reply_icmp_type, reply_icmp_code, reply_icmp_id),
+            *(zone, orig_zone, reply_zone, timeout, status, mark, mark_mask, id, labels, helper),
+            *(tcp_state, tcp_wscale, tcp_flags, tcp_mask, sctp_state, sctp_vtag),
+        )
 
     @classmethod
     def from_raw(cls, raw: bytes | bytearray | memoryview) -> Entry:
@@ -161,7 +184,7 @@ class Entry:
         raw = bytes(raw)
         if len(raw) != ENTRY_SIZE:
             raise invalid(f"raw: {len(raw)} bytes are no entry, which has {ENTRY_SIZE}")
-        if raw[_FAMILY] not in (Family.IPV4, Family.IPV6) or not _u64(raw)[0] & Has.ORIG:
+        if raw[_FAMILY] not in _families or not _u64(raw)[0] & _HAS_ORIG:
             raise invalid("raw: has no family, or no original tuple")
         return _wrap(raw)
 
@@ -178,12 +201,12 @@ class Entry:
     @property
     def family(self) -> Family:
         """IPv4 or IPv6."""
-        return Family(self._raw[_FAMILY])
+        return _families[self._raw[_FAMILY]]
 
     @property
     def proto(self) -> int:
         """Protocol number: a Proto if it has a name there."""
-        return _values.named(constants.Proto, self._raw[_PROTO])
+        return _protos[self._raw[_PROTO]]
 
     orig_src = _address(_ORIG + CTuple.src.offset, "Source address of the original direction: who began.")
     orig_dst = _address(_ORIG + CTuple.dst.offset, "Destination address of the original direction: whom it called.")
@@ -265,36 +288,36 @@ class Entry:
     def status(self) -> Status | None:
         """Status bits."""
         raw = self._raw
-        return Status(_u32(raw, CEntry.status.offset)[0]) if _u64(raw)[0] & _HAS_STATUS else None
+        return _statuses[_u32(raw, _STATUS)[0]] if _u64(raw)[0] & _HAS_STATUS else None
 
     @property
     def zone(self) -> int:
         """The zone, of both directions or of one of them; 0 without any."""
-        number: int = _u32(self._raw, CEntry.zone.offset)[0] or self.orig_zone or self.reply_zone
+        number: int = _u32(self._raw, _ZONE)[0] or self.orig_zone or self.reply_zone
         return number
 
     @property
     def orig_zone(self) -> int:
         """The zone of the original direction; 0 without any."""
-        number: int = _u32(self._raw, _ORIG + CTuple.zone.offset)[0]
+        number: int = _u32(self._raw, _ORIG_ZONE)[0]
         return number or self._both_zone()
 
     @property
     def reply_zone(self) -> int:
         """The zone of the reply direction; 0 without any."""
-        number: int = _u32(self._raw, _REPLY + CTuple.zone.offset)[0]
+        number: int = _u32(self._raw, _REPLY_ZONE)[0]
         return number or self._both_zone()
 
     def _both_zone(self) -> int:
         raw = self._raw
-        number: int = _u32(raw, CEntry.zone.offset)[0] if _u64(raw)[0] & _HAS_ZONE else 0
+        number: int = _u32(raw, _ZONE)[0] if _u64(raw)[0] & _HAS_ZONE else 0
         return number
 
     @property
     def tcp_state(self) -> int | None:
         """The state of a TCP entry: a TcpState, or the plain number of one that this package does not know."""
         raw = self._raw
-        return _values.named(TcpState, raw[CEntry.tcp_state.offset]) if _u64(raw)[0] & _HAS_TCP_STATE else None
+        return _tcp_states[raw[_TCP_STATE]] if _u64(raw)[0] & _HAS_TCP_STATE else None
 
     @property
     def labels(self) -> int:
