@@ -15,7 +15,24 @@ from ._version import __version__
 from .conntrack import Conntrack
 from .constants import Family, Has, Match, Proto, Status, TcpState
 from .entry import Entry
-from .errors import Closed, Error, Forked, Hidden, InvalidArgument, PermissionDenied, Result, TableChanged, Timeout
+from .errors import (
+    Closed,
+    ClosedError,
+    Error,
+    Forked,
+    ForkedError,
+    Hidden,
+    HiddenError,
+    InvalidArgument,
+    InvalidArgumentError,
+    PermissionDenied,
+    PermissionDeniedError,
+    Result,
+    TableChanged,
+    TableChangedError,
+    TimedOutError,
+    Timeout,
+)
 from .filter import Filter
 from .roles import changed_service, dead_endpoint, everything_but, port_on_any_address, security_rule, whole_table
 
@@ -30,22 +47,29 @@ def version() -> str:
 # Without open, so that `from ctrack import *` does not hide the built-in one.
 __all__ = [
     "Closed",
+    "ClosedError",
     "Conntrack",
     "Entry",
     "Error",
     "Family",
     "Filter",
     "Forked",
+    "ForkedError",
     "Has",
     "Hidden",
+    "HiddenError",
     "InvalidArgument",
+    "InvalidArgumentError",
     "Match",
     "PermissionDenied",
+    "PermissionDeniedError",
     "Proto",
     "Result",
     "Status",
     "TableChanged",
+    "TableChangedError",
     "TcpState",
+    "TimedOutError",
     "Timeout",
     "__version__",
     "changed_service",

@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from ._native import OpenOpts, lib
 from ._values import number
 from .constants import OPEN_COMPARE_START, OPEN_NETNS
-from .errors import Closed, Error, Forked, InvalidArgument, Result, error, invalid
+from .errors import ClosedError, Error, ForkedError, InvalidArgumentError, Result, error, invalid
 
 _OWN_NETNS = "/proc/thread-self/ns/net"
 #: Handles that are kept although nobody uses them.
@@ -162,9 +162,9 @@ class Pool:
     def check_usable(self) -> None:
         """Not closed, and not in a child process."""
         if self._pid != os.getpid():
-            raise Forked(errno.ECHILD, "this Conntrack was opened by a parent process; open one in this process")
+            raise ForkedError(errno.ECHILD, "this Conntrack was opened by a parent process; open one in this process")
         if self.closed:
-            raise Closed(errno.EBADF, "this Conntrack is closed")
+            raise ClosedError(errno.EBADF, "this Conntrack is closed")
 
     def close(self) -> None:
         """Closes all handles that nobody uses; the others are closed by those who give them back."""
@@ -211,7 +211,7 @@ def _not_opened(returned: int, elsewhere: bool) -> Error:
         need = "CAP_SYS_ADMIN over it and in the caller's own user namespace"
         return error(returned, f"open: not permitted: another network namespace needs {need}")
     if elsewhere and returned == -errno.EINVAL:
-        return InvalidArgument(errno.EINVAL, "netns: is no network namespace")
+        return InvalidArgumentError(errno.EINVAL, "netns: is no network namespace")
     reason: bytes = lib.ct_strerror(returned)
     return error(returned, f"open: {reason.decode()}")
 

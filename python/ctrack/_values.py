@@ -18,7 +18,7 @@ from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, Union
 
 from .constants import Family, Proto
-from .errors import InvalidArgument, invalid
+from .errors import InvalidArgumentError, invalid
 
 Address = Union[IPv4Address, IPv6Address]
 Network = Union[IPv4Network, IPv6Network]
@@ -98,7 +98,7 @@ def network(name: str, value: Any) -> Network:
             raise invalid(f"{name}: {length!r} in {value!r} is not a prefix length")
         try:
             net: Network = ip_network(f"{address(name, text)}/{int(length)}")
-        except InvalidArgument:
+        except InvalidArgumentError:
             raise
         except ValueError as error:
             raise invalid(f"{name}: {error}") from None

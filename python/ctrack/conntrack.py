@@ -30,7 +30,7 @@ class Conntrack:
 
     netns: where to work: None for the namespace of the calling thread, else a descriptor (it stays yours) or a path
         ("/run/netns/blue"). Whatever thread uses the object later, it stays there, and it keeps the namespace alive
-    timeout: the longest silence of the kernel, in seconds, before an operation fails with Timeout; 10 if not given
+    timeout: the longest silence of the kernel, in seconds, before an operation fails with TimedOutError; 10 if not given
     rcvbuf: receive buffer of each socket in bytes
     compare_start: deletes also compare when an entry was made, where the kernel keeps it. Takes a look-up for each entry
     max_handles: how many operations and streams can be under way at once. More wait for up to `timeout` seconds
@@ -38,9 +38,9 @@ class Conntrack:
     Threads: an object may be used by any number of threads at once. Each operation works on a socket of its own, so the body
     of a loop over a stream may list and delete. Sockets that are idle are closed, but for a few.
 
-    close() may be called at any time: operations under way end in peace, whatever comes afterwards is refused with Closed.
+    close() may be called at any time: operations under way end in peace, whatever comes afterwards is refused with ClosedError.
 
-    A child process (os.fork()) cannot use the object of its parent: every call fails with Forked, a ChildProcessError.
+    A child process (os.fork()) cannot use the object of its parent: every call fails with ForkedError, a ChildProcessError.
 
     An operation that fails raises an Error; if it has a Result, `error.result` says what was done all the same.
     """
@@ -88,7 +88,7 @@ class Conntrack:
     def stream(self, *filters: Filter) -> _Stream:
         """The selected entries in constant memory, batch by batch. The selection is that of list().
 
-        Holds a handle from the first entry to the end, to close() of the generator, or to its disappearance. TableChanged: the
+        Holds a handle from the first entry to the end, to close() of the generator, or to its disappearance. TableChangedError: the
         kernel resized its table, entries may be missing or repeated: start again.
         """
         return self._stream(pack_filters(filters), len(filters))
@@ -166,7 +166,7 @@ class Conntrack:
     def delete_entries(self, entries: Iterable[Entry]) -> Result:
         """Deletes the given entries, each only if it is still the one that is meant; `statuses` has a result for each.
 
-        An entry is a listed one, or a key as for get(). A malformed one stops all before anything is sent (InvalidArgument);
+        An entry is a listed one, or a key as for get(). A malformed one stops all before anything is sent (InvalidArgumentError);
         one that fails does not stop the others.
         """
         return self._change(lib.ct_delete_entries, entries)
@@ -181,7 +181,7 @@ class Conntrack:
         of GRE. It makes exactly that entry, or none. Each bit must be there if the reply tuple translates that side, and only then;
         with neither of them the reply tuple is taken as it stands.
 
-        A malformed entry stops all before anything is sent (InvalidArgument, without a result). One that fails does not, and
+        A malformed entry stops all before anything is sent (InvalidArgumentError, without a result). One that fails does not, and
         neither does one that is impossible: EOPNOTSUPP only the kernel can make it (expected, offloaded and sequence-adjusted
         entries, status bits and states of a later kernel), or this kernel keeps no ports of its protocol; ETIME its timeout is 0
         (listed with less than a second left); EINVAL its status contradicts its reply tuple.

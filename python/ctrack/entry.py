@@ -120,7 +120,7 @@ class Entry:
 
     Of the constructor: addresses are IPv4Address, IPv6Address or text. One with a scope is refused, and so is an IPv4-mapped
     IPv6 address (unless family says IPv6): the table has such flows as IPv4. A wrong value, or one that belongs to
-    another protocol, is an InvalidArgument.
+    another protocol, is an InvalidArgumentError.
 
     proto, orig_src, orig_dst: always; family follows from them
     orig_sport, orig_dport: of TCP and UDP, and of the others where the kernel keeps ports

@@ -30,9 +30,9 @@ class Filter:
     >>> ctrack.Filter(orig_src="10.0.0.7", family="ipv6")
     Traceback (most recent call last):
         ...
-    ctrack.errors.InvalidArgument: [Errno 22] orig_src: 10.0.0.7/32 is of another family than the rest of the filter
+    ctrack.errors.InvalidArgumentError: [Errno 22] orig_src: 10.0.0.7/32 is of another family than the rest of the filter
 
-    A wrong value is an InvalidArgument (a ValueError) when the filter is made, so nothing was sent.
+    A wrong value is an InvalidArgumentError (a ValueError) when the filter is made, so nothing was sent.
 
     exclude:      entries that match are not selected, whatever other filters say
     family:       Family, AF_INET, AF_INET6, "ipv4" or "ipv6". Not needed with an address, which has one
@@ -145,6 +145,11 @@ class Filter:
         _check(values)
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A pickle of an earlier release lacks the fields that came later."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, state.get(field.name))
 
     def __repr__(self) -> str:
         given = ((field.name, getattr(self, field.name)) for field in fields(self))
