@@ -11,6 +11,19 @@ owns the network namespace, reading too.
 """
 
 from . import _native
+from ._values import (
+    Address,
+    AddressLike,
+    FamilyLike,
+    NetnsLike,
+    Network,
+    NetworkLike,
+    PortsLike,
+    ProtoLike,
+    StatusLike,
+    TcpStateLike,
+    TcpStatesLike,
+)
 from ._version import __version__
 from .conntrack import Conntrack
 from .constants import Family, Has, Match, Proto, Status, TcpState
@@ -46,12 +59,15 @@ def version() -> str:
 
 # Without open, so that `from ctrack import *` does not hide the built-in one.
 __all__ = [
+    "Address",
+    "AddressLike",
     "Closed",
     "ClosedError",
     "Conntrack",
     "Entry",
     "Error",
     "Family",
+    "FamilyLike",
     "Filter",
     "Forked",
     "ForkedError",
@@ -61,14 +77,22 @@ __all__ = [
     "InvalidArgument",
     "InvalidArgumentError",
     "Match",
+    "NetnsLike",
+    "Network",
+    "NetworkLike",
     "PermissionDenied",
     "PermissionDeniedError",
+    "PortsLike",
     "Proto",
+    "ProtoLike",
     "Result",
     "Status",
+    "StatusLike",
     "TableChanged",
     "TableChangedError",
     "TcpState",
+    "TcpStateLike",
+    "TcpStatesLike",
     "TimedOutError",
     "Timeout",
     "__version__",

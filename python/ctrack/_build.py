@@ -190,6 +190,56 @@ def new(
     )
 
 
+def reply_key(
+    proto: Any,
+    family: Any,
+    src: Any,
+    dst: Any,
+    sport: Any,
+    dport: Any,
+    icmp_type: Any,
+    icmp_code: Any,
+    icmp_id: Any,
+    zone: Any,
+    orig_zone: Any,
+    reply_zone: Any,
+) -> bytes:
+    """The bytes of a key that has nothing but the reply direction."""
+    proto = _values.proto_number(proto)
+    ports = {"reply_sport": sport, "reply_dport": dport}
+    icmp = {"reply_icmp_type": icmp_type, "reply_icmp_code": icmp_code, "reply_icmp_id": icmp_id}
+    _refuse_foreign(proto, _WITH_PORTS, "has no ports", ports)
+    _refuse_foreign(proto, _WITH_ICMP, "is not ICMP", icmp)
+    source = _values.packed_address("reply_src", src)
+    own_family = 2 if len(source) == 4 else 10
+    if family is None:
+        _values.refuse_mapped_bytes("reply_src", source)
+    elif _values.family(family) != own_family:
+        raise invalid(f"reply_src: {_values.address('reply_src', src)} is of another family than {family!r}")
+    destination = _values.packed_address("reply_dst", dst)
+    if family is None:
+        _values.refuse_mapped_bytes("reply_dst", destination)
+    if len(destination) != len(source):
+        raise invalid(f"reply_dst: {_values.address('reply_dst', dst)} is of another family than reply_src")
+    has = _HAS_REPLY
+    numbers = [0] * 5
+    if proto in (_TCP, _UDP) or any(value is not None for value in ports.values()):
+        has |= _HAS_PORTS
+        numbers[:2] = (_number(name, value, _U16) for name, value in ports.items())
+    if proto in _WITH_ICMP:
+        has |= _HAS_ICMP
+        numbers[3] = _number("reply_icmp_type", icmp_type, 255)
+        numbers[4] = _number("reply_icmp_code", icmp_code, 255)
+        numbers[2] = _number("reply_icmp_id", icmp_id, _U16)
+    bit = of_both = 0
+    if zone is not None or orig_zone is not None or reply_zone is not None:
+        bit, of_both = _zone(zone, orig_zone, reply_zone)
+    zone_of_orig = 0 if bit == _HAS_REPLY_ZONE else of_both
+    zone_of_reply = 0 if bit == _HAS_ORIG_ZONE else of_both
+    tuples = _tuples.pack(b"", b"", 0, 0, 0, 0, 0, zone_of_orig, source, destination, *numbers, zone_of_reply)
+    return _key_head(has | bit, 0, of_both, own_family, proto) + tuples + _NO_TAIL
+
+
 def _reply_address(name: str, value: Any, family: Any, own_family: int) -> bytes:
     packed = _values.packed_address(name, value)
     if family is None:

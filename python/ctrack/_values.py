@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from ipaddress import (
     IPv4Address,
@@ -14,20 +15,27 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from os import PathLike
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
-from .constants import Family, Proto
+from .constants import Family, Proto, Status, TcpState
 from .errors import InvalidArgumentError, invalid
 
+# The types that people who wrap the package need: what properties give, and what arguments take.
 Address = Union[IPv4Address, IPv6Address]
 Network = Union[IPv4Network, IPv6Network]
 AddressLike = Union[str, IPv4Address, IPv6Address]
 NetworkLike = Union[str, IPv4Address, IPv6Address, IPv4Network, IPv6Network]
-FamilyLike = Union[int, str]
-ProtoLike = Union[int, str]
+FamilyLike = Union[Family, int, str]
+ProtoLike = Union[Proto, int, str]
+StatusLike = Union[Status, int]
+TcpStateLike = Union[TcpState, int]
+TcpStatesLike = Union[TcpState, int, Iterable[Union[TcpState, int]]]
 PortsLike = Union[int, "tuple[int, int]", range]
+NetnsLike = Union[None, int, str, "PathLike[str]"]
 
+_E = TypeVar("_E", bound=IntEnum)
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _MAPPED_BEGINS = bytes(10) + b"\xff\xff"
 _FAMILIES = {"ipv4": Family.IPV4, "ipv6": Family.IPV6}
@@ -134,7 +142,7 @@ def family(value: Any) -> Family:
         raise invalid(f"family: {value!r} is neither IPv4 (AF_INET) nor IPv6 (AF_INET6)") from None
 
 
-def proto(value: Any) -> int:
+def proto(value: Any) -> Proto | int:
     """A protocol number, perhaps given by name."""
     if isinstance(value, str):
         found = _PROTOS.get(value.lower())
@@ -152,7 +160,7 @@ def proto_number(value: Any) -> int:
     return int(proto(value))
 
 
-def named(kind: type[IntEnum], value: int) -> int:
+def named(kind: type[_E], value: int) -> _E | int:
     """The member of an IntEnum if there is one, else the plain number."""
     try:
         return kind(value)

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 from collections.abc import Generator, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
-from . import _values
+from . import _build, _values
 from ._native import ENTRY_SIZE, CResult, lib
 from ._pool import Handle, Pool
+from ._values import AddressLike, FamilyLike, NetnsLike, ProtoLike
 from .constants import DELETE_UNCOUNTED, FLUSH_ALL, RESULT_START_UNKNOWN, RESULT_UNCOUNTED
 from .entry import Entry, pack, unpack
 from .errors import Result, invalid
@@ -28,8 +28,9 @@ _Stream = Generator[Entry, None, None]
 class Conntrack:
     """The connection-tracking table of one network namespace.
 
-    netns: where to work: None for the namespace of the calling thread, else a descriptor (it stays yours) or a path
-        ("/run/netns/blue"). Whatever thread uses the object later, it stays there, and it keeps the namespace alive
+    netns: where to work: None for the namespace of the calling thread, else the name of one of `ip netns` ("blue" is
+        /run/netns/blue), a path (a text with a slash, or a Path: "/proc/1/ns/net"), or a descriptor, which stays yours. Whatever
+        thread uses the object later, it stays there, and it keeps the namespace alive
     timeout: the longest silence of the kernel, in seconds, before an operation fails with TimedOutError; 10 if not given
     rcvbuf: receive buffer of each socket in bytes
     compare_start: deletes also compare when an entry was made, where the kernel keeps it. Takes a look-up for each entry
@@ -47,7 +48,7 @@ class Conntrack:
 
     def __init__(
         self,
-        netns: None | int | str | os.PathLike[str] = None,
+        netns: NetnsLike = None,
         *,
         timeout: float | None = None,
         rcvbuf: int | None = None,
@@ -114,13 +115,72 @@ class Conntrack:
                 handle.usable = False
             self._pool.give_back(handle)
 
-    def get(self, key: Entry) -> Entry | None:
+    @overload
+    def get(self, key: Entry) -> Entry | None: ...
+    @overload
+    def get(
+        self,
+        *,
+        proto: ProtoLike,
+        reply_src: AddressLike,
+        reply_dst: AddressLike,
+        reply_sport: int | None = None,
+        reply_dport: int | None = None,
+        reply_icmp_type: int | None = None,
+        reply_icmp_code: int | None = None,
+        reply_icmp_id: int | None = None,
+        family: FamilyLike | None = None,
+        zone: int | None = None,
+        orig_zone: int | None = None,
+        reply_zone: int | None = None,
+    ) -> Entry | None: ...
+    def get(
+        self,
+        key: Entry | None = None,
+        *,
+        proto: Any = None,
+        reply_src: Any = None,
+        reply_dst: Any = None,
+        reply_sport: Any = None,
+        reply_dport: Any = None,
+        reply_icmp_type: Any = None,
+        reply_icmp_code: Any = None,
+        reply_icmp_id: Any = None,
+        family: Any = None,
+        zone: Any = None,
+        orig_zone: Any = None,
+        reply_zone: Any = None,
+    ) -> Entry | None:
         """The entry that the key means, or None.
 
         The key is a listed entry, its key(), or one that you write. Tuple, direction and zone must be exactly those of the
         entry, and so must the reply tuple, the id and the start time if the key has them.
+
+        Who knows only how answers arrive, such as a server behind NAT of what its socket says, gives the reply direction alone,
+        by the names that Entry has, and no key:
+
+            ct.get(proto="tcp", reply_src="10.244.1.7", reply_sport=8080, reply_dst="203.0.113.9", reply_dport=40000)
+
+        The zone must be that of the entry: none given is none. The kernel answers a tuple, whatever the direction that it is of; the
+        library gives the entry only if it is the reply tuple.
         """
-        raw = _array(pack("key", [key]))
+        mine = dict(locals())
+        of_reply = {name: value for name, value in mine.items() if name not in ("self", "key") and value is not None}
+        if key is not None and of_reply:
+            raise invalid(f"{next(iter(of_reply))}: with a key; give a key or the reply direction")
+        if key is None and not of_reply:
+            raise TypeError("get: needs a key, or the reply direction")
+        if key is None:
+            raw = _array(
+                bytearray(
+                    _build.reply_key(
+                        *(proto, family, reply_src, reply_dst, reply_sport, reply_dport),
+                        *(reply_icmp_type, reply_icmp_code, reply_icmp_id, zone, orig_zone, reply_zone),
+                    )
+                )
+            )
+        else:
+            raw = _array(pack("key", [key]))
         found = ctypes.create_string_buffer(ENTRY_SIZE)
         with self._pool.handle() as handle:
             returned = lib.ct_get(handle.address, raw, found)

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _values
 from ._native import ADDRESS, LABELS, CFilter
-from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike
+from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike, StatusLike, TcpStatesLike
 from .constants import FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
 from .errors import invalid
 
@@ -60,7 +60,7 @@ class Filter:
 
     exclude: bool
     family: Family | None
-    proto: int | None
+    proto: Proto | int | None
     zone: int | None
     orig_zone: int | None
     reply_zone: int | None
@@ -97,8 +97,8 @@ class Filter:
         id: int | None = None,
         mark: int | None = None,
         mark_mask: int | None = None,
-        status_set: int | None = None,
-        status_clear: int | None = None,
+        status_set: StatusLike | None = None,
+        status_clear: StatusLike | None = None,
         orig_src: NetworkLike | None = None,
         orig_dst: NetworkLike | None = None,
         reply_src: NetworkLike | None = None,
@@ -110,7 +110,7 @@ class Filter:
         icmp_type: int | None = None,
         icmp_code: int | None = None,
         icmp_id: int | None = None,
-        tcp_states: TcpState | Iterable[TcpState] | None = None,
+        tcp_states: TcpStatesLike | None = None,
         labels: int | None = None,
         labels_mask: int | None = None,
         helper: str | None = None,
