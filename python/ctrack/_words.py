@@ -7,6 +7,7 @@ import re
 
 _SENTENCES = (
     ("pass NULL and CT_FLUSH_ALL", "use flush_all()"),
+    ("CT_FLUSH_ALL", "flush_all()"),
     ("its bit in has is not", "the entry does not announce it"),
     ("CT_FAMILY_IPV4", "IPv4"),
     ("CT_FAMILY_IPV6", "IPv6"),
@@ -18,7 +19,7 @@ _RULES = (
     (re.compile(r"^((?:entry|key)(?:\[\d+\])?)\.has\b"), r"\1"),
     (re.compile(r"\borig\.icmp_"), "icmp_"),
     (re.compile(r"\b(orig|reply)\.(?=[a-z])"), r"\1_"),
-    (re.compile(r"\bCT_(?:HAS|MATCH|PROTO|OPEN|STATUS|TCP_STATE)_([A-Z0-9_]+)"), lambda found: found[1].lower()),
+    (re.compile(r"\bCT_(?:HAS_|MATCH_|PROTO_|OPEN_|STATUS_|TCP_STATE_)?([A-Z0-9_]+)"), lambda found: found[1].lower()),
     (re.compile(r"\bct_(?:handle_)?([a-z_]+)"), r"\1"),
     (re.compile(r"\bNULL\b"), "None"),
 )
