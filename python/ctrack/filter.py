@@ -6,13 +6,14 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from . import _values
+from . import _match, _values
 from ._native import ADDRESS, LABELS, CFilter
-from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike
+from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike, StatusLike, TcpStatesLike
 from .constants import FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
+from .entry import Entry
 from .errors import invalid
 
 _ROLES = ("orig_src", "orig_dst", "reply_src", "reply_dst")
@@ -30,9 +31,9 @@ class Filter:
     >>> ctrack.Filter(orig_src="10.0.0.7", family="ipv6")
     Traceback (most recent call last):
         ...
-    ctrack.errors.InvalidArgument: [Errno 22] orig_src: 10.0.0.7/32 is of another family than the rest of the filter
+    ctrack.errors.InvalidArgumentError: [Errno 22] orig_src: 10.0.0.7/32 is of another family than the rest of the filter
 
-    A wrong value is an InvalidArgument (a ValueError) when the filter is made, so nothing was sent.
+    A wrong value is an InvalidArgumentError (a ValueError) when the filter is made, so nothing was sent.
 
     exclude:      entries that match are not selected, whatever other filters say
     family:       Family, AF_INET, AF_INET6, "ipv4" or "ipv6". Not needed with an address, which has one
@@ -60,7 +61,7 @@ class Filter:
 
     exclude: bool
     family: Family | None
-    proto: int | None
+    proto: Proto | int | None
     zone: int | None
     orig_zone: int | None
     reply_zone: int | None
@@ -97,8 +98,8 @@ class Filter:
         id: int | None = None,
         mark: int | None = None,
         mark_mask: int | None = None,
-        status_set: int | None = None,
-        status_clear: int | None = None,
+        status_set: StatusLike | None = None,
+        status_clear: StatusLike | None = None,
         orig_src: NetworkLike | None = None,
         orig_dst: NetworkLike | None = None,
         reply_src: NetworkLike | None = None,
@@ -110,7 +111,7 @@ class Filter:
         icmp_type: int | None = None,
         icmp_code: int | None = None,
         icmp_id: int | None = None,
-        tcp_states: TcpState | Iterable[TcpState] | None = None,
+        tcp_states: TcpStatesLike | None = None,
         labels: int | None = None,
         labels_mask: int | None = None,
         helper: str | None = None,
@@ -145,6 +146,38 @@ class Filter:
         _check(values)
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether all fields hold for the entry, as the library decides for every entry that it lists. `exclude` does not
+        count: Selection does that, and takes several filters.
+
+        Of an entry that lacks fields, such as a key: mark, status, labels and zone that are not there are 0; nothing else that
+        is not there holds, whatever the filter says of it.
+        """
+        if not isinstance(entry, Entry):
+            raise TypeError(f"entry is {type(entry).__name__}, not Entry")
+        return _match.matches(self, entry)
+
+    def check(self, *, delete: bool = False) -> None:
+        """Raises the InvalidArgumentError with which every call would refuse this filter. Wrong values are refused when a filter
+        is made, so this finds an excluding filter that excludes everything.
+
+        delete: also what delete() refuses: a filter that matches every entry, or one that names an id alone
+        """
+        replace(self)
+        limits = _match.limits_but_id(self)
+        if self.exclude:
+            if not limits and self.id is None:
+                raise invalid("exclude: the filter excludes everything")
+        elif delete and not limits:
+            if self.id is None:
+                raise invalid("the filter matches every entry; to delete all of them use a flush")
+            raise invalid("id: the filter names an id alone, and entries can share one; add what else the entry has")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A pickle of an earlier release lacks the fields that came later."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, state.get(field.name))
 
     def __repr__(self) -> str:
         given = ((field.name, getattr(self, field.name)) for field in fields(self))
