@@ -17,7 +17,7 @@ cd "$(dirname "$0")"
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 PYTHONDONTWRITEBYTECODE=1
 export PATH PYTHONDONTWRITEBYTECODE
-unset PYTHONPATH LD_LIBRARY_PATH
+unset PYTHONPATH LD_LIBRARY_PATH CTRACK_LIBRARY
 
 step() {
 	printf '\n-- %s\n' "$*"

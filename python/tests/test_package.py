@@ -92,7 +92,7 @@ def test_errors_are_familiar_ones_too() -> None:
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if name not in ("LD_LIBRARY_PATH", "PYTHONPATH")}
+    env = {name: value for name, value in os.environ.items() if name not in ("CTRACK_LIBRARY", "LD_LIBRARY_PATH", "PYTHONPATH")}
     return subprocess.run(
         [sys.executable, "-c", code], env={**env, **environment}, capture_output=True, text=True, check=False, cwd="/"
     )
@@ -118,6 +118,34 @@ def test_a_missing_or_wrong_library_is_an_import_error_that_says_what_to_do(tmp_
     (copy / "libctrack.so.0").symlink_to(next(Path("/").glob("lib*/**/libc.so.6")))
     done = python("import ctrack", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1 and "not libctrack" in done.stderr
+
+
+def library() -> str:
+    """The path of the library that this process runs."""
+    with open("/proc/self/maps") as maps:
+        return next(line.split()[-1] for line in maps if "libctrack.so" in line)
+
+
+def test_the_library_that_the_environment_names_comes_before_the_one_in_the_package(tmp_path: Path) -> None:
+    copy = stray_copy(tmp_path)
+    (copy / "libctrack.so.0").symlink_to(library())
+    named = tmp_path / "named.so"
+    named.write_bytes(Path(library()).read_bytes())
+    for name, expected in ((str(named), str(named)), ("", library())):
+        done = python("import ctrack; print(open('/proc/self/maps').read())", PYTHONPATH=str(tmp_path), CTRACK_LIBRARY=name)
+        mapped = {line.split()[-1] for line in done.stdout.splitlines() if line}
+        assert mapped & {str(named), library()} == {expected}, done.stderr
+    done = python("import ctrack", PYTHONPATH=str(tmp_path), CTRACK_LIBRARY="/nowhere/libctrack.so")
+    assert done.returncode == 1 and "and /nowhere/libctrack.so could not be loaded" in done.stderr
+
+
+def test_python_that_ignores_its_environment_ignores_the_name_of_the_library_too(tmp_path: Path) -> None:
+    copy = stray_copy(tmp_path)
+    (copy / "libctrack.so.0").symlink_to(library())
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import ctrack; print(ctrack.version())"
+    env = {**os.environ, "CTRACK_LIBRARY": "/nowhere/libctrack.so"}
+    done = subprocess.run([sys.executable, "-E", "-c", code], env=env, capture_output=True, text=True, check=False, cwd="/")
+    assert (done.stdout, done.returncode) == (f"{ctrack.version()}\n", 0), done.stderr
 
 
 def test_a_library_that_is_too_old_is_refused(tmp_path: Path) -> None:
