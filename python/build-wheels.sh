@@ -31,8 +31,7 @@ trap 'rm -rf "$work"' EXIT
 
 # A copy, so that nothing is written into the sources, and the licences are at hand.
 mkdir "$work/source" "$work/pure"
-cp -R pyproject.toml README.md ctrack "$work/source/"
-cp ../LICENSE-MIT ../LICENSE-APACHE "$work/source/"
+cp -RL pyproject.toml README.md LICENSE-MIT LICENSE-APACHE ctrack "$work/source/"
 find "$work/source" -name __pycache__ -prune -exec rm -rf {} +
 rm -f "$work/source/ctrack/libctrack.so.0"
 (cd "$work/source" && "$python" -c 'import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])' "$work/pure" >"$work/log" 2>&1) || {

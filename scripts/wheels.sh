@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# wheels.sh [OUTDIR]: builds the Python wheels, into build/wheels if no other directory is named:
+# wheels.sh [OUTDIR]: builds the Python packages, into build/wheels if no other directory is named:
 #
+#   ctrack-VERSION.tar.gz              the sdist: sources and tests
 #   py3-none-any                       finds the installed libctrack.so.0
 #   py3-none-manylinux_2_17_ARCH       carries a library for glibc 2.17 or newer, which needs libgcc_s.so.1 too
 #   py3-none-musllinux_1_2_ARCH        carries a library for musl 1.2 or newer, which needs nothing else
@@ -42,7 +43,7 @@ quietly() {
 
 tools=$PWD/build/wheel-tools
 [ -x "$tools/bin/pip" ] || quietly "${PYTHON:-python3}" -m venv "$tools"
-quietly "$tools/bin/pip" install --disable-pip-version-check 'ziglang==0.17.1' 'auditwheel==6.8.2' 'setuptools>=77' wheel
+quietly "$tools/bin/pip" install --disable-pip-version-check 'ziglang==0.17.1' 'auditwheel==6.8.2' build 'setuptools>=77' wheel
 export ZIG_GLOBAL_CACHE_DIR="$tools/zig" ZIG_LOCAL_CACHE_DIR="$tools/zig"
 
 quietly make -s build/libctrack.a
@@ -72,11 +73,15 @@ link manylinux "$machine-linux-gnu.2.17" build/libctrack.a \
 # musl systems may lack libgcc_s, and musl unwinds nothing.
 link musllinux "$machine-linux-musl" "$work/musl/lib/libctrack.a" "$work/musl/lib/libunwind.a"
 
-rm -f "$outdir"/ctrack-*.whl
+rm -f "$outdir"/ctrack-*.whl "$outdir"/ctrack-*.tar.gz
+# A copy, so that nothing is written into the sources, and links are files.
+cp -RL python "$work/python"
+rm -rf "$work"/python/*.egg-info
+quietly "$tools/bin/python" -m build --sdist --no-isolation --outdir "$outdir" "$work/python"
 for platform in manylinux_2_17 musllinux_1_2; do
 	PYTHON=$tools/bin/python quietly ./python/build-wheels.sh "$work/${platform%%_*}" "$outdir" "${platform}_$machine"
 	printf '%s: libctrack.so.0 has %s bytes\n' "$platform" "$(stat -c %s "$work/${platform%%_*}/usr/lib/libctrack.so.0")"
 done
-for wheel in "$outdir"/ctrack-*.whl; do
-	printf '%s: %s bytes\n' "${wheel##*/}" "$(stat -c %s "$wheel")"
+for file in "$outdir"/ctrack-*; do
+	printf '%s: %s bytes\n' "${file##*/}" "$(stat -c %s "$file")"
 done

@@ -16,14 +16,14 @@ import pytest
 import ctrack
 from ctrack import _native, constants
 
-PYTHON = Path(__file__).resolve().parents[1]
-ROOT = PYTHON.parent
-HEADER = (ROOT / "include" / "ctrack.h").read_text()
+# Links to files of the library's sources; an sdist has the files themselves.
+REPOSITORY = Path(__file__).resolve().with_name("repository")
+HEADER = (REPOSITORY / "ctrack.h").read_text()
 
 
 def test_the_version_is_that_of_the_library() -> None:
-    found = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
-    assert found and found[1] == ctrack.__version__ == ctrack.version()
+    parts = re.findall(r"^#define CT_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$", HEADER, re.MULTILINE)
+    assert ".".join(parts) == ctrack.__version__ == ctrack.version()
 
 
 def test_every_struct_has_the_layout_that_the_library_promises() -> None:
@@ -35,12 +35,12 @@ def test_every_struct_has_the_layout_that_the_library_promises() -> None:
         for field, *_ in struct._fields_:
             at = getattr(struct, field)
             mine.append(f"{name}.{field} {at.offset} {at.size}")
-    assert mine == (ROOT / "abi" / "layout.txt").read_text().split("\n")[:-1]
+    assert mine == (REPOSITORY / "layout.txt").read_text().split("\n")[:-1]
 
 
 def test_every_function_of_the_library_has_a_prototype() -> None:
     # But for those that make filters: ctrack.roles makes them without, so that libraries of release 0.1 will do.
-    functions = (ROOT / "abi" / "symbols.txt").read_text().split()
+    functions = (REPOSITORY / "symbols.txt").read_text().split()
     assert sorted(_native._PROTOTYPES) == [name for name in functions if not name.startswith("ct_filter_")]
     for name, (_, arguments) in _native._PROTOTYPES.items():
         function = getattr(_native.lib, name)
