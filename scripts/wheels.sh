@@ -66,11 +66,11 @@ link() {
 		-Wl,--gc-sections -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-s
 }
 
-# glibc unwinds a cancelled thread with libgcc_s, so the library must have no unwinder of its own. Every glibc system has
-# libgcc_s, and manylinux allows it. The copy of this machine may need a newer glibc, but only its names are used here.
+# The unwinder is the system's, as in what `make` links: glibc unwinds cancelled threads with libgcc_s, and one unwinder cannot
+# disagree with another. Manylinux allows it. The copy of this machine may need a newer glibc, but only its names are used here.
 link manylinux "$machine-linux-gnu.2.17" build/libctrack.a \
 	-Wl,--allow-shlib-undefined "$(cc -print-file-name=libgcc_s.so.1)" -lc -lpthread -ldl -lm -lrt -lutil
-# musl systems may lack libgcc_s, and musl unwinds nothing.
+# musl systems may lack libgcc_s, and musl itself unwinds nothing.
 link musllinux "$machine-linux-musl" "$work/musl/lib/libctrack.a" "$work/musl/lib/libunwind.a"
 
 rm -f "$outdir"/ctrack-*.whl "$outdir"/ctrack-*.tar.gz

@@ -11,7 +11,9 @@ import ctrack.neutron
 
 step, installed = sys.argv[1:]
 flows = [
-    ctrack.Entry(proto="udp", orig_src="10.0.0.7", orig_sport=1000 + n, orig_dst="10.96.0.10", orig_dport=53, zone=n % 3, timeout=600)
+    ctrack.Entry(
+        proto="udp", orig_src="10.0.0.7", orig_sport=1000 + n, orig_dst="10.96.0.10", orig_dport=53, zone=n % 3, timeout=600
+    )
     for n in range(30)
 ]
 flows += [
