@@ -154,11 +154,7 @@ def test_a_library_that_is_too_old_is_refused(tmp_path: Path) -> None:
     text = native.read_text()
     assert text.count("OLDEST = 0 * 65536 + 1 * 256 + 0") == 1
     native.write_text(text.replace("OLDEST = 0 * 65536 + 1 * 256 + 0", "OLDEST = 1 * 65536"))
-    path = os.environ.get("LD_LIBRARY_PATH", "")
-    carried = Path(ctrack.__file__).with_name("libctrack.so.0")
-    if carried.exists():
-        (tmp_path / "ctrack" / "libctrack.so.0").symlink_to(carried)
-    done = python("import ctrack", PYTHONPATH=str(tmp_path), LD_LIBRARY_PATH=path)
+    done = python("import ctrack", PYTHONPATH=str(tmp_path), CTRACK_LIBRARY=library())
     assert done.returncode == 1 and "or later, but" in done.stderr and "0.1.0" in done.stderr
 
 
