@@ -17,7 +17,7 @@ cd "$(dirname "$0")"
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 PYTHONDONTWRITEBYTECODE=1
 export PATH PYTHONDONTWRITEBYTECODE
-unset PYTHONPATH LD_LIBRARY_PATH
+unset PYTHONPATH LD_LIBRARY_PATH CTRACK_LIBRARY
 
 step() {
 	printf '\n-- %s\n' "$*"
@@ -45,12 +45,22 @@ step 'ruff'
 step 'mypy --strict'
 "$venv/bin/mypy" --strict --cache-dir "$venv/mypy"
 
-step 'pytest'
-LD_LIBRARY_PATH=$libdir PYTHONPATH=. "$venv/bin/python" -m pytest -q -rs "$@"
-
-step 'wheels'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# There the tests have what an sdist has, and nothing of the repository.
+step 'pytest, in an unpacked sdist'
+mkdir "$work/sdist"
+cp -RL . "$work/source"
+rm -rf "$work"/source/*.egg-info
+(cd "$work/source" && "$venv/bin/python" -c 'import sys, setuptools.build_meta as backend; backend.build_sdist(sys.argv[1])' "$work/sdist" >"$work/log" 2>&1) || {
+	cat "$work/log" >&2
+	exit 1
+}
+tar -C "$work/sdist" -xf "$work"/sdist/ctrack-*.tar.gz
+(cd "$work"/sdist/ctrack-*/ && LD_LIBRARY_PATH=$libdir PYTHONPATH=. "$venv/bin/python" -m pytest -q -rs "$@")
+
+step 'wheels'
 PYTHON=$venv/bin/python ./build-wheels.sh "$stage" "$work/wheels"
 
 # Installs a wheel into an environment of its own, uses it without anything of the sources around, and removes it again.

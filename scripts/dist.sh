@@ -36,7 +36,7 @@ files() {
 		git ls-files -z --deleted | sort -z | comm -z -23 "$work/known" -
 	else
 		find . \( -path ./build -o -path ./target -o -path ./.git -o -name target -path './*/target' -o -name __pycache__ \
-			-o -path ./.pybuild -o -path ./debian/cargo_home -o -path ./.pc \) -prune -o ! -type d -printf '%P\0'
+			-o -path ./.pybuild -o -path ./debian/cargo_home -o -path ./debian/python -o -path ./.pc \) -prune -o ! -type d -printf '%P\0'
 	fi
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 # setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, go, python, demo, test, bench; and what single tests
-# need: abi, coverage, cross, kernels, other-ways, cargo-c, package.
+# need: abi, coverage, cross, kernels, other-ways, cargo-c, package, wheels.
 #
 # Installs what is missing on Debian 12+ or Ubuntu 24.04+, as root or where sudo asks for no password. Otherwise it says
 # in one line what to run, and fails. Silent and fast when nothing is missing.
@@ -128,6 +128,13 @@ need_cargo_c() {
 need_package() {
     want_package abigail-tools autopkgtest binutils build-essential cpio debhelper dh-python fakeroot git lintian mmdebstrap mount \
         pkg-config pybuild-plugin-pyproject python3 python3-all python3-setuptools rpm rpmlint util-linux xz-utils
+}
+
+need_wheels() {
+    want musl-gcc musl-tools
+    want mmdebstrap mmdebstrap
+    want dpkg-buildpackage dpkg-dev
+    want unshare util-linux
 }
 
 need_test() {
@@ -283,7 +290,7 @@ need_rust_tools() {
 }
 
 [ $# -gt 0 ] || {
-    say 'usage: setup.sh build|go|python|demo|test|bench|abi|cross|kernels|other-ways|cargo-c|package...'
+    say 'usage: setup.sh build|go|python|demo|test|bench|abi|cross|kernels|other-ways|cargo-c|package|wheels...'
     exit 2
 }
 
@@ -303,6 +310,7 @@ for what; do
         other-ways) need_other_ways ;;
         cargo-c) need_cargo_c ;;
         package) need_build; need_package; rust=1; go=1 ;;
+        wheels) need_build; need_python; need_wheels; rust=1 ;;
         *)
             say "setup: there is no $what"
             exit 2

@@ -84,6 +84,9 @@ if [ "${CI:-}" ]; then
 	step 'archive and packages'
 	./scripts/test-package.sh
 
+	step 'Python wheels'
+	./scripts/test-wheels.sh
+
 	step 'other kernels'
 	# What the mirror does not have is reported; it is no fault of ours.
 	ALLOW_MISSING=1 ./scripts/test-kernels.sh

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import sys
 from ctypes import POINTER, c_char, c_char_p, c_int, c_int32, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
@@ -214,16 +216,21 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
-def _load() -> ctypes.CDLL:
-    """The library: the copy inside the package if the wheel carries one, else what the dynamic loader finds."""
+def _find() -> str:
+    """The library: what CTRACK_LIBRARY names, else the copy inside the package if the wheel carries one, else the system's."""
+    named = "" if sys.flags.ignore_environment else os.environ.get("CTRACK_LIBRARY", "")
     inside = Path(__file__).with_name(SONAME)
-    name = str(inside) if inside.exists() else SONAME
+    return named or (str(inside) if inside.exists() else SONAME)
+
+
+def _load() -> ctypes.CDLL:
+    name = _find()
     try:
         lib = ctypes.CDLL(name)
     except OSError as error:
         raise ImportError(
-            f"ctrack needs {SONAME}, which could not be loaded ({error}). Install libctrack (and run ldconfig), or install "
-            "the wheel of ctrack that carries the library."
+            f"ctrack needs {SONAME}, and {name} could not be loaded ({error}). Install libctrack (and run ldconfig), install "
+            "the wheel of ctrack that carries the library, or set CTRACK_LIBRARY to the path of the library."
         ) from error
     for function, (result, arguments) in _PROTOTYPES.items():
         try:

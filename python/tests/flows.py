@@ -20,7 +20,7 @@ from support import dccp, echo, make, nft, plain, run, sysctl, tcp, udp
 import ctrack
 from ctrack import Entry, Status
 
-SOURCE = Path(__file__).resolve().parents[2] / "tests" / "traffic" / "traffic.c"
+SOURCE = Path(__file__).resolve().with_name("repository") / "traffic.c"
 HERE = {4: "127.0.0.1", 6: "fd00::1"}
 THERE = {4: "127.0.0.2", 6: "fd00::2"}
 BEHIND = {4: "127.0.0.3", 6: "fd00::3"}

@@ -16,14 +16,14 @@ import pytest
 import ctrack
 from ctrack import _native, constants
 
-PYTHON = Path(__file__).resolve().parents[1]
-ROOT = PYTHON.parent
-HEADER = (ROOT / "include" / "ctrack.h").read_text()
+# Links to files of the library's sources; an sdist has the files themselves.
+REPOSITORY = Path(__file__).resolve().with_name("repository")
+HEADER = (REPOSITORY / "ctrack.h").read_text()
 
 
 def test_the_version_is_that_of_the_library() -> None:
-    found = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
-    assert found and found[1] == ctrack.__version__ == ctrack.version()
+    parts = re.findall(r"^#define CT_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$", HEADER, re.MULTILINE)
+    assert ".".join(parts) == ctrack.__version__ == ctrack.version()
 
 
 def test_every_struct_has_the_layout_that_the_library_promises() -> None:
@@ -35,12 +35,12 @@ def test_every_struct_has_the_layout_that_the_library_promises() -> None:
         for field, *_ in struct._fields_:
             at = getattr(struct, field)
             mine.append(f"{name}.{field} {at.offset} {at.size}")
-    assert mine == (ROOT / "abi" / "layout.txt").read_text().split("\n")[:-1]
+    assert mine == (REPOSITORY / "layout.txt").read_text().split("\n")[:-1]
 
 
 def test_every_function_of_the_library_has_a_prototype() -> None:
     # But for those that make filters: ctrack.roles makes them without, so that libraries of release 0.1 will do.
-    functions = (ROOT / "abi" / "symbols.txt").read_text().split()
+    functions = (REPOSITORY / "symbols.txt").read_text().split()
     assert sorted(_native._PROTOTYPES) == [name for name in functions if not name.startswith("ct_filter_")]
     for name, (_, arguments) in _native._PROTOTYPES.items():
         function = getattr(_native.lib, name)
@@ -92,7 +92,7 @@ def test_errors_are_familiar_ones_too() -> None:
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if name not in ("LD_LIBRARY_PATH", "PYTHONPATH")}
+    env = {name: value for name, value in os.environ.items() if name not in ("CTRACK_LIBRARY", "LD_LIBRARY_PATH", "PYTHONPATH")}
     return subprocess.run(
         [sys.executable, "-c", code], env={**env, **environment}, capture_output=True, text=True, check=False, cwd="/"
     )
@@ -120,17 +120,41 @@ def test_a_missing_or_wrong_library_is_an_import_error_that_says_what_to_do(tmp_
     assert done.returncode == 1 and "not libctrack" in done.stderr
 
 
+def library() -> str:
+    """The path of the library that this process runs."""
+    with open("/proc/self/maps") as maps:
+        return next(line.split()[-1] for line in maps if "libctrack.so" in line)
+
+
+def test_the_library_that_the_environment_names_comes_before_the_one_in_the_package(tmp_path: Path) -> None:
+    copy = stray_copy(tmp_path)
+    (copy / "libctrack.so.0").symlink_to(library())
+    named = tmp_path / "named.so"
+    named.write_bytes(Path(library()).read_bytes())
+    for name, expected in ((str(named), str(named)), ("", library())):
+        done = python("import ctrack; print(open('/proc/self/maps').read())", PYTHONPATH=str(tmp_path), CTRACK_LIBRARY=name)
+        mapped = {line.split()[-1] for line in done.stdout.splitlines() if line}
+        assert mapped & {str(named), library()} == {expected}, done.stderr
+    done = python("import ctrack", PYTHONPATH=str(tmp_path), CTRACK_LIBRARY="/nowhere/libctrack.so")
+    assert done.returncode == 1 and "and /nowhere/libctrack.so could not be loaded" in done.stderr
+
+
+def test_python_that_ignores_its_environment_ignores_the_name_of_the_library_too(tmp_path: Path) -> None:
+    copy = stray_copy(tmp_path)
+    (copy / "libctrack.so.0").symlink_to(library())
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import ctrack; print(ctrack.version())"
+    env = {**os.environ, "CTRACK_LIBRARY": "/nowhere/libctrack.so"}
+    done = subprocess.run([sys.executable, "-E", "-c", code], env=env, capture_output=True, text=True, check=False, cwd="/")
+    assert (done.stdout, done.returncode) == (f"{ctrack.version()}\n", 0), done.stderr
+
+
 def test_a_library_that_is_too_old_is_refused(tmp_path: Path) -> None:
     stray_copy(tmp_path)
     native = tmp_path / "ctrack" / "_native.py"
     text = native.read_text()
     assert text.count("OLDEST = 0 * 65536 + 1 * 256 + 0") == 1
     native.write_text(text.replace("OLDEST = 0 * 65536 + 1 * 256 + 0", "OLDEST = 1 * 65536"))
-    path = os.environ.get("LD_LIBRARY_PATH", "")
-    carried = Path(ctrack.__file__).with_name("libctrack.so.0")
-    if carried.exists():
-        (tmp_path / "ctrack" / "libctrack.so.0").symlink_to(carried)
-    done = python("import ctrack", PYTHONPATH=str(tmp_path), LD_LIBRARY_PATH=path)
+    done = python("import ctrack", PYTHONPATH=str(tmp_path), CTRACK_LIBRARY=library())
     assert done.returncode == 1 and "or later, but" in done.stderr and "0.1.0" in done.stderr
 
 

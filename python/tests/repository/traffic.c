@@ -1,0 +1,1 @@
+../../../tests/traffic/traffic.c
