@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from . import _values
+from . import _labels, _values
 from ._native import ADDRESS, LABELS, CEntry
 from .constants import PROTOS_ICMP, PROTOS_WITH_PORTS, Has, Proto, TcpState
 from .errors import invalid
@@ -132,7 +131,7 @@ def _meta(e: CEntry, given: dict[str, Any]) -> None:
     if given["mark_mask"] is not None and given["mark"] is None:
         raise invalid("mark_mask: without mark")
     if given["labels"] is not None:
-        e.labels = LABELS(*_values.labels("labels", given["labels"]).to_bytes(16, sys.byteorder))
+        e.labels = LABELS(*_labels.to_bytes(_values.labels("labels", given["labels"])))
         e.has |= Has.LABELS
     if given["helper"] is not None:
         e.helper = b"" if given["helper"] == "" else _values.helper(given["helper"]).encode()
