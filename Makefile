@@ -152,7 +152,7 @@ test:
 test-abi:
 	./scripts/test-abi.sh
 
-# The codec and the unit tests on 64 and 32 bits, little and big endian, in qemu.
+# The library for other machines, 64 and 32 bits, little and big endian: in qemu, and 32 bits on this kernel.
 test-cross:
 	./scripts/test-cross.sh
 

@@ -42,7 +42,9 @@ def only_one(libraries: list[Path], built_for: list[str]) -> tuple[Path, str]:
     """The library, and for what it was built."""
     if len(libraries) != 1 or len(built_for) != 1:
         found = ", ".join(map(str, libraries)) or "none"
-        raise Refused(f"cargo names not one static library but {found}; make needs an unchanged Cargo.toml and cargo 1.85 or newer")
+        raise Refused(
+            f"cargo names not one static library but {found}; make needs an unchanged Cargo.toml and cargo 1.85 or newer"
+        )
     return libraries[0], built_for[0]
 
 
