@@ -118,6 +118,7 @@ $(MUSL_BUILD)/libctrack.a: $(SOURCES)
 	@touch $@
 
 install-musl: $(MUSL_BUILD)/libctrack.a
+	./scripts/check-built.sh '$(MUSL_BUILD)/target' objects "$(MUSL_SELF_CONTAINED)/libunwind.a"
 	$(INSTALL) -d '$(DESTDIR)$(MUSL_PREFIX)/lib/pkgconfig' '$(DESTDIR)$(MUSL_PREFIX)/include'
 	$(INSTALL) -m 644 $(MUSL_BUILD)/libctrack.a "$(MUSL_SELF_CONTAINED)/libunwind.a" '$(DESTDIR)$(MUSL_PREFIX)/lib/'
 	$(INSTALL) -m 644 include/ctrack.h '$(DESTDIR)$(MUSL_PREFIX)/include/ctrack.h'

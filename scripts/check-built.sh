@@ -5,6 +5,7 @@
 # and exits with 0, or says what is wrong and exits with 1.
 #
 # check-built.sh TARGET compiler CC OPTION...   the C compiler makes code for the machine that the library was built for
+# check-built.sh TARGET objects FILE            every object in it is for that machine
 # check-built.sh TARGET archive FILE            every member of the static library is for that machine, and it has every function
 # check-built.sh TARGET shared FILE             the shared library is for that machine, and exports every function by its version
 #
@@ -20,7 +21,7 @@ wrong() {
 }
 
 [ $# -ge 3 ] || {
-	echo 'usage: check-built.sh TARGET compiler CC OPTION... | archive FILE | shared FILE' >&2
+	echo 'usage: check-built.sh TARGET compiler CC OPTION... | objects FILE | archive FILE | shared FILE' >&2
 	exit 2
 }
 read -r triple arch bits order host <"$1" || wrong "$1 does not say for what was built; run make again"
@@ -99,9 +100,10 @@ case $mode in
 		[ -z "$other" ] || wrong "the C compiler makes code for another machine ($other) than $triple, which cargo built for;" \
 			"name one for it (for example make CC=$(gnu_name)), or another target (CARGO_BUILD_TARGET)"
 		;;
-	archive)
+	objects | archive)
 		other=$(foreign "$file")
 		[ -z "$other" ] || wrong "$file is not all for $triple: $(printf '%s' "$other" | tr '\n' ',')"
+		[ "$mode" = archive ] || exit 0
 		symbols -s >"$work/has"
 		sort -u abi/symbols.txt | comm -23 - "$work/has" >"$work/missing"
 		;;

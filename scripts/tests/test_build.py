@@ -267,7 +267,8 @@ class WhatIsRefused(Tree):
         content[at : at + 2] = b"\x08\x00" if content[at - MACHINE_AT + 5] == 1 else b"\x00\x08"
         self.write("planted", "")
         (self.tree / "planted").write_bytes(content)
-        self.checks("archive", "planted", says=["planted is not all for", "MIPS"])
+        for mode in ("objects", "archive"):
+            self.checks(mode, "planted", says=["planted is not all for", "MIPS"])
         self.write("planted", "text\n")
         shutil.copy(archive, self.tree / "mixed.a")
         subprocess.run(["ar", "q", "mixed.a", "planted"], cwd=self.tree, check=True, capture_output=True)
