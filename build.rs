@@ -1,4 +1,5 @@
-//! Gives the shared object its soname and, only under the feature `header`, generates the C header into OUT_DIR.
+//! Gives the shared object its soname, says what cargo builds for and, only under the feature `header`, generates the C header
+//! into OUT_DIR.
 //!
 //! Reads nothing outside the package and writes nothing outside OUT_DIR.
 
@@ -8,8 +9,17 @@ const SONAME: &str = "libctrack.so.0";
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME}");
+    built_for();
     #[cfg(feature = "header")]
     header();
+}
+
+/// Cargo repeats it in its JSON messages, also when nothing is built: how scripts/build-library.py knows the target, whichever
+/// way it was named.
+fn built_for() {
+    let names = ["TARGET", "CARGO_CFG_TARGET_ARCH", "CARGO_CFG_TARGET_POINTER_WIDTH", "CARGO_CFG_TARGET_ENDIAN", "HOST"];
+    let words: Vec<String> = names.iter().map(|name| std::env::var(name).expect("cargo sets it")).collect();
+    println!("cargo:rustc-env=CTRACK_BUILT_FOR={}", words.join(" "));
 }
 
 #[cfg(feature = "header")]

@@ -6,6 +6,9 @@
 #
 # Installs what is missing on Debian 12+ or Ubuntu 24.04+, as root or where sudo asks for no password. Otherwise it says
 # in one line what to run, and fails. Silent and fast when nothing is missing.
+#
+# Where apt would remove or replace other packages, it says which, and asks on a terminal. Elsewhere it says what to run and fails,
+# unless CTRACK_SETUP=yes or CI=true allows it.
 
 set -eu
 
@@ -101,6 +104,14 @@ need_cross() {
     want aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
     want arm-linux-gnueabihf-gcc 'gcc-arm-linux-gnueabihf libc6-dev-armhf-cross'
     want s390x-linux-gnu-gcc 'gcc-s390x-linux-gnu libc6-dev-s390x-cross'
+    # Not gcc-multilib, which cannot be installed beside the others.
+    want i686-linux-gnu-gcc 'gcc-i686-linux-gnu libc6-dev-i386-cross'
+    want mmdebstrap mmdebstrap
+    # The tests of the kernel.
+    want nft nftables
+    want ip iproute2
+    want unshare util-linux
+    want conntrack conntrack
 }
 
 need_kernels() {
@@ -175,13 +186,44 @@ apt_get() {
         exit 1
     }
     become_root || {
-        say "setup: please run: sudo apt-get update && sudo apt-get install -y --no-install-recommends $*"
+        say "setup: please run: sudo apt-get update && sudo apt-get install -y --no-remove --no-install-recommends $*"
         exit 1
     }
     say "setup: installing $*"
     update
-    # shellcheck disable=SC2086 # $root is two words or none
-    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" >&2
+    plan=$(LC_ALL=C apt-get -s install --no-install-recommends "$@") || {
+        say "setup: apt-get cannot install them; please run: sudo apt-get install --no-install-recommends $*"
+        exit 1
+    }
+    remove=$(printf '%s\n' "$plan" | sed -n -e 's/^Remv \([^ ]*\).*/\1/p' -e 's/^Purg \([^ ]*\).*/\1/p' | sort -u | tr '\n' ' ')
+    removing=--no-remove
+    if [ "$remove" ]; then
+        may_remove "$@"
+        removing=
+    fi
+    # shellcheck disable=SC2086 # $root is two words or none, $removing one or none
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+        install -y $removing --no-install-recommends "$@" >&2
+}
+
+# may_remove PACKAGE...: returns if it is allowed that installing these removes $remove. What somebody installed is theirs.
+may_remove() {
+    say "setup: installing $* removes ${remove% }"
+    if [ "${CTRACK_SETUP:-}" = yes ] || [ "${CI:-}" = true ]; then
+        return
+    fi
+    if [ -t 0 ] && [ -t 2 ]; then
+        printf 'setup: remove them? [y/N] ' >&2
+        read -r answer || answer=
+        case $answer in
+            y | Y | yes) return ;;
+        esac
+        say 'setup: nothing was changed'
+        exit 1
+    fi
+    say "setup: nothing was changed; please run: sudo apt-get install --no-install-recommends $*"
+    say 'setup: or allow it: CTRACK_SETUP=yes'
+    exit 1
 }
 
 update() {

@@ -106,7 +106,7 @@ done
 
 # --- Manual pages -------------------------------------------------------------------------------------------------------------
 
-succeeds 'manual pages: unit tests, mandoc and groff' python3 -m unittest discover -q -s scripts/tests || :
+succeeds 'unit tests of the scripts: manual pages (with mandoc and groff), build' python3 -m unittest discover -q -s scripts/tests || :
 succeeds 'make doc: HTML of C and Rust' ./scripts/doc.sh "$work/doc" || :
 while read -r symbol; do
 	[ -s "$work/doc/c/$symbol.html" ] || echo "$symbol has no page"

@@ -6,11 +6,10 @@ Plain numbers and one call of struct for each part: arithmetic with an IntFlag, 
 
 from __future__ import annotations
 
-import sys
 from struct import Struct
 from typing import Any
 
-from . import _values
+from . import _labels, _values
 from ._native import CEntry
 from .constants import PROTOS_ICMP, PROTOS_WITH_PORTS, Has, Proto, TcpState
 from .errors import invalid
@@ -314,7 +313,7 @@ def _whole(
         label_bytes = name_bytes = b""
         if labels is not None:
             has |= _HAS_LABELS
-            label_bytes = _values.labels("labels", labels).to_bytes(16, sys.byteorder)
+            label_bytes = _labels.to_bytes(_values.labels("labels", labels))
         if helper is not None:
             has |= _HAS_HELPER
             name_bytes = b"" if helper == "" else _values.helper(helper).encode()

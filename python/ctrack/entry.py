@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import ctypes
 import re
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from . import _build, _plain, _values, constants
+from . import _build, _labels, _plain, _values, constants
 from ._native import ENTRY_SIZE, CCounters, CEntry, CTuple, lib
 from ._values import Address, AddressLike, FamilyLike, ProtoLike, StatusLike, TcpStateLike
 from .constants import (
@@ -328,7 +327,7 @@ class Entry:
     def labels(self) -> int:
         """128 labels as one number, bit n for label n. The kernel does not send them while all are clear: 0."""
         at = CEntry.labels.offset
-        return int.from_bytes(self._raw[at : at + 16], sys.byteorder)
+        return _labels.from_bytes(self._raw[at : at + 16])
 
     @property
     def helper(self) -> str | None:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from . import _match, _values
+from . import _labels, _match, _values
 from ._native import ADDRESS, LABELS, CFilter
 from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike, StatusLike, TcpStatesLike
 from .constants import FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
@@ -283,8 +282,8 @@ def _fill(to: CFilter, filter: Filter) -> None:
         match |= Match.TCP_STATES
     if filter.labels is not None:
         mask = (1 << 128) - 1 if filter.labels_mask is None else filter.labels_mask
-        to.labels = LABELS(*filter.labels.to_bytes(16, sys.byteorder))
-        to.labels_mask = LABELS(*mask.to_bytes(16, sys.byteorder))
+        to.labels = LABELS(*_labels.to_bytes(filter.labels))
+        to.labels_mask = LABELS(*_labels.to_bytes(mask))
         match |= Match.LABELS
     if filter.helper is not None:
         to.helper = filter.helper.encode()

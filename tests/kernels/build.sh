@@ -10,14 +10,14 @@ program=$2
 here=$(dirname "$0")
 target=${CARGO_TARGET_DIR:-$tree/target}
 
-"${MAKE:-make}" -C "$tree" --no-print-directory -s CARGO_TARGET_DIR="$target" "$target/release/libctrack.a" >&2
+"${MAKE:-make}" -C "$tree" --no-print-directory -s CARGO_TARGET_DIR="$target" build/libctrack.a >&2
 # --wrap: the program looks at every datagram that the library sends. The linker warns of look-ups by name, which nothing here
 # makes; it is only heard if it fails.
 warnings=$(mktemp)
 trap 'rm -f "$warnings"' EXIT
 # shellcheck disable=SC2086 # $CFLAGS are words
 "${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -Werror -O2 -static -s ${CFLAGS:-} -I"$tree/include" -o "$program" \
-    "$here/matrix.c" "$target/release/libctrack.a" -Wl,--wrap=sendto -lgcc_eh -lpthread -lm -ldl 2>"$warnings" || {
+    "$here/matrix.c" "$tree/build/libctrack.a" -Wl,--wrap=sendto -lgcc_eh -lpthread -lm -ldl 2>"$warnings" || {
     cat "$warnings" >&2
     exit 1
 }
