@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 // Package ctrack lists, deletes and flushes the entries of the Linux kernel's connection-tracking table. It is the Go side of
-// libctrack, which it calls through cgo: no conntrack program, no text to parse.
+// libctrack, which it calls through cgo: no conntrack program, no text to parse. It compiles for every system, with and without cgo;
+// where libctrack is missing, [Open] says so.
 //
 //	conn, err := ctrack.Open(ctrack.Options{})
 //	if err != nil {
@@ -47,3 +48,5 @@
 // A call into the library cannot be interrupted; each ends by itself, after at most Options.Timeout of the kernel's silence.
 // The context is looked at before a call, while it waits for a handle and, in All and List, between two batches.
 package ctrack
+
+//go:generate go run ./internal/genlayout -header ../include/ctrack.h -to .

@@ -2,11 +2,6 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-*/
-import "C"
-
 import (
 	"fmt"
 	"net/netip"
@@ -152,7 +147,7 @@ func EverythingBut(within []Filter, spared ...Filter) ([]Filter, error) {
 					return wrong("[%d].%s: %v %s", i, at.field, at.prefix.Addr(), anyPrefix)
 				}
 			}
-			var raw C.struct_ct_filter
+			var raw rawFilter
 			if fault := encodeFilter(&raw, &f); fault != nil {
 				return nil, fault.in("EverythingBut", fmt.Sprintf("%s[%d]", given.name, i))
 			}
