@@ -48,8 +48,19 @@ func failure(op string, result int, text string) *Error {
 		text = errnoText(result)
 	}
 	// The library names the operation where the kernel is at fault, perhaps behind the entry: "entry[3]: create_entries: entry exists".
-	return &Error{Op: op, Errno: syscall.Errno(-result), Text: strings.Replace(text, op+": ", "", 1)}
+	return &Error{Op: op, Errno: syscall.Errno(-result), Text: goWords.Replace(strings.Replace(text, op+": ", "", 1))}
 }
+
+// goWords are the names that Go has for what the library calls by those of C. Of two that begin alike the longer one comes first.
+var goWords = strings.NewReplacer(
+	"; to flush everything pass NULL and CT_FLUSH_ALL", "; to flush everything use FlushAll",
+	".match: an excluding filter", ": an excluding filter",
+	".has: ", ".Has: ", "its bit in has is not", "its bit in Has is not",
+	"CT_FAMILY_IPV4", "IPv4", "CT_FAMILY_IPV6", "IPv6",
+	"CT_HAS_ORIG_ZONE", "HasOrigZone", "CT_HAS_REPLY_ZONE", "HasReplyZone", "CT_HAS_ZONE", "HasZone",
+	"CT_HAS_LABELS_ADD", "AddLabels", "CT_HAS_LABELS_REMOVE", "RemoveLabels", "CT_HAS_LABELS", "HasLabels",
+	"CT_HAS_ORIG", "HasOrig", "CT_HAS_REPLY", "HasReply", "CT_HAS_PORTS", "HasPorts", "CT_HAS_ICMP", "HasICMP",
+)
 
 // fault is a wrong argument that is found here, before the library sees it.
 type fault struct {

@@ -188,8 +188,8 @@ func TestAWrongEntryIsRefusedByNameAndChangesNothing(t *testing.T) {
 		"mapped":             {with(func(e *ctrack.Entry) { e.Orig.Src = addr("::ffff:10.0.0.7") }), ".orig.src"},
 		"mapped in IPv4":     {with(func(e *ctrack.Entry) { e.Orig.Src, e.Family = addr("::ffff:10.0.0.7"), ctrack.IPv4 }), ".orig.src"},
 		"interface":          {with(func(e *ctrack.Entry) { e.Orig = ctrack.Tuple{Src: addr("fe80::1%lo"), Dst: addr("fe80::2")} }), ".orig.src"},
-		"ports of ICMP":      {with(func(e *ctrack.Entry) { e.Proto = ctrack.ICMP }), ".has"},
-		"ICMP of UDP":        {with(func(e *ctrack.Entry) { e.Orig.ICMPID = 1 }), ".has"},
+		"ports of ICMP":      {with(func(e *ctrack.Entry) { e.Proto = ctrack.ICMP }), ".Has"},
+		"ICMP of UDP":        {with(func(e *ctrack.Entry) { e.Orig.ICMPID = 1 }), ".Has"},
 		"zone direction 3":   {with(func(e *ctrack.Entry) { e.Zone, e.ZoneDir = 7, 3 }), ".zone"},
 		"negative timeout":   {with(func(e *ctrack.Entry) { e.Timeout = -time.Second }), ".timeout"},
 		"timeout of 2^32 s":  {with(func(e *ctrack.Entry) { e.Timeout = 1 << 32 * time.Second }), ".timeout"},
@@ -197,7 +197,7 @@ func TestAWrongEntryIsRefusedByNameAndChangesNothing(t *testing.T) {
 		"label 128":          {with(func(e *ctrack.Entry) { e.Labels = ctrack.LabelSet(128) }), ".labels"},
 		"helper of 16 bytes": {with(func(e *ctrack.Entry) { e.Helper = "0123456789abcdef" }), ".helper"},
 		"helper with a NUL":  {with(func(e *ctrack.Entry) { e.Helper = "a\x00" }), ".helper"},
-		"unknown Has":        {with(func(e *ctrack.Entry) { e.Has = 1 << 50; e.Family = ctrack.IPv4 }), ".has"},
+		"unknown Has":        {with(func(e *ctrack.Entry) { e.Has = 1 << 50; e.Family = ctrack.IPv4 }), ".Has"},
 		"forgotten in Has":   {forgotten, ".zone"},
 	}
 	// A key may have them; what is to be made may not.
@@ -231,7 +231,7 @@ func TestAWrongEntryIsRefusedByNameAndChangesNothing(t *testing.T) {
 		change ctrack.Change
 		field  string
 	}{
-		"nothing to change": {ctrack.Change{Key: right}, ".has"},
+		"nothing to change": {ctrack.Change{Key: right}, ".Has"},
 		"no key":            {ctrack.Change{Mark: ctrack.MarkIs(1)}, ".orig"},
 		"mark outside mask": {ctrack.Change{Key: right, Mark: ctrack.MarkMasked(3, 1)}, ".mark"},
 		"TCP state of UDP":  {ctrack.Change{Key: udp("9.9.9.9:1", "8.8.8.8:2"), TCPState: ctrack.Is(ctrack.TCPEstablished)}, ".tcp_state"},

@@ -3,7 +3,7 @@
 #
 # All checks of the Go module, against the libctrack that the caller names: PKG_CONFIG_PATH, PKG_CONFIG_SYSROOT_DIR and
 # LD_LIBRARY_PATH. CTRACK_SOAK says how long the soak takes (5s); CTRACK_REQUIRE_NETNS=1 makes a test fail that cannot have its
-# network namespace. Needs go, cc, pkg-config, conntrack, nft, ip, unshare, readelf and file.
+# network namespace. Needs go, cc, pkg-config, conntrack, nft, ip, unshare, readelf and file; better with qemu-user.
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin
@@ -43,6 +43,25 @@ formatted() {
 	[ ! -s "$work/unformatted" ]
 }
 
+# What is plain Go: vet for a system and a machine, with tests.
+vet_for() {
+	env CGO_ENABLED=0 GOOS="$1" GOARCH="$2" go vet ./...
+}
+
+# Its tests, run and not only compiled. 386 runs on amd64; other machines want an emulator, and are only compiled without.
+plain() {
+	env CGO_ENABLED=0 GOARCH="$1" go test -count=1 ./...
+}
+
+emulated() {
+	if command -v "$2" >/dev/null; then
+		env CGO_ENABLED=0 GOARCH="$1" go test -count=1 -exec "$2" ./...
+	else
+		echo "skipped: $2 is not installed: the tests for $1 are only compiled"
+		env CGO_ENABLED=0 GOARCH="$1" go test -count=1 -exec true ./...
+	fi
+}
+
 # The program of README.md, in a module of its own, on an empty table.
 consumer() {
 	mkdir "$work/consumer"
@@ -72,6 +91,17 @@ benchmarks() {
 check 'gofmt' formatted
 check 'go vet' go vet ./...
 check 'go vet, static' go vet -tags ctrack_static ./...
+check 'go vet, linux/amd64 without cgo' vet_for linux amd64
+for machine in arm64 386 s390x; do
+	check "go vet, linux/$machine" vet_for linux "$machine"
+done
+for system in darwin windows; do
+	check "go vet, $system" vet_for "$system" amd64
+done
+check 'go test without cgo' plain "$(go env GOARCH)"
+[ "$(go env GOARCH)" != amd64 ] || check 'go test, 386' plain 386
+check 'go test, arm64' emulated arm64 qemu-aarch64
+check 'go test, s390x: the other byte order' emulated s390x qemu-s390x
 check 'go test -race, with the soak' go test -v -race -count=1 ./...
 CTRACK_SOAK=0
 export CTRACK_SOAK
