@@ -150,7 +150,8 @@ type Labels struct {
 	wrong int
 }
 
-// LabelSet is these labels, each 0 to 127. With any other number it is a set that every call refuses.
+// LabelSet is these labels, each 0 to 127. With any other number it is a set that every call refuses; see [MakeLabelSet], which says so
+// at once.
 func LabelSet(labels ...int) Labels {
 	var set Labels
 	for _, label := range labels {

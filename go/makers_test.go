@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,6 +121,96 @@ func TestANumberThatIsNoLabelNeverPanicsAndNeverIsSet(t *testing.T) {
 		}
 		if text := wrong.String(); !strings.Contains(text, strconv.Itoa(number)) {
 			t.Errorf("%d: %q does not name it", number, text)
+		}
+	}
+}
+
+func TestAMakerGivesAnErrorOrWhatTheOlderOneGives(t *testing.T) {
+	vip, other := addrPort("10.96.0.10:53"), addrPort("10.0.0.8:53")
+	rule := ctrack.Rule{Zone: 7, Direction: ctrack.Ingress, CIDR: prefix("10.0.0.0/8"), Remotes: ctrack.Hosts(addr("10.0.0.7"))}
+	with := func(change func(r *ctrack.Rule)) ctrack.Rule {
+		changed := rule
+		change(&changed)
+		return changed
+	}
+	wrong := map[string]error{}
+	right := func(what string, made, older any, err error) {
+		t.Helper()
+		if err != nil || !reflect.DeepEqual(made, older) {
+			t.Errorf("%s: %+v, %v; the older maker gives %+v", what, made, err, older)
+		}
+	}
+	refuse := func(text string, made any, err error) {
+		t.Helper()
+		if !reflect.ValueOf(made).IsZero() {
+			t.Errorf("%s: %+v beside the error", text, made)
+		}
+		wrong[text] = err
+	}
+	dead, err := ctrack.MakeDeadEndpoint(addr("10.0.0.7"), addr("fd00::7"))
+	right("dead endpoint", dead, ctrack.DeadEndpoint(addr("10.0.0.7"), addr("fd00::7")), err)
+	service, err := ctrack.MakeChangedService(ctrack.UDP, vip, other)
+	right("service", service, ctrack.ChangedService(ctrack.UDP, vip, other), err)
+	filters, err := rule.MakeFilters()
+	right("rule", filters, rule.Filters(), err)
+	host, err := ctrack.MakeHost(addr("fd00::7"))
+	right("host", host, ctrack.Host(addr("fd00::7")), err)
+	hosts, err := ctrack.MakeHosts(addr("fd00::7"), addr("10.0.0.7"))
+	right("hosts", hosts, ctrack.Hosts(addr("fd00::7"), addr("10.0.0.7")), err)
+	ports, err := ctrack.MakePorts(53, 54)
+	right("ports", ports, ctrack.Ports(53, 54), err)
+	mark, err := ctrack.MakeMarkMasked(2, 3)
+	right("mark", mark, ctrack.MarkMasked(2, 3), err)
+	set, err := ctrack.MakeLabelSet(0, 127)
+	right("label set", set, ctrack.LabelSet(0, 127), err)
+	all, err := ctrack.MakeLabelsAll(0, 127)
+	right("labels all", all, ctrack.LabelsAll(0, 127), err)
+	masked, err := ctrack.MakeLabelsMasked(ctrack.LabelSet(1), set)
+	refuse("MakeLabelsMasked: 1 are not all in the mask 0,127", masked, err)
+	masked, err = ctrack.MakeLabelsMasked(ctrack.LabelSet(127), set)
+	right("labels masked", masked, ctrack.LabelsMasked(ctrack.LabelSet(127), set), err)
+	states, err := ctrack.MakeTCPStateIn(ctrack.TCPClose, ctrack.TCPSynSent2)
+	right("states", states, ctrack.TCPStateIn(ctrack.TCPClose, ctrack.TCPSynSent2), err)
+
+	dead, err = ctrack.MakeDeadEndpoint()
+	refuse("MakeDeadEndpoint: no address is given", dead, err)
+	dead, err = ctrack.MakeDeadEndpoint(addr("10.0.0.7"), addr("::"))
+	refuse("MakeDeadEndpoint: address 1: :: does not mean any address", dead, err)
+	service, err = ctrack.MakeChangedService(ctrack.ICMP, vip)
+	refuse("MakeChangedService: filter[0].orig_dport: needs a protocol that has ports", service, err)
+	service, err = ctrack.MakeChangedService(ctrack.UDP, vip, addrPort("[fd00::1]:53"))
+	refuse("MakeChangedService: filter[1].reply_src: fd00::1/128 is of another family", service, err)
+	filters, err = with(func(r *ctrack.Rule) { r.Remotes = nil }).MakeFilters()
+	refuse("MakeRule: Remotes is empty; for every other end set AnyRemote", filters, err)
+	filters, err = with(func(r *ctrack.Rule) { r.CIDR = netip.PrefixFrom(addr("10.0.0.7"), 8) }).MakeFilters()
+	refuse("MakeRule: filter[0].orig_dst: 10.0.0.7/8 has bits set", filters, err)
+	host, err = ctrack.MakeHost(netip.Addr{})
+	refuse("MakeHost: invalid IP is no address", host, err)
+	host, err = ctrack.MakeHost(addr("fe80::1%lo"))
+	refuse("MakeHost: fe80::1%lo has an interface", host, err)
+	hosts, err = ctrack.MakeHosts()
+	refuse("MakeHosts: no address is given", hosts, err)
+	hosts, err = ctrack.MakeHosts(addr("::1"), netip.Addr{})
+	refuse("MakeHosts: address 1: invalid IP is no address", hosts, err)
+	ports, err = ctrack.MakePorts(54, 53)
+	refuse("MakePorts: range 54-53 is upside down", ports, err)
+	mark, err = ctrack.MakeMarkMasked(4, 3)
+	refuse("MakeMarkMasked: 0x4 has bits outside the mask 0x3", mark, err)
+	mark, err = ctrack.MakeMarkMasked(0, 0)
+	refuse("MakeMarkMasked: a mask of 0 compares nothing", mark, err)
+	set, err = ctrack.MakeLabelSet(1, 128)
+	refuse("MakeLabelSet: 128 is no label", set, err)
+	all, err = ctrack.MakeLabelsAll(-1)
+	refuse("MakeLabelsAll: -1 is no label", all, err)
+	masked, err = ctrack.MakeLabelsMasked(ctrack.Labels{}, ctrack.Labels{})
+	refuse("MakeLabelsMasked: an empty mask compares nothing", masked, err)
+	masked, err = ctrack.MakeLabelsMasked(ctrack.Labels{}, ctrack.LabelSet(200))
+	refuse("MakeLabelsMasked: 200 is no label", masked, err)
+	states, err = ctrack.MakeTCPStateIn(ctrack.TCPClose, 10)
+	refuse("MakeTCPStateIn: 10 is no TCP state", states, err)
+	for text, err := range wrong {
+		if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%v does not say %q", err, text)
 		}
 	}
 }
