@@ -48,7 +48,15 @@ func failure(op string, result int, text string) *Error {
 		text = errnoText(result)
 	}
 	// The library names the operation where the kernel is at fault, perhaps behind the entry: "entry[3]: create_entries: entry exists".
-	return &Error{Op: op, Errno: syscall.Errno(-result), Text: goWords.Replace(strings.Replace(text, op+": ", "", 1))}
+	names := []string{op}
+	if op == "list" || op == "all" {
+		// What these consist of.
+		names = []string{"dump", "count"}
+	}
+	for _, name := range names {
+		text = strings.Replace(text, name+": ", "", 1)
+	}
+	return &Error{Op: op, Errno: syscall.Errno(-result), Text: goWords.Replace(text)}
 }
 
 // goWords are the names that Go has for what the library calls by those of C. Of two that begin alike the longer one comes first.

@@ -37,7 +37,7 @@ const listTries = 4
 func (c *Conn) list(ctx context.Context, raw []rawFilter) ([]Entry, error) {
 	var entries []Entry
 	if len(raw) == 0 {
-		count, err := c.Count(ctx)
+		count, err := c.count(ctx, "list")
 		if err != nil {
 			return nil, err
 		}
@@ -155,8 +155,13 @@ func (c *Conn) Get(ctx context.Context, key Entry) (Entry, error) {
 // Count gives the number of entries of the network namespace: one small request, whatever the size of the table. The count is the
 // kernel's own. It includes entries that have expired and are not reaped yet, which lists leave out.
 func (c *Conn) Count(ctx context.Context) (int, error) {
+	return c.count(ctx, "count")
+}
+
+// count is Count for an operation.
+func (c *Conn) count(ctx context.Context, op string) (int, error) {
 	var count uint64
-	err := c.handles().with(ctx, "count", func(h *handle) int {
+	err := c.handles().with(ctx, op, func(h *handle) int {
 		return h.count(&count)
 	})
 	return int(count), err
