@@ -40,8 +40,7 @@
 //
 // What fails is an [*Error] with the errno inside, for errors.Is(err, syscall.ENOENT), os.ErrPermission and the like, and the
 // kernel's own words in its text; or the error of the context; or [ErrClosed]. Wrong arguments are EINVAL, name the field and
-// are found before anything is sent. Field names in texts are those of the C interface: orig_src is OrigSrc, reply.sport is
-// Reply.SrcPort.
+// are found before anything is sent. Field names in texts are written small: orig_src is OrigSrc, reply.sport is Reply.SrcPort.
 //
 // # Contexts
 //

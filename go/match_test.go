@@ -66,6 +66,11 @@ func TestZonesOfOneDirectionMatchAsInTheTable(t *testing.T) {
 			t.Errorf("%+v: %s, want %s", f, got, want)
 		}
 	}
+	// What other libraries call zone 0: entries that no zone holds for in both directions (MIGRATING.md).
+	s, err := ctrack.NewSelection(ctrack.Filter{OrigZone: zone(0)}, ctrack.Filter{ReplyZone: zone(0)})
+	if err != nil || !s.Selects(entries[0]) || s.Selects(entries[1]) || !s.Selects(entries[2]) || !s.Selects(entries[3]) {
+		t.Errorf("%v, %v", s, err)
+	}
 }
 
 func TestASelectionTakesWhatOneFilterIncludesAndNoneExcludes(t *testing.T) {

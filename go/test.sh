@@ -65,7 +65,7 @@ emulated() {
 # The program of README.md, in a module of its own, on an empty table.
 consumer() {
 	mkdir "$work/consumer"
-	awk '/^```/ { inside = $0 == "```go"; next } inside' README.md >"$work/consumer/main.go"
+	awk '/^```/ { if (inside) exit; inside = $0 == "```go"; next } inside' README.md >"$work/consumer/main.go"
 	here=$PWD
 	unshare=$([ "$(id -u)" -eq 0 ] && echo 'unshare -n' || echo 'unshare -Urn')
 	(
@@ -81,6 +81,28 @@ consumer() {
 		said=$($unshare ./consumer)
 		echo "$said"
 		[ "$said" = '0 deleted, 0 were gone already' ]
+	)
+}
+
+# A copy with the module path of a host, and of another one after that.
+renamed() {
+	mkdir "$work/renamed"
+	cp -R . "$work/renamed/go"
+	cp -R ../include "$work/renamed/include"
+	(
+		cd "$work/renamed/go"
+		for path in example.org/libctrack/go example.com/mirror/ctrack; do
+			./rename-module.sh "$path" || exit 1
+			if grep -rnE '^[[:space:]]*(import )?"ctrack["/]' --include='*.go' --include='*.md' . ||
+				grep -n 'replace=ctrack=' README.md || ! grep -q -e "-require=$path@v0" test.sh; then
+				echo 'the old path is left'
+				exit 1
+			fi
+			CGO_ENABLED=0 go vet ./... && CGO_ENABLED=1 go vet ./... && CGO_ENABLED=0 go test -count=1 ./... || exit 1
+		done
+		for wrong in ctrack example.com/mirror/ctrack '' /a.b/c 'a b.c/d' nohost/go; do
+			! ./rename-module.sh "$wrong" || exit 1
+		done
 	)
 }
 
@@ -109,6 +131,7 @@ check 'go test, cgocheck=1' env GODEBUG=cgocheck=1 go test -v -count=1 ./...
 check 'go test, cgocheck2' env GOEXPERIMENT=cgocheck2 go test -v -count=1 ./...
 check 'benchmarks run' benchmarks
 check 'the program of README.md, in another module' consumer
+check 'the module renamed, in a copy' renamed
 check 'static program' ./test-static.sh
 [ "$failed" -eq 0 ] || exit 1
 printf 'all Go tests passed\n'
