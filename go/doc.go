@@ -21,8 +21,9 @@
 //
 // List, All and Delete take filters. An entry is selected if it matches at least one including [Filter] (or there is none) and
 // no excluding one. List and All without filters take every entry; Delete refuses that: the whole table goes only with
-// FlushAll. [DeadEndpoint], [ChangedService], [PortOnAnyAddress], [EverythingBut] and [Rule] write the filters of the common
-// questions.
+// FlushAll. [MakeDeadEndpoint], [MakeChangedService], [PortOnAnyAddress], [EverythingBut] and [Rule] write the filters of the
+// common questions. [Filter.Matches] and [Selection] answer without a table what a filter takes; [Table] and package ctracktest are
+// for tests.
 //
 // # Namespaces and goroutines
 //

@@ -35,7 +35,7 @@ var ErrClosed = fmt.Errorf("ctrack: use of closed Conn: %w", os.ErrClosed)
 
 // ErrHidden is the errno of an entry that is in the table, but cannot be reached: every request that names it leads to another
 // entry, one with a zone for one direction only. Nothing was done to either. errors.Is finds it, and Batch.Status holds it.
-const ErrHidden = errHidden
+const ErrHidden syscall.Errno = errHidden
 
 // cancelled is the error of a context that has ended.
 func cancelled(ctx context.Context, op string) error {

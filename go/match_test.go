@@ -49,6 +49,25 @@ func TestEachFieldOfAFilterMatchesItsOwnAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestPrefixesOfEveryLengthMatchAsManyBits(t *testing.T) {
+	for _, text := range []string{"10.0.0.7", "fd00:1:2:3:4:5:6:7"} {
+		own := addr(text)
+		e := ctrack.Key(ctrack.UDP, netip.AddrPortFrom(own, 1), netip.AddrPortFrom(own, 2))
+		for bit := range own.BitLen() {
+			bytes := own.AsSlice()
+			bytes[bit/8] ^= 0x80 >> (bit % 8)
+			other, _ := netip.AddrFromSlice(bytes)
+			// Another address up to and with this bit, the same without it.
+			if f := (ctrack.Filter{OrigSrc: netip.PrefixFrom(other, bit+1).Masked()}); f.Matches(e) {
+				t.Errorf("%v matches %v", f.OrigSrc, own)
+			}
+			if f := (ctrack.Filter{OrigSrc: netip.PrefixFrom(other, bit).Masked()}); !f.Matches(e) {
+				t.Errorf("%v does not match %v", f.OrigSrc, own)
+			}
+		}
+	}
+}
+
 func TestZonesOfOneDirectionMatchAsInTheTable(t *testing.T) {
 	base := udp("10.0.0.7:1", "10.0.0.8:2")
 	entries := []ctrack.Entry{base, base.InZone(7, ctrack.ZoneBoth), base.InZone(7, ctrack.ZoneOrig), base.InZone(7, ctrack.ZoneReply)}
