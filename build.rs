@@ -17,7 +17,8 @@ fn main() {
 /// Cargo repeats it in its JSON messages, also when nothing is built: how scripts/build-library.py knows the target, whichever
 /// way it was named.
 fn built_for() {
-    let names = ["TARGET", "CARGO_CFG_TARGET_ARCH", "CARGO_CFG_TARGET_POINTER_WIDTH", "CARGO_CFG_TARGET_ENDIAN", "HOST"];
+    let names =
+        ["TARGET", "CARGO_CFG_TARGET_ARCH", "CARGO_CFG_TARGET_POINTER_WIDTH", "CARGO_CFG_TARGET_ENDIAN", "HOST"];
     let words: Vec<String> = names.iter().map(|name| std::env::var(name).expect("cargo sets it")).collect();
     println!("cargo:rustc-env=CTRACK_BUILT_FOR={}", words.join(" "));
 }

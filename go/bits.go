@@ -2,11 +2,6 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-*/
-import "C"
-
 import (
 	"strconv"
 	"strings"
@@ -16,33 +11,33 @@ import (
 type Has uint64
 
 const (
-	HasOrig          Has = C.CT_HAS_ORIG           // Orig: its addresses
-	HasReply         Has = C.CT_HAS_REPLY          // Reply: its addresses
-	HasPorts         Has = C.CT_HAS_PORTS          // SrcPort and DstPort of the tuples
-	HasICMP          Has = C.CT_HAS_ICMP           // ICMPType, ICMPCode and ICMPID of the tuples
-	HasStatus        Has = C.CT_HAS_STATUS         // Status
-	HasTimeout       Has = C.CT_HAS_TIMEOUT        // Timeout; not sent for entries that are offloaded to a flow table
-	HasMark          Has = C.CT_HAS_MARK           // Mark
-	HasID            Has = C.CT_HAS_ID             // ID
-	HasUse           Has = C.CT_HAS_USE            // Use
-	HasZone          Has = C.CT_HAS_ZONE           // Zone, and ZoneDir is ZoneBoth; not set for zone 0
-	HasOrigZone      Has = C.CT_HAS_ORIG_ZONE      // Zone, and ZoneDir is ZoneOrig
-	HasReplyZone     Has = C.CT_HAS_REPLY_ZONE     // Zone, and ZoneDir is ZoneReply
-	HasOrigCounters  Has = C.CT_HAS_ORIG_COUNTERS  // OrigCounters; kept if sysctl nf_conntrack_acct was 1 then
-	HasReplyCounters Has = C.CT_HAS_REPLY_COUNTERS // ReplyCounters
-	HasStart         Has = C.CT_HAS_START          // Start; kept if sysctl nf_conntrack_timestamp was 1 then
-	HasStop          Has = C.CT_HAS_STOP           // Stop
-	HasLabels        Has = C.CT_HAS_LABELS         // Labels; not sent while all are clear
-	HasHelper        Has = C.CT_HAS_HELPER         // Helper
-	HasTCPState      Has = C.CT_HAS_TCP_STATE      // TCP.State
-	HasTCPWindow     Has = C.CT_HAS_TCP_WSCALE     // TCP.OrigWindowScale and TCP.ReplyWindowScale
-	HasTCPFlags      Has = C.CT_HAS_TCP_FLAGS      // TCP.OrigFlags and TCP.ReplyFlags, and their masks
-	HasSCTP          Has = C.CT_HAS_SCTP           // SCTP
-	HasDCCP          Has = C.CT_HAS_DCCP           // DCCP; kernels before 6.16
-	HasMaster        Has = C.CT_HAS_MASTER         // the entry was expected by another one
-	HasSeqAdj        Has = C.CT_HAS_SEQ_ADJ        // the kernel adjusts its TCP sequence numbers
-	HasSynproxy      Has = C.CT_HAS_SYNPROXY       // it has a synproxy extension
-	HasSecctx        Has = C.CT_HAS_SECCTX         // it has a security context
+	HasOrig          Has = ctHasOrig          // Orig: its addresses
+	HasReply         Has = ctHasReply         // Reply: its addresses
+	HasPorts         Has = ctHasPorts         // SrcPort and DstPort of the tuples
+	HasICMP          Has = ctHasIcmp          // ICMPType, ICMPCode and ICMPID of the tuples
+	HasStatus        Has = ctHasStatus        // Status
+	HasTimeout       Has = ctHasTimeout       // Timeout; not sent for entries that are offloaded to a flow table
+	HasMark          Has = ctHasMark          // Mark
+	HasID            Has = ctHasId            // ID
+	HasUse           Has = ctHasUse           // Use
+	HasZone          Has = ctHasZone          // Zone, and ZoneDir is ZoneBoth; not set for zone 0
+	HasOrigZone      Has = ctHasOrigZone      // Zone, and ZoneDir is ZoneOrig
+	HasReplyZone     Has = ctHasReplyZone     // Zone, and ZoneDir is ZoneReply
+	HasOrigCounters  Has = ctHasOrigCounters  // OrigCounters; kept if sysctl nf_conntrack_acct was 1 then
+	HasReplyCounters Has = ctHasReplyCounters // ReplyCounters
+	HasStart         Has = ctHasStart         // Start; kept if sysctl nf_conntrack_timestamp was 1 then
+	HasStop          Has = ctHasStop          // Stop
+	HasLabels        Has = ctHasLabels        // Labels; not sent while all are clear
+	HasHelper        Has = ctHasHelper        // Helper
+	HasTCPState      Has = ctHasTcpState      // TCP.State
+	HasTCPWindow     Has = ctHasTcpWscale     // TCP.OrigWindowScale and TCP.ReplyWindowScale
+	HasTCPFlags      Has = ctHasTcpFlags      // TCP.OrigFlags and TCP.ReplyFlags, and their masks
+	HasSCTP          Has = ctHasSctp          // SCTP
+	HasDCCP          Has = ctHasDccp          // DCCP; kernels before 6.16
+	HasMaster        Has = ctHasMaster        // the entry was expected by another one
+	HasSeqAdj        Has = ctHasSeqAdj        // the kernel adjusts its TCP sequence numbers
+	HasSynproxy      Has = ctHasSynproxy      // it has a synproxy extension
+	HasSecctx        Has = ctHasSecctx        // it has a security context
 )
 
 // hasKnown are the bits that this package has fields for, or that say all there is to say.
@@ -68,22 +63,22 @@ func (h Has) String() string {
 type Status uint32
 
 const (
-	StatusExpected     Status = C.CT_STATUS_EXPECTED      // the entry was expected by another one
-	StatusSeenReply    Status = C.CT_STATUS_SEEN_REPLY    // packets were seen in both directions
-	StatusAssured      Status = C.CT_STATUS_ASSURED       // the entry is not dropped early when the table is full
-	StatusConfirmed    Status = C.CT_STATUS_CONFIRMED     // the entry is in the table; set on every entry that the kernel lists
-	StatusSrcNAT       Status = C.CT_STATUS_SRC_NAT       // the source is translated in the original direction
-	StatusDstNAT       Status = C.CT_STATUS_DST_NAT       // the destination is translated in the original direction
-	StatusSeqAdjust    Status = C.CT_STATUS_SEQ_ADJUST    // TCP sequence numbers are adjusted
-	StatusSrcNATDone   Status = C.CT_STATUS_SRC_NAT_DONE  // source NAT was decided (perhaps: none)
-	StatusDstNATDone   Status = C.CT_STATUS_DST_NAT_DONE  // destination NAT was decided (perhaps: none)
-	StatusDying        Status = C.CT_STATUS_DYING         // the entry is being removed
-	StatusFixedTimeout Status = C.CT_STATUS_FIXED_TIMEOUT // traffic does not refresh the timeout
-	StatusTemplate     Status = C.CT_STATUS_TEMPLATE      // a template, never in the table
-	StatusUntracked    Status = C.CT_STATUS_UNTRACKED     // not tracked (kernels before 4.12)
-	StatusHelper       Status = C.CT_STATUS_HELPER        // a helper was assigned by a rule or by ctnetlink
-	StatusOffload      Status = C.CT_STATUS_OFFLOAD       // offloaded to a flow table
-	StatusHWOffload    Status = C.CT_STATUS_HW_OFFLOAD    // offloaded to hardware
+	StatusExpected     Status = ctStatusExpected     // the entry was expected by another one
+	StatusSeenReply    Status = ctStatusSeenReply    // packets were seen in both directions
+	StatusAssured      Status = ctStatusAssured      // the entry is not dropped early when the table is full
+	StatusConfirmed    Status = ctStatusConfirmed    // the entry is in the table; set on every entry that the kernel lists
+	StatusSrcNAT       Status = ctStatusSrcNat       // the source is translated in the original direction
+	StatusDstNAT       Status = ctStatusDstNat       // the destination is translated in the original direction
+	StatusSeqAdjust    Status = ctStatusSeqAdjust    // TCP sequence numbers are adjusted
+	StatusSrcNATDone   Status = ctStatusSrcNatDone   // source NAT was decided (perhaps: none)
+	StatusDstNATDone   Status = ctStatusDstNatDone   // destination NAT was decided (perhaps: none)
+	StatusDying        Status = ctStatusDying        // the entry is being removed
+	StatusFixedTimeout Status = ctStatusFixedTimeout // traffic does not refresh the timeout
+	StatusTemplate     Status = ctStatusTemplate     // a template, never in the table
+	StatusUntracked    Status = ctStatusUntracked    // not tracked (kernels before 4.12)
+	StatusHelper       Status = ctStatusHelper       // a helper was assigned by a rule or by ctnetlink
+	StatusOffload      Status = ctStatusOffload      // offloaded to a flow table
+	StatusHWOffload    Status = ctStatusHwOffload    // offloaded to hardware
 )
 
 // All says whether all of the bits are set.

@@ -2,22 +2,11 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-
-#cgo noescape ct_create_entries
-#cgo nocallback ct_create_entries
-#cgo noescape ct_update_entries
-#cgo nocallback ct_update_entries
-*/
-import "C"
-
 import (
 	"context"
 	"fmt"
 	"strconv"
 	"time"
-	"unsafe"
 )
 
 func entryName(i int) string {
@@ -48,8 +37,8 @@ func (c *Conn) Create(ctx context.Context, entries []Entry) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	return c.batch(ctx, "create_entries", raw, func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int {
-		return C.ct_create_entries(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), unsafe.SliceData(status), result)
+	return c.batch(ctx, "create_entries", raw, func(h *handle, status []int32, result *rawResult) int {
+		return h.createEntries(raw, status, result)
 	})
 }
 
@@ -99,14 +88,14 @@ type TCPFlagChange struct {
 // not know, another errno for another failure. One that fails does not stop the others; the error is nil if none failed, and names the
 // first that did. A malformed change stops all: then the error is EINVAL, Status is nil, and nothing was sent.
 func (c *Conn) Update(ctx context.Context, changes []Change) (Batch, error) {
-	raw := make([]C.struct_ct_entry, len(changes))
+	raw := make([]rawEntry, len(changes))
 	for i := range changes {
 		if wrong := changes[i].encode(&raw[i]); wrong != nil {
 			return Batch{}, wrong.in("update_entries", entryName(i))
 		}
 	}
-	return c.batch(ctx, "update_entries", raw, func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int {
-		return C.ct_update_entries(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), unsafe.SliceData(status), result)
+	return c.batch(ctx, "update_entries", raw, func(h *handle, status []int32, result *rawResult) int {
+		return h.updateEntries(raw, status, result)
 	})
 }
 
@@ -129,7 +118,7 @@ func (e *Entry) key() (Entry, *fault) {
 	return key, nil
 }
 
-func (change *Change) encode(raw *C.struct_ct_entry) *fault {
+func (change *Change) encode(raw *rawEntry) *fault {
 	key, wrong := change.Key.key()
 	if wrong != nil {
 		return wrong
@@ -161,21 +150,21 @@ func (change *Change) encode(raw *C.struct_ct_entry) *fault {
 	}
 	raw.has |= how
 	if key.Has.All(HasMark) {
-		raw.has |= C.CT_HAS_MARK_MASK
-		raw.mark_mask = C.uint32_t(mask)
+		raw.has |= ctHasMarkMask
+		raw.markMask = uint32(mask)
 	}
 	return nil
 }
 
 // labels are those of the change, and the bit that says what to do with them.
-func (change *Change) labels() (Optional[Labels], C.uint64_t, *fault) {
+func (change *Change) labels() (Optional[Labels], uint64, *fault) {
 	var chosen Optional[Labels]
-	var how C.uint64_t
+	var how uint64
 	given := 0
 	for _, way := range []struct {
 		labels Optional[Labels]
-		how    C.uint64_t
-	}{{change.Labels, 0}, {change.AddLabels, C.CT_HAS_LABELS_ADD}, {change.RemoveLabels, C.CT_HAS_LABELS_REMOVE}} {
+		how    uint64
+	}{{change.Labels, 0}, {change.AddLabels, ctHasLabelsAdd}, {change.RemoveLabels, ctHasLabelsRemove}} {
 		if _, set := way.labels.Get(); set {
 			chosen, how = way.labels, way.how
 			given++

@@ -2,20 +2,11 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-
-#cgo noescape ct_handle_open
-#cgo nocallback ct_handle_open
-*/
-import "C"
-
 import (
 	"fmt"
 	"math"
-	"runtime"
-	"syscall"
 	"time"
+	"unsafe"
 )
 
 // Options say how to open a [Conn]. The zero Options are fine.
@@ -53,55 +44,22 @@ type Conn struct {
 }
 
 // Open opens a Conn. It sends nothing.
+//
+// It needs Linux, and a program that was built with cgo, by which it calls libctrack. In any other program it fails with an error
+// that says so, for which errors.Is(err, errors.ErrUnsupported) holds. All that does not need the table is plain Go, and works there
+// too: entries, filters, [Selection], and the table of package ctracktest.
 func Open(options Options) (*Conn, error) {
-	if err := checkVersion(uint32(C.ct_version_number()), C.CT_VERSION_NUMBER); err != nil {
-		return nil, err
-	}
 	opts, err := options.check()
 	if err != nil {
 		return nil, err
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	fd, err := options.Namespace.open()
-	if err != nil {
-		return nil, err
-	}
-	namespace, err := identityOf(fd)
-	if err != nil {
-		syscall.Close(fd)
-		return nil, err
-	}
-	limit := options.MaxHandles
-	if limit == 0 {
-		limit = defaultMaxHandles
-	}
-	patience := options.Timeout
-	if patience == 0 {
-		patience = defaultTimeout
-	}
-	c := &Conn{pool{
-		opts:      opts,
-		fd:        fd,
-		namespace: namespace,
-		patience:  patience,
-		slots:     make(chan struct{}, limit),
-		closing:   make(chan struct{}),
-	}}
-	// What can go wrong with a handle is to be seen here, and not in the first call.
-	first, err := c.pool.open()
-	if err != nil {
-		syscall.Close(fd)
-		return nil, err
-	}
-	c.pool.idle = append(c.pool.idle, first)
-	return c, nil
+	return open(options, opts)
 }
 
 // check gives the options as the library takes them, without a namespace.
-func (o *Options) check() (C.struct_ct_open_opts, error) {
-	var opts C.struct_ct_open_opts
-	refuse := func(field, reason string) (C.struct_ct_open_opts, error) {
+func (o *Options) check() (rawOpenOpts, error) {
+	var opts rawOpenOpts
+	refuse := func(field, reason string) (rawOpenOpts, error) {
 		return opts, (&fault{field, reason}).in("open", "options")
 	}
 	if o.Timeout < 0 || o.Timeout > math.MaxUint32*time.Millisecond {
@@ -113,12 +71,12 @@ func (o *Options) check() (C.struct_ct_open_opts, error) {
 	if o.MaxHandles < 0 {
 		return refuse("MaxHandles", fmt.Sprintf("%d is out of range", o.MaxHandles))
 	}
-	opts.size = C.sizeof_struct_ct_open_opts
+	opts.size = uint32(unsafe.Sizeof(opts))
 	// Rounded up: a limit below a millisecond is not none at all.
-	opts.timeout_ms = C.uint32_t((o.Timeout + time.Millisecond - 1) / time.Millisecond)
-	opts.rcvbuf = C.uint32_t(o.ReceiveBuffer)
+	opts.timeoutMs = uint32((o.Timeout + time.Millisecond - 1) / time.Millisecond)
+	opts.rcvbuf = uint32(o.ReceiveBuffer)
 	if o.CompareStart {
-		opts.flags |= C.CT_OPEN_COMPARE_START
+		opts.flags |= ctOpenCompareStart
 	}
 	return opts, nil
 }

@@ -2,18 +2,6 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-
-#cgo noescape ct_delete
-#cgo nocallback ct_delete
-#cgo noescape ct_delete_entries
-#cgo nocallback ct_delete_entries
-#cgo noescape ct_flush
-#cgo nocallback ct_flush
-*/
-import "C"
-
 import (
 	"context"
 	"syscall"
@@ -42,20 +30,20 @@ type Result struct {
 	StartUnknown bool
 }
 
-func newResult() C.struct_ct_result {
-	return C.struct_ct_result{size: C.sizeof_struct_ct_result}
+func newResult() rawResult {
+	return rawResult{size: uint32(unsafe.Sizeof(rawResult{}))}
 }
 
-func resultOf(raw *C.struct_ct_result) Result {
+func resultOf(raw *rawResult) Result {
 	return Result{
 		Matched:      int(raw.matched),
 		Done:         int(raw.done),
 		Gone:         int(raw.gone),
 		Failed:       int(raw.failed),
 		Spared:       int(raw.spared),
-		FirstError:   syscall.Errno(-raw.first_error),
-		Uncounted:    raw.flags&C.CT_RESULT_UNCOUNTED != 0,
-		StartUnknown: raw.flags&C.CT_RESULT_START_UNKNOWN != 0,
+		FirstError:   syscall.Errno(-raw.firstError),
+		Uncounted:    raw.flags&ctResultUncounted != 0,
+		StartUnknown: raw.flags&ctResultStartUnknown != 0,
 	}
 }
 
@@ -73,17 +61,17 @@ func (c *Conn) Delete(ctx context.Context, filters ...Filter) (Result, error) {
 // filters on the running kernel: addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family. Takes about half as
 // long. After an error it is not known what it deleted.
 func (c *Conn) DeleteUncounted(ctx context.Context, filters ...Filter) (Result, error) {
-	return c.delete(ctx, C.CT_DELETE_UNCOUNTED, filters)
+	return c.delete(ctx, ctDeleteUncounted, filters)
 }
 
-func (c *Conn) delete(ctx context.Context, flags C.uint32_t, filters []Filter) (Result, error) {
+func (c *Conn) delete(ctx context.Context, flags uint32, filters []Filter) (Result, error) {
 	raw, err := encodeFilters("delete", filters)
 	if err != nil {
 		return Result{}, err
 	}
 	result := newResult()
-	err = c.handles().with(ctx, "delete", func(h *handle) C.int {
-		return C.ct_delete(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), flags, &result)
+	err = c.handles().with(ctx, "delete", func(h *handle) int {
+		return h.deleteBy(raw, flags, &result)
 	})
 	return resultOf(&result), err
 }
@@ -93,19 +81,19 @@ func (c *Conn) Flush(ctx context.Context, scope Scope) error {
 	filter := Filter{
 		Family: scope.Family, Zone: scope.Zone, Mark: scope.Mark, StatusSet: scope.StatusSet, StatusClear: scope.StatusClear,
 	}
-	var raw C.struct_ct_filter
+	var raw rawFilter
 	if wrong := encodeFilter(&raw, &filter); wrong != nil {
 		return wrong.in("flush", "scope")
 	}
-	return c.handles().with(ctx, "flush", func(h *handle) C.int {
-		return C.ct_flush(h.c, &raw, 0)
+	return c.handles().with(ctx, "flush", func(h *handle) int {
+		return h.flush(&raw, 0)
 	})
 }
 
 // FlushAll deletes every entry of the network namespace: all zones and families.
 func (c *Conn) FlushAll(ctx context.Context) error {
-	return c.handles().with(ctx, "flush", func(h *handle) C.int {
-		return C.ct_flush(h.c, nil, C.CT_FLUSH_ALL)
+	return c.handles().with(ctx, "flush", func(h *handle) int {
+		return h.flush(nil, ctFlushAll)
 	})
 }
 
@@ -128,13 +116,13 @@ func (c *Conn) DeleteEntries(ctx context.Context, entries []Entry) (Batch, error
 	if err != nil {
 		return Batch{}, err
 	}
-	return c.batch(ctx, "delete_entries", raw, func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int {
-		return C.ct_delete_entries(h.c, unsafe.SliceData(raw), C.size_t(len(raw)), unsafe.SliceData(status), result)
+	return c.batch(ctx, "delete_entries", raw, func(h *handle, status []int32, result *rawResult) int {
+		return h.deleteEntries(raw, status, result)
 	})
 }
 
-func encodeEntries(op string, entries []Entry) ([]C.struct_ct_entry, error) {
-	raw := make([]C.struct_ct_entry, len(entries))
+func encodeEntries(op string, entries []Entry) ([]rawEntry, error) {
+	raw := make([]rawEntry, len(entries))
 	for i := range entries {
 		if wrong := encode(&raw[i], &entries[i]); wrong != nil {
 			return nil, wrong.in(op, entryName(i))
@@ -144,12 +132,12 @@ func encodeEntries(op string, entries []Entry) ([]C.struct_ct_entry, error) {
 }
 
 // batch runs one call on all entries at once, so that the library checks each of them before it sends anything.
-func (c *Conn) batch(ctx context.Context, op string, raw []C.struct_ct_entry,
-	call func(h *handle, status []C.int32_t, result *C.struct_ct_result) C.int) (Batch, error) {
+func (c *Conn) batch(ctx context.Context, op string, raw []rawEntry,
+	call func(h *handle, status []int32, result *rawResult) int) (Batch, error) {
 	// Never empty: the library wants a pointer.
-	status := make([]C.int32_t, len(raw), len(raw)+1)
+	status := make([]int32, len(raw), len(raw)+1)
 	result := newResult()
-	err := c.handles().with(ctx, op, func(h *handle) C.int {
+	err := c.handles().with(ctx, op, func(h *handle) int {
 		return call(h, status, &result)
 	})
 	batch := Batch{Result: resultOf(&result)}

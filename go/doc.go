@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 // Package ctrack lists, deletes and flushes the entries of the Linux kernel's connection-tracking table. It is the Go side of
-// libctrack, which it calls through cgo: no conntrack program, no text to parse.
+// libctrack, which it calls through cgo: no conntrack program, no text to parse. It compiles for every system, with and without cgo;
+// where libctrack is missing, [Open] says so.
 //
 //	conn, err := ctrack.Open(ctrack.Options{})
 //	if err != nil {
@@ -20,8 +21,9 @@
 //
 // List, All and Delete take filters. An entry is selected if it matches at least one including [Filter] (or there is none) and
 // no excluding one. List and All without filters take every entry; Delete refuses that: the whole table goes only with
-// FlushAll. [DeadEndpoint], [ChangedService], [PortOnAnyAddress], [EverythingBut] and [Rule] write the filters of the common
-// questions.
+// FlushAll. [MakeDeadEndpoint], [MakeChangedService], [PortOnAnyAddress], [EverythingBut] and [Rule] write the filters of the
+// common questions. [Filter.Matches] and [Selection] answer without a table what a filter takes; [Table] and package ctracktest are
+// for tests.
 //
 // # Namespaces and goroutines
 //
@@ -39,11 +41,12 @@
 //
 // What fails is an [*Error] with the errno inside, for errors.Is(err, syscall.ENOENT), os.ErrPermission and the like, and the
 // kernel's own words in its text; or the error of the context; or [ErrClosed]. Wrong arguments are EINVAL, name the field and
-// are found before anything is sent. Field names in texts are those of the C interface: orig_src is OrigSrc, reply.sport is
-// Reply.SrcPort.
+// are found before anything is sent. Field names in texts are written small: orig_src is OrigSrc, reply.sport is Reply.SrcPort.
 //
 // # Contexts
 //
 // A call into the library cannot be interrupted; each ends by itself, after at most Options.Timeout of the kernel's silence.
 // The context is looked at before a call, while it waits for a handle and, in All and List, between two batches.
 package ctrack
+
+//go:generate go run ./internal/genlayout -header ../include/ctrack.h -to .

@@ -2,11 +2,6 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-*/
-import "C"
-
 import (
 	"context"
 	"fmt"
@@ -40,7 +35,7 @@ var ErrClosed = fmt.Errorf("ctrack: use of closed Conn: %w", os.ErrClosed)
 
 // ErrHidden is the errno of an entry that is in the table, but cannot be reached: every request that names it leads to another
 // entry, one with a zone for one direction only. Nothing was done to either. errors.Is finds it, and Batch.Status holds it.
-const ErrHidden = syscall.ENOTUNIQ
+const ErrHidden syscall.Errno = errHidden
 
 // cancelled is the error of a context that has ended.
 func cancelled(ctx context.Context, op string) error {
@@ -50,11 +45,22 @@ func cancelled(ctx context.Context, op string) error {
 // failure is the error for a negative result of the library. An empty text is replaced by what the errno means.
 func failure(op string, result int, text string) *Error {
 	if text == "" {
-		text = C.GoString(C.ct_strerror(C.int(result)))
+		text = errnoText(result)
 	}
 	// The library names the operation where the kernel is at fault, perhaps behind the entry: "entry[3]: create_entries: entry exists".
-	return &Error{Op: op, Errno: syscall.Errno(-result), Text: strings.Replace(text, op+": ", "", 1)}
+	names := []string{op}
+	if op == "list" || op == "all" {
+		// What these consist of.
+		names = []string{"dump", "count"}
+	}
+	for _, name := range names {
+		text = strings.Replace(text, name+": ", "", 1)
+	}
+	return &Error{Op: op, Errno: syscall.Errno(-result), Text: goWords.Replace(text)}
 }
+
+// goWords are the names that Go has for what the library says in general.
+var goWords = strings.NewReplacer("; to flush everything ask for all, without a scope", "; to flush everything use FlushAll")
 
 // fault is a wrong argument that is found here, before the library sees it.
 type fault struct {

@@ -88,7 +88,7 @@ func MarkIs(mark uint32) Optional[Mark] {
 	return Is(Mark{mark, ^uint32(0)})
 }
 
-// MarkMasked is these bits of the mark.
+// MarkMasked is these bits of the mark. See [MakeMarkMasked], which checks them at once.
 func MarkMasked(mark, mask uint32) Optional[Mark] {
 	return Is(Mark{mark, mask})
 }
@@ -103,7 +103,7 @@ func Port(port uint16) Optional[PortRange] {
 	return Is(PortRange{port, port})
 }
 
-// Ports is all ports from first to last, both included.
+// Ports is all ports from first to last, both included. See [MakePorts], which checks them at once.
 func Ports(first, last uint16) Optional[PortRange] {
 	return Is(PortRange{first, last})
 }
@@ -111,7 +111,7 @@ func Ports(first, last uint16) Optional[PortRange] {
 // TCPStates is a set of TCP states: bit n for state n.
 type TCPStates uint16
 
-// TCPStateIn is any of these states.
+// TCPStateIn is any of these states. See [MakeTCPStateIn], which checks them at once.
 func TCPStateIn(state TCPState, more ...TCPState) Optional[TCPStates] {
 	bit := func(state TCPState) TCPStates {
 		// No state has bit 15: what is no state stays wrong, and is refused.
@@ -130,19 +130,20 @@ type LabelMatch struct {
 	Value, Mask Labels
 }
 
-// LabelsAll is all of these labels set, each 0 to 127, whatever the others are. With any other number the filter is refused.
+// LabelsAll is all of these labels set, each 0 to 127, whatever the others are. With any other number the filter is refused; see
+// [MakeLabelsAll], which says so at once.
 func LabelsAll(label int, more ...int) Optional[LabelMatch] {
 	set := LabelSet(append([]int{label}, more...)...)
 	return Is(LabelMatch{set, set})
 }
 
-// LabelsMasked is exactly value in the labels of the mask.
+// LabelsMasked is exactly value in the labels of the mask. See [MakeLabelsMasked], which checks them at once.
 func LabelsMasked(value, mask Labels) Optional[LabelMatch] {
 	return Is(LabelMatch{value, mask})
 }
 
 // Host is the prefix of one address. Of netip.Addr{}, and of an address with a zone (fe80::1%eth0: the table does not know
-// interfaces), it is an invalid prefix, which every call refuses.
+// interfaces), it is an invalid prefix, which every call refuses; see [MakeHost], which says so at once.
 func Host(address netip.Addr) netip.Prefix {
 	if !address.IsValid() || address.Zone() != "" {
 		// Not netip.Prefix{}, which is no condition at all.
@@ -151,7 +152,7 @@ func Host(address netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(address, address.BitLen())
 }
 
-// Hosts are the prefixes of single addresses, as by Host.
+// Hosts are the prefixes of single addresses, as by Host. See [MakeHosts], which checks them at once.
 func Hosts(addresses ...netip.Addr) []netip.Prefix {
 	prefixes := make([]netip.Prefix, 0, len(addresses))
 	for _, address := range addresses {

@@ -9,8 +9,6 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -181,20 +179,6 @@ func wantErrno(t testing.TB, what string, err error, errno syscall.Errno) *ctrac
 		t.Fatalf("%s: %#v, want an Error with %v", what, err, errno)
 	}
 	return details
-}
-
-// tableLines is every entry as the conntrack program shows it, but for what changes by itself.
-func (ns *netns) tableLines() []string {
-	ns.T.Helper()
-	var lines []string
-	for _, line := range ns.Conntrack("-o", "id") {
-		words := strings.Fields(line)
-		words = slices.Delete(words, 2, 3)
-		words = slices.DeleteFunc(words, func(word string) bool { return strings.HasPrefix(word, "use=") })
-		lines = append(lines, strings.Join(words, " "))
-	}
-	slices.Sort(lines)
-	return lines
 }
 
 // descriptors counts those of the process.

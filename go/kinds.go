@@ -2,11 +2,6 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-*/
-import "C"
-
 import (
 	"encoding/binary"
 	"strconv"
@@ -17,8 +12,8 @@ import (
 type Family uint8
 
 const (
-	IPv4 Family = C.CT_FAMILY_IPV4
-	IPv6 Family = C.CT_FAMILY_IPV6
+	IPv4 Family = ctFamilyIpv4
+	IPv6 Family = ctFamilyIpv6
 )
 
 // String is "ipv4", "ipv6" or the number.
@@ -36,14 +31,14 @@ func (f Family) String() string {
 type Proto uint8
 
 const (
-	ICMP    Proto = C.CT_PROTO_ICMP    // for IPv4
-	TCP     Proto = C.CT_PROTO_TCP     //
-	UDP     Proto = C.CT_PROTO_UDP     //
-	DCCP    Proto = C.CT_PROTO_DCCP    // kernels from 6.16 on no longer track it: its entries then have no ports
-	GRE     Proto = C.CT_PROTO_GRE     // its keys are kept as ports
-	ICMPv6  Proto = C.CT_PROTO_ICMPV6  //
-	SCTP    Proto = C.CT_PROTO_SCTP    //
-	UDPLite Proto = C.CT_PROTO_UDPLITE //
+	ICMP    Proto = ctProtoIcmp    // for IPv4
+	TCP     Proto = ctProtoTcp     //
+	UDP     Proto = ctProtoUdp     //
+	DCCP    Proto = ctProtoDccp    // kernels from 6.16 on no longer track it: its entries then have no ports
+	GRE     Proto = ctProtoGre     // its keys are kept as ports
+	ICMPv6  Proto = ctProtoIcmpv6  //
+	SCTP    Proto = ctProtoSctp    //
+	UDPLite Proto = ctProtoUdplite //
 )
 
 // String is for example "tcp"; the number of those without a name.
@@ -99,16 +94,16 @@ func (d ZoneDir) String() string {
 type TCPState uint8
 
 const (
-	TCPNone        TCPState = C.CT_TCP_STATE_NONE        // no state yet
-	TCPSynSent     TCPState = C.CT_TCP_STATE_SYN_SENT    // SYN seen
-	TCPSynRecv     TCPState = C.CT_TCP_STATE_SYN_RECV    // SYN and SYN+ACK seen
-	TCPEstablished TCPState = C.CT_TCP_STATE_ESTABLISHED // established
-	TCPFinWait     TCPState = C.CT_TCP_STATE_FIN_WAIT    // one side sent FIN
-	TCPCloseWait   TCPState = C.CT_TCP_STATE_CLOSE_WAIT  // that FIN was acknowledged
-	TCPLastAck     TCPState = C.CT_TCP_STATE_LAST_ACK    // both sides sent FIN
-	TCPTimeWait    TCPState = C.CT_TCP_STATE_TIME_WAIT   // closed, waiting for stray packets
-	TCPClose       TCPState = C.CT_TCP_STATE_CLOSE       // reset
-	TCPSynSent2    TCPState = C.CT_TCP_STATE_SYN_SENT2   // SYN seen from both sides
+	TCPNone        TCPState = ctTcpStateNone        // no state yet
+	TCPSynSent     TCPState = ctTcpStateSynSent     // SYN seen
+	TCPSynRecv     TCPState = ctTcpStateSynRecv     // SYN and SYN+ACK seen
+	TCPEstablished TCPState = ctTcpStateEstablished // established
+	TCPFinWait     TCPState = ctTcpStateFinWait     // one side sent FIN
+	TCPCloseWait   TCPState = ctTcpStateCloseWait   // that FIN was acknowledged
+	TCPLastAck     TCPState = ctTcpStateLastAck     // both sides sent FIN
+	TCPTimeWait    TCPState = ctTcpStateTimeWait    // closed, waiting for stray packets
+	TCPClose       TCPState = ctTcpStateClose       // reset
+	TCPSynSent2    TCPState = ctTcpStateSynSent2    // SYN seen from both sides
 )
 
 // String is for example "ESTABLISHED".
@@ -155,7 +150,8 @@ type Labels struct {
 	wrong int
 }
 
-// LabelSet is these labels, each 0 to 127. With any other number it is a set that every call refuses.
+// LabelSet is these labels, each 0 to 127. With any other number it is a set that every call refuses; see [MakeLabelSet], which says so
+// at once.
 func LabelSet(labels ...int) Labels {
 	var set Labels
 	for _, label := range labels {

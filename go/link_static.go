@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//go:build ctrack_static
+//go:build cgo && linux && ctrack_static
 
 package ctrack
 

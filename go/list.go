@@ -2,31 +2,12 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-
-#cgo noescape ct_dump_start
-#cgo nocallback ct_dump_start
-#cgo noescape ct_dump_next
-#cgo nocallback ct_dump_next
-#cgo noescape ct_dump_end
-#cgo nocallback ct_dump_end
-#cgo noescape ct_get
-#cgo nocallback ct_get
-#cgo noescape ct_count
-#cgo nocallback ct_count
-#cgo noescape ct_zone_find_free
-#cgo nocallback ct_zone_find_free
-*/
-import "C"
-
 import (
 	"context"
 	"errors"
 	"iter"
 	"slices"
 	"syscall"
-	"unsafe"
 )
 
 // batchSize is how many entries List and All fetch with one call: enough that the call costs nothing.
@@ -53,17 +34,17 @@ func (c *Conn) List(ctx context.Context, filters ...Filter) ([]Entry, error) {
 // both is what a list costs most (a fifth less time for 250,000 entries).
 const listTries = 4
 
-func (c *Conn) list(ctx context.Context, raw []C.struct_ct_filter) ([]Entry, error) {
+func (c *Conn) list(ctx context.Context, raw []rawFilter) ([]Entry, error) {
 	var entries []Entry
 	if len(raw) == 0 {
-		count, err := c.Count(ctx)
+		count, err := c.count(ctx, "list")
 		if err != nil {
 			return nil, err
 		}
 		// Some will come meanwhile.
 		entries = make([]Entry, 0, count+count/64)
 	}
-	err := c.dump(ctx, "list", raw, func(batch []C.struct_ct_entry, names *helperNames) bool {
+	err := c.dump(ctx, "list", raw, func(batch []rawEntry, names *helperNames) bool {
 		at := len(entries)
 		entries = slices.Grow(entries, len(batch))[:at+len(batch)]
 		for i := range batch {
@@ -88,7 +69,7 @@ func (c *Conn) All(ctx context.Context, filters ...Filter) iter.Seq2[Entry, erro
 		raw, err := encodeFilters("all", filters)
 		if err == nil {
 			var e Entry
-			err = c.dump(ctx, "all", raw, func(batch []C.struct_ct_entry, names *helperNames) bool {
+			err = c.dump(ctx, "all", raw, func(batch []rawEntry, names *helperNames) bool {
 				for i := range batch {
 					decode(&e, &batch[i], names)
 					if !yield(e, nil) {
@@ -105,8 +86,8 @@ func (c *Conn) All(ctx context.Context, filters ...Filter) iter.Seq2[Entry, erro
 }
 
 // dump hands over the selected entries, batch by batch, until visit says false. There is no error then.
-func (c *Conn) dump(ctx context.Context, op string, filters []C.struct_ct_filter,
-	visit func(batch []C.struct_ct_entry, names *helperNames) bool) error {
+func (c *Conn) dump(ctx context.Context, op string, filters []rawFilter,
+	visit func(batch []rawEntry, names *helperNames) bool) error {
 	p := c.handles()
 	h, err := p.acquire(ctx, op)
 	if err != nil {
@@ -115,29 +96,29 @@ func (c *Conn) dump(ctx context.Context, op string, filters []C.struct_ct_filter
 	// However the body of a loop leaves, by a panic too.
 	defer p.release(h)
 	p.begin()
-	result := C.ct_dump_start(h.c, unsafe.SliceData(filters), C.size_t(len(filters)))
+	result := h.dumpStart(filters)
 	p.end()
 	if result < 0 {
-		return h.failed(op, int(result))
+		return h.failed(op, result)
 	}
 	ended := false
 	defer func() {
-		if !ended && C.ct_dump_end(h.c) < 0 {
+		if !ended && h.dumpEnd() < 0 {
 			h.broken = true
 		}
 	}()
 	if h.batch == nil {
-		h.batch = make([]C.struct_ct_entry, batchSize)
+		h.batch = make([]rawEntry, batchSize)
 	}
 	for {
 		p.begin()
-		result := C.ct_dump_next(h.c, &h.batch[0], batchSize)
+		result := h.dumpNext(h.batch)
 		p.end()
 		if result <= 0 {
 			if result < 0 {
-				return h.failed(op, int(result))
+				return h.failed(op, result)
 			}
-			ended = C.ct_dump_end(h.c) == 0
+			ended = h.dumpEnd() == 0
 			return nil
 		}
 		if !visit(h.batch[:result], &h.names) {
@@ -155,12 +136,12 @@ func (c *Conn) dump(ctx context.Context, op string, filters []C.struct_ct_filter
 // Get gives the entry that the key means: its tuple, direction and zone must be exactly those of the key, and so must the reply
 // tuple, the ID and Start if the key has them. ENOENT: there is none.
 func (c *Conn) Get(ctx context.Context, key Entry) (Entry, error) {
-	var raw, found C.struct_ct_entry
+	var raw, found rawEntry
 	if wrong := encode(&raw, &key); wrong != nil {
 		return Entry{}, wrong.in("get", "key")
 	}
-	err := c.handles().with(ctx, "get", func(h *handle) C.int {
-		return C.ct_get(h.c, &raw, &found)
+	err := c.handles().with(ctx, "get", func(h *handle) int {
+		return h.get(&raw, &found)
 	})
 	if err != nil {
 		return Entry{}, err
@@ -174,9 +155,14 @@ func (c *Conn) Get(ctx context.Context, key Entry) (Entry, error) {
 // Count gives the number of entries of the network namespace: one small request, whatever the size of the table. The count is the
 // kernel's own. It includes entries that have expired and are not reaped yet, which lists leave out.
 func (c *Conn) Count(ctx context.Context) (int, error) {
-	var count C.uint64_t
-	err := c.handles().with(ctx, "count", func(h *handle) C.int {
-		return C.ct_count(h.c, &count)
+	return c.count(ctx, "count")
+}
+
+// count is Count for an operation.
+func (c *Conn) count(ctx context.Context, op string) (int, error) {
+	var count uint64
+	err := c.handles().with(ctx, op, func(h *handle) int {
+		return h.count(&count)
 	})
 	return int(count), err
 }
@@ -184,9 +170,9 @@ func (c *Conn) Count(ctx context.Context) (int, error) {
 // FreeZone gives the lowest zone from first to last that no entry is in, in either direction. ENOSPC: all of them are in use.
 // Nothing keeps others from using the zone afterwards.
 func (c *Conn) FreeZone(ctx context.Context, first, last uint16) (uint16, error) {
-	var zone C.uint32_t
-	err := c.handles().with(ctx, "zone_find_free", func(h *handle) C.int {
-		return C.ct_zone_find_free(h.c, C.uint32_t(first), C.uint32_t(last), &zone)
+	var zone uint32
+	err := c.handles().with(ctx, "zone_find_free", func(h *handle) int {
+		return h.findFreeZone(first, last, &zone)
 	})
 	return uint16(zone), err
 }

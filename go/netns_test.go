@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+//go:build cgo && linux
+
 package ctrack_test
 
 import (
 	"ctrack"
 	"ctrack/internal/nstest"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -33,4 +37,18 @@ func (ns *netns) open(options ctrack.Options) *ctrack.Conn {
 	}
 	ns.T.Cleanup(func() { c.Close() })
 	return c
+}
+
+// tableLines is every entry as the conntrack program shows it, but for what changes by itself.
+func (ns *netns) tableLines() []string {
+	ns.T.Helper()
+	var lines []string
+	for _, line := range ns.Conntrack("-o", "id") {
+		words := strings.Fields(line)
+		words = slices.Delete(words, 2, 3)
+		words = slices.DeleteFunc(words, func(word string) bool { return strings.HasPrefix(word, "use=") })
+		lines = append(lines, strings.Join(words, " "))
+	}
+	slices.Sort(lines)
+	return lines
 }

@@ -2,20 +2,9 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-
-#cgo noescape ct_handle_close
-#cgo nocallback ct_handle_close
-#cgo nocallback ct_handle_error
-#cgo noescape ct_handle_error
-*/
-import "C"
-
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,7 +16,7 @@ import (
 //
 // All handles are in the network namespace of the first, whatever thread opens them.
 type pool struct {
-	opts      C.struct_ct_open_opts
+	opts      rawOpenOpts
 	fd        int
 	namespace identity
 	patience  time.Duration
@@ -47,43 +36,19 @@ type pool struct {
 	idle  []*handle
 }
 
+// identity is what tells namespaces apart, as long as one of their descriptors is open.
+type identity struct {
+	device, inode uint64
+}
+
 // handle is one handle of the library. Whoever acquired it has it alone.
 type handle struct {
-	c *C.struct_ct_handle
+	native nativeHandle
 	// Room for a batch of All; made when it is first needed.
-	batch []C.struct_ct_entry
+	batch []rawEntry
 	names helperNames
 	// The library said that it is unusable.
 	broken bool
-}
-
-// open makes a handle in the namespace of the pool.
-func (p *pool) open() (*handle, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	own, err := ownIdentity()
-	if err != nil {
-		return nil, err
-	}
-	opts := p.opts
-	if own != p.namespace {
-		opts.flags |= C.CT_OPEN_NETNS
-		opts.netns_fd = C.int32_t(p.fd)
-	}
-	h := new(handle)
-	if result := C.ct_handle_open(&h.c, &opts); result < 0 {
-		text := ""
-		switch {
-		case own == p.namespace:
-		case syscall.Errno(-result) == syscall.EPERM:
-			text = fmt.Sprintf("not permitted: net:[%d] is not the network namespace of this thread; "+
-				"needs CAP_SYS_ADMIN over it and in the own user namespace", p.namespace.inode)
-		case syscall.Errno(-result) == syscall.EINVAL:
-			text = "network namespace: what is given is none"
-		}
-		return nil, failure("open", int(result), text)
-	}
-	return h, nil
 }
 
 // acquire gives a handle to be used alone, and to be given back by release. A nil pool is closed.
@@ -170,7 +135,7 @@ func (p *pool) leave() {
 	last := p.closed && p.users == 0
 	p.mu.Unlock()
 	if last {
-		syscall.Close(p.fd)
+		closeNamespace(p.fd)
 	}
 	<-p.slots
 }
@@ -191,7 +156,7 @@ func (p *pool) close() {
 	}
 	p.idle = nil
 	if p.users == 0 {
-		syscall.Close(p.fd)
+		closeNamespace(p.fd)
 	}
 }
 
@@ -216,7 +181,7 @@ func (p *pool) end() {
 }
 
 // with runs one call of the library on a handle of its own.
-func (p *pool) with(ctx context.Context, op string, call func(h *handle) C.int) error {
+func (p *pool) with(ctx context.Context, op string, call func(h *handle) int) error {
 	h, err := p.acquire(ctx, op)
 	if err != nil {
 		return err
@@ -226,19 +191,14 @@ func (p *pool) with(ctx context.Context, op string, call func(h *handle) C.int) 
 	result := call(h)
 	p.end()
 	if result < 0 {
-		return h.failed(op, int(result))
+		return h.failed(op, result)
 	}
 	return nil
 }
 
 // failed is the error of the last call on the handle. Its text is copied: the next call overwrites it.
 func (h *handle) failed(op string, result int) error {
-	err := failure(op, result, C.GoString(C.ct_handle_error(h.c)))
+	err := failure(op, result, h.errorText())
 	h.broken = h.broken || err.Errno == syscall.ENOTRECOVERABLE
 	return err
-}
-
-func (h *handle) close() {
-	C.ct_handle_close(h.c)
-	h.c = nil
 }

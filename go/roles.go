@@ -2,11 +2,6 @@
 
 package ctrack
 
-/*
-#include <ctrack.h>
-*/
-import "C"
-
 import (
 	"fmt"
 	"net/netip"
@@ -38,7 +33,8 @@ func checkAddress(address netip.Addr, instead string) string {
 }
 
 // DeadEndpoint are the filters for everything that these addresses began or answered: two for each, on OrigSrc and on ReplySrc.
-// For pods and machines that are gone. Without an address it is a filter that is refused.
+// For pods and machines that are gone. Without an address it is a filter that is refused. New programs should use [MakeDeadEndpoint],
+// which says at once what is wrong.
 func DeadEndpoint(addresses ...netip.Addr) []Filter {
 	if len(addresses) == 0 {
 		return refusedFilter("DeadEndpoint: no address is given")
@@ -55,7 +51,8 @@ func DeadEndpoint(addresses ...netip.Addr) []Filter {
 
 // ChangedService are the filters for the flows of a service whose answers come from an endpoint that is not, or no longer, among
 // the live ones: one including filter for the service's virtual address, and one excluding filter for each live endpoint.
-// Without a live endpoint those are all flows of the service. proto must have ports.
+// Without a live endpoint those are all flows of the service. proto must have ports. A wrong argument makes a filter that is refused;
+// new programs should use [MakeChangedService], which says at once what is wrong.
 func ChangedService(proto Proto, vip netip.AddrPort, live ...netip.AddrPort) []Filter {
 	if wrong := checkAddress(vip.Addr(), "for a port on any address use PortOnAnyAddress"); wrong != "" {
 		return refusedFilter("ChangedService: vip: %v %s", vip.Addr(), wrong)
@@ -152,7 +149,7 @@ func EverythingBut(within []Filter, spared ...Filter) ([]Filter, error) {
 					return wrong("[%d].%s: %v %s", i, at.field, at.prefix.Addr(), anyPrefix)
 				}
 			}
-			var raw C.struct_ct_filter
+			var raw rawFilter
 			if fault := encodeFilter(&raw, &f); fault != nil {
 				return nil, fault.in("EverythingBut", fmt.Sprintf("%s[%d]", given.name, i))
 			}
@@ -202,7 +199,8 @@ type Rule struct {
 	AnyRemote bool
 }
 
-// Filters are the filters for the flows of the rule: one for each remote.
+// Filters are the filters for the flows of the rule: one for each remote. A wrong rule makes a filter that is refused; new programs
+// should use [Rule.MakeFilters], which says at once what is wrong.
 func (r Rule) Filters() []Filter {
 	switch {
 	case r.Direction != Ingress && r.Direction != Egress:

@@ -136,7 +136,10 @@ impl Selection {
             let matcher = Matcher::new(filter)
                 .map_err(|Fault { field, reason }| Error::Invalid { place: place(index, field), reason })?;
             if filter.exclude && matcher.matches_everything() {
-                return Err(Error::invalid(place(index, "match"), "an excluding filter excludes everything"));
+                return Err(Error::invalid(
+                    text("filter", format_args!("filter[{index}]")),
+                    "an excluding filter excludes everything",
+                ));
             }
             let list = if filter.exclude { &mut exclude } else { &mut include };
             list.try_reserve(1).map_err(no_memory)?;

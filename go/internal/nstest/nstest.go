@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+//go:build cgo && linux
+
 // Package nstest is what tests need that work on real connection-tracking tables: network namespaces of their own, traffic in them
 // and the conntrack program as a witness.
 package nstest

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+// Package ctracktest is a conntrack table for tests: no kernel, no privileges, no libctrack, on every system that Go knows. Write
+// programs against [ctrack.Table], or the smaller interfaces that it consists of, and hand them a [Table] in tests:
+//
+//	table := ctracktest.New()
+//	table.Create(ctx, []ctrack.Entry{entry})
+//	table.FailEntries(ctracktest.Delete, ctrack.Filter{Mark: ctrack.MarkIs(7)}, syscall.EBUSY)
+//	err := yourAgent(table)
+//
+// It refuses, finds, creates, changes and deletes as a [ctrack.Conn] does, with the same errors: one suite of tests is run on both.
+// What it leaves out, since it needs time, packets or a kernel:
+//
+//   - Nothing expires, and no traffic changes anything. The timeout stays what it was made with; Use is 1.
+//   - There are no counters and no start times, as if sysctls nf_conntrack_acct and nf_conntrack_timestamp were 0.
+//   - Helpers have any name; labels are kept, as if a firewall rule used some; the table is never full.
+//   - Status bits are those that were given, with StatusConfirmed; the kernel may set others beside them (StatusSrcNATDone).
+//   - No entry hides another. For that and all other errors of kernels see [Table.Fail] and [Table.FailEntries].
+package ctracktest
