@@ -91,7 +91,7 @@ func generate(text string) (map[string][]byte, error) {
 var (
 	comments    = regexp.MustCompile(`(?s)/\*.*?\*/`)
 	define      = regexp.MustCompile(`(?m)^#define (CT_\w+)[ \t]*(.*)$`)
-	number      = regexp.MustCompile(`^(?:(\d+)|\((\d+)(?:ull)? << (\d+)\))$`)
+	number      = regexp.MustCompile(`^(?:(\d+)|\((\d+)(?:u|ull)? << (\d+)\))$`)
 	declaration = regexp.MustCompile(`(?s)\bstruct (ct_\w+) \{(.*?)\};`)
 	member      = regexp.MustCompile(`^(struct ct_\w+|\w+) (\w+)(?:\[(\d+)\])?$`)
 )

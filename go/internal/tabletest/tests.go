@@ -205,18 +205,18 @@ func malformed(t *table) {
 	for text, e := range map[string]ctrack.Entry{
 		"entry[1].timeout: a new entry needs one": with(func(e *ctrack.Entry) { e.Timeout = 0 }),
 		"entry[1].orig": {Timeout: time.Hour},
-		"entry[1].Has: HasPorts with a protocol that has no ports": with(func(e *ctrack.Entry) { e.Proto = 253 }),
+		"entry[1].proto: is one without ports, and ports are announced": with(func(e *ctrack.Entry) { e.Proto = 253 }),
 		"entry[1].tcp_state: TCP fields with another protocol":     with(func(e *ctrack.Entry) { e.TCP.State = 1 }),
 		"entry[1].sctp_state: SCTP fields with another protocol":   with(func(e *ctrack.Entry) { e.SCTP.State = 1 }),
 		"entry[1].reply: NAT needs the reply tuple":                with(func(e *ctrack.Entry) { e.Status = ctrack.StatusDstNAT }),
-		"entry[1].Has: HasPorts is missing: TCP and UDP need ports": with(func(e *ctrack.Entry) {
+		"entry[1].proto: TCP and UDP need ports, and none are announced": with(func(e *ctrack.Entry) {
 			e.Has, e.Family, e.Orig.SrcPort, e.Orig.DstPort = ctrack.HasOrig|ctrack.HasTimeout, ctrack.IPv4, 0, 0
 		}),
-		"entry[1].orig.sport: is set, but its bit in Has is not": with(func(e *ctrack.Entry) { e.Has, e.Family = ctrack.HasOrig|ctrack.HasTimeout, ctrack.IPv4 }),
-		"entry[1].mark: is set, but its bit in Has is not": with(func(e *ctrack.Entry) {
+		"entry[1].orig.sport: is set, but not announced": with(func(e *ctrack.Entry) { e.Has, e.Family = ctrack.HasOrig|ctrack.HasTimeout, ctrack.IPv4 }),
+		"entry[1].mark: is set, but not announced": with(func(e *ctrack.Entry) {
 			e.Has, e.Family, e.Mark = ctrack.HasOrig|ctrack.HasPorts|ctrack.HasTimeout, ctrack.IPv4, 1
 		}),
-		"entry[1].Has: unknown bits":       with(func(e *ctrack.Entry) { e.Has, e.Family = 1<<50, ctrack.IPv4 }),
+		"entry[1]: announces fields that this release does not know":       with(func(e *ctrack.Entry) { e.Has, e.Family = 1<<50, ctrack.IPv4 }),
 		"entry[1].labels: 128 is no label": with(func(e *ctrack.Entry) { e.Labels = ctrack.LabelSet(128) }),
 	} {
 		batch, err := t.Create(ctx, []ctrack.Entry{right, e})
@@ -227,7 +227,7 @@ func malformed(t *table) {
 	batch, err := t.DeleteEntries(ctx, []ctrack.Entry{right, {}})
 	refused("delete", batch, err, "ctrack: delete_entries: entry[1].orig")
 	batch, err = t.Update(ctx, []ctrack.Change{{Key: right, Mark: ctrack.MarkIs(7)}, {Key: right}})
-	refused("nothing to change", batch, err, "ctrack: update_entries: entry[1].Has: nothing to change")
+	refused("nothing to change", batch, err, "ctrack: update_entries: entry[1]: nothing to change")
 	batch, err = t.Update(ctx, []ctrack.Change{{Key: right, Mark: ctrack.MarkIs(7)}, {Key: right, TCPState: ctrack.Is(ctrack.TCPClose)}})
 	refused("a state of another protocol", batch, err, "entry[1].tcp_state: TCP fields with another protocol")
 	if listed := t.list(); len(listed) != 1 || listed[0].Mark != 0 {
