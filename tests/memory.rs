@@ -385,6 +385,7 @@ fn a_list_that_memory_runs_out_for_leaves_a_link_that_lists_all_whether_it_can_b
             match list {
                 Ok(list) => assert_eq!(list.len(), entries.len(), "allocation {nth}"),
                 Err(error) => {
+                    assert_eq!(error.to_string(), "list: out of memory");
                     assert_eq!((error, failed > 0), (Error::NoMemory { op: "list" }, true), "allocation {nth}")
                 }
             }

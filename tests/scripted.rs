@@ -3,7 +3,7 @@
 //!
 //! `transport` the scripted transport; `kernel` a small conntrack table behind it, and `kernel::filtering` what kernels filter by;
 //! `operations` right results; `requests` what is sent; `proofs` what makes an entry gone; `faults` what may go wrong with any
-//! operation; `dumps` and `batches` what may go wrong with these; `guards` what single guards are there for; `plans` every plan on
+//! operation; `dumps` and `batches` what may go wrong with these; `errors` the text of every kind of error; `guards` what single guards are there for; `plans` every plan on
 //! every kind of kernel, with the random filters of `chance` and the plain matcher of `judge`.
 
 pub(crate) use ::ctrack;
@@ -14,6 +14,8 @@ mod batches;
 mod chance;
 #[path = "scripted/dumps.rs"]
 mod dumps;
+#[path = "scripted/errors.rs"]
+mod errors;
 #[path = "scripted/failures.rs"]
 mod failures;
 #[path = "scripted/faults.rs"]

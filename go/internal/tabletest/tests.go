@@ -206,9 +206,9 @@ func malformed(t *table) {
 		"entry[1].timeout: a new entry needs one": with(func(e *ctrack.Entry) { e.Timeout = 0 }),
 		"entry[1].orig": {Timeout: time.Hour},
 		"entry[1].proto: is one without ports, and ports are announced": with(func(e *ctrack.Entry) { e.Proto = 253 }),
-		"entry[1].tcp_state: TCP fields with another protocol":     with(func(e *ctrack.Entry) { e.TCP.State = 1 }),
-		"entry[1].sctp_state: SCTP fields with another protocol":   with(func(e *ctrack.Entry) { e.SCTP.State = 1 }),
-		"entry[1].reply: NAT needs the reply tuple":                with(func(e *ctrack.Entry) { e.Status = ctrack.StatusDstNAT }),
+		"entry[1].tcp_state: TCP fields with another protocol":          with(func(e *ctrack.Entry) { e.TCP.State = 1 }),
+		"entry[1].sctp_state: SCTP fields with another protocol":        with(func(e *ctrack.Entry) { e.SCTP.State = 1 }),
+		"entry[1].reply: NAT needs the reply tuple":                     with(func(e *ctrack.Entry) { e.Status = ctrack.StatusDstNAT }),
 		"entry[1].proto: TCP and UDP need ports, and none are announced": with(func(e *ctrack.Entry) {
 			e.Has, e.Family, e.Orig.SrcPort, e.Orig.DstPort = ctrack.HasOrig|ctrack.HasTimeout, ctrack.IPv4, 0, 0
 		}),
@@ -216,8 +216,8 @@ func malformed(t *table) {
 		"entry[1].mark: is set, but not announced": with(func(e *ctrack.Entry) {
 			e.Has, e.Family, e.Mark = ctrack.HasOrig|ctrack.HasPorts|ctrack.HasTimeout, ctrack.IPv4, 1
 		}),
-		"entry[1]: announces fields that this release does not know":       with(func(e *ctrack.Entry) { e.Has, e.Family = 1<<50, ctrack.IPv4 }),
-		"entry[1].labels: 128 is no label": with(func(e *ctrack.Entry) { e.Labels = ctrack.LabelSet(128) }),
+		"entry[1]: announces fields that this release does not know": with(func(e *ctrack.Entry) { e.Has, e.Family = 1<<50, ctrack.IPv4 }),
+		"entry[1].labels: 128 is no label":                           with(func(e *ctrack.Entry) { e.Labels = ctrack.LabelSet(128) }),
 	} {
 		batch, err := t.Create(ctx, []ctrack.Entry{right, e})
 		refused(text, batch, err, "ctrack: create_entries: "+text)
