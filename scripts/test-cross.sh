@@ -93,6 +93,11 @@ PRINTED
 # in_go GOARCH GNU-NAME QEMU: the Go tests that need no kernel, with the library in $stage: labels, structs, numbers and names.
 in_go() {
 	program="$3 -L /usr/$2 -E LD_LIBRARY_PATH=$stage/usr/lib"
+	# Go's cache would give what was linked with another stage.
+	unset CGO_CFLAGS
+	CC=$2-gcc
+	. ./go/stamp.sh
+	unset CC
 	# The tests would run themselves again, in a network namespace.
 	succeeds "$1: Go tests of labels and structs" env CGO_ENABLED=1 GOARCH="$1" CC="$2-gcc" go -C go test -count=1 -v \
 		-run '^Test(EachLabel|SeveralLabels|ANumberThatIsNoLabel|AnEntryIsTheSame|AnEntryByHand)' -exec "$program -E CTRACK_TEST_INSIDE=1" . || return 0
