@@ -118,7 +118,7 @@ def test_zones_of_one_direction_are_listed_deleted_and_flushed(ct: ctrack.Conntr
     assert cli_table() == others
 
 
-def test_a_flush_of_a_zone_keeps_the_others_and_without_a_zone_it_means_everything(ct: ctrack.Conntrack) -> None:
+def test_a_flush_of_zones_keeps_the_others(ct: ctrack.Conntrack) -> None:
     for zone in (0, 7, 8):
         make(ct, everything(zone))
     neutron.flush_entries(7)
@@ -127,8 +127,73 @@ def test_a_flush_of_a_zone_keeps_the_others_and_without_a_zone_it_means_everythi
     assert neutron.list_entries(0) == [] and len(neutron.list_entries(8)) == ct.count() == 18
     neutron.flush_entries(7)
     assert ct.count() == 18
-    neutron.flush_entries()
+    make(ct, [udp("10.0.0.1", 1, "10.0.0.2", 2, zone=zone) for zone in (0, 9, 10)])
+    neutron.flush_entries([8, 10, 8])
+    assert neutron.list_entries("all") == [(4, "udp", 1, 2, "10.0.0.1", "10.0.0.2", zone) for zone in (0, 9)]
+
+
+def test_a_flush_without_a_zone_is_refused_and_names_what_flushes_everything(ct: ctrack.Conntrack) -> None:
+    def fill() -> None:
+        make(ct, [udp("10.0.0.1", 1, "10.0.0.2", 2, zone=zone) for zone in (0, 7)])
+        make(ct, [udp("fd00::1", 1, "fd00::2", 2, orig_zone=7)])
+
+    fill()
+    zone_of: dict[str, int] = {}
+    refused: list[Any] = [
+        lambda: neutron.flush_entries(),
+        lambda: neutron.flush_entries(zone_of.get("port")),
+        lambda: neutron.flush_entries(None, conntrack=ct),
+        lambda: neutron.flush_entries(everything=False),
+    ]
+    for call in refused:
+        with pytest.raises(ValueError, match="everything=True"):
+            call()
+    for wrong in (1, "yes", None):
+        with pytest.raises(ValueError, match="everything"):
+            neutron.flush_entries(everything=wrong)  # type: ignore[arg-type]
+    for zone in (7, "all", 0):
+        with pytest.raises(ValueError, match="one of them"):
+            neutron.flush_entries(zone, everything=True)
+    for empty in ([], "", (), -1, 65536, True, [7, None]):
+        with pytest.raises(ValueError, match="zone"):
+            neutron.flush_entries(empty)  # type: ignore[arg-type]
+    assert ct.count() == 3
+    neutron.flush_entries(everything=True)
     assert ct.count() == 0
+    fill()
+    neutron.flush_entries("all")
+    assert ct.count() == 0
+    first = (neutron.__doc__ or "").splitlines()[:2]
+    assert "flush_entries(None) refuse" in first[0] and "flush_entries(everything=True)" in first[1]
+
+
+def test_all_zones_and_several_of_them_are_listed_and_deleted_by_rules(ct: ctrack.Conntrack) -> None:
+    zones = (0, 1, 7, 8, 65535)
+
+    def left() -> list[Any]:
+        return [entry[-1] for entry in neutron.list_entries("all")]
+
+    def fill() -> None:
+        neutron.flush_entries(everything=True)
+        make(ct, [udp("10.0.0.1", 1, "10.0.0.5", 2, zone=zone) for zone in zones])
+
+    fill()
+    assert left() == [*zones] and neutron.list_entries([8, 0]) == [
+        (4, "udp", 1, 2, "10.0.0.1", "10.0.0.5", zone) for zone in (0, 8)
+    ]
+    assert neutron.list_entries("7") == neutron.list_entries(7)
+    for given, remain in (("all", []), ([7, 0, 7], [1, 8, 65535]), ((65535,), [0, 1, 7, 8]), (0, [1, 7, 8, 65535])):
+        fill()
+        neutron.delete_rules([neutron.Rule(given, "IPv4", "ingress", "10.0.0.5")])
+        assert left() == remain, given
+    fill()
+    for bad in ([], None, 65536, -1, "none", [7, "x"], True):
+        rule = neutron.Rule(bad, "IPv4", "ingress", "10.0.0.5")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"rules\[0\]: zone"):
+            neutron.delete_rules([rule])
+        with pytest.raises(ValueError, match="zone"):
+            neutron.list_entries(bad)  # type: ignore[arg-type]
+    assert left() == [*zones]
 
 
 GOOD = (4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 5)
@@ -143,7 +208,14 @@ GOOD = (4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 5)
         ((4, "tcp", 1, 2, 16843009, "2.2.2.2", 5), "orig_src"),
         ((4, "tcp", 1, 2, "1.1.1.0/24", "2.2.2.2", 5), "orig_src"),
         ((4, "tcp", "x", 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
-        ((4, "tcp", "1", 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", "0x1", 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", " 1", 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", True, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", 1.0, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
+        ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", True), "zone"),
+        ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", -1), "zone"),
+        ((4, "tcp", 1, 2, "1.1.1.1", "02.2.2.2", 5), "orig_dst"),
+        ((4, "tcp", 1, 2, "1.1.1.1\0", "2.2.2.2", 5), "orig_src"),
         ((4, "tcp", 1, 70000, "1.1.1.1", "2.2.2.2", 5), "orig_dport"),
         ((4, "tcp", -1, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
         ((4, "tcp", None, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
@@ -230,14 +302,25 @@ def test_a_rule_without_remotes_means_any_and_icmp_means_icmpv6_for_ipv6(ct: ctr
         (neutron.Rule(7, "IPv4", "ingress", []), "addresses"),
         (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=[]), "remotes"),
         (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=["172.16.0.1", "x"]), r"remotes\[1\]"),
-        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=["fd00::1"]), r"remotes\[0\]"),
-        (neutron.Rule(7, "IPv6", "ingress", "10.0.0.5"), "family"),
+        (neutron.Rule(7, "IPv6", "both", "10.0.0.5"), "direction"),
+        (neutron.Rule(7, "IPv6", "ingress", "10.0.0.5", remotes=["10.0.0.1", "x"]), r"remotes\[1\]"),
+        (neutron.Rule(7, "IPv4", "ingress", ["10.0.0.5", "0.0.0.0"]), r"addresses\[1\]: 0\.0\.0\.0"),
         (neutron.Rule(7, "IPv5", "ingress", "10.0.0.5"), "ethertype"),
         (neutron.Rule(7, "IPv4", "both", "10.0.0.5"), "direction"),
         (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", protocol="nonsense"), "protocol"),
         (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark=1 << 32), "mark"),
-        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5/24"), "host bits"),
-        (neutron.Rule(7, "IPv4", "ingress", None), "addresses"),  # type: ignore[arg-type]
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark="1x"), "mark"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark="010"), "mark"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark="0x1/"), "mark"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark="0x2/0x1"), "mark"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark="4294967296"), "mark"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", mark=True), "mark"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", protocol=""), "protocol"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", protocol="256"), "protocol"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5/33"), "prefix"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5/255.255.255.0"), "prefix"),
+        (neutron.Rule(7, "IPv4", "ingress", "10.0.0.5", remotes=set()), 'empty_remotes="any"'),
+        (neutron.Rule(7, "IPv4", "ingress", None), "addresses"),
         ("rule", "Rule"),
     ],
 )
@@ -261,7 +344,7 @@ def test_without_the_capability_every_function_says_so(ct: ctrack.Conntrack) -> 
             lambda: neutron.delete_entries([GOOD]),
             lambda: neutron.delete_rules([neutron.Rule(5, "IPv4", "egress", "1.1.1.1")]),
             lambda: neutron.flush_entries(5),
-            lambda: neutron.flush_entries(),
+            lambda: neutron.flush_entries(everything=True),
         ):
             with pytest.raises(PermissionError, match="CAP_NET_ADMIN") as caught:
                 call()
@@ -276,7 +359,7 @@ def test_functions_work_where_the_calling_thread_is_or_where_the_conntrack_is(ct
     make(ct, [tcp("1.1.1.1", 1, "2.2.2.2", 2, zone=5)])
     assert inside(other, lambda: neutron.list_entries(5)) == []
     assert inside(other, lambda: neutron.list_entries(5, conntrack=ct)) == [GOOD]
-    inside(other, neutron.flush_entries)
+    inside(other, lambda: neutron.flush_entries(everything=True))
     assert neutron.list_entries(5) == [GOOD]
     assert inside(other, lambda: neutron.delete_entries([GOOD], conntrack=ct).done) == 1
     assert neutron.list_entries(5) == []
