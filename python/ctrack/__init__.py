@@ -11,11 +11,41 @@ owns the network namespace, reading too.
 """
 
 from . import _native
+from ._values import (
+    Address,
+    AddressLike,
+    FamilyLike,
+    NetnsLike,
+    Network,
+    NetworkLike,
+    PortsLike,
+    ProtoLike,
+    StatusLike,
+    TcpStateLike,
+    TcpStatesLike,
+)
 from ._version import __version__
 from .conntrack import Conntrack
 from .constants import Family, Has, Match, Proto, Status, TcpState
 from .entry import Entry
-from .errors import Closed, Error, Forked, Hidden, InvalidArgument, PermissionDenied, Result, TableChanged, Timeout
+from .errors import (
+    Closed,
+    ClosedError,
+    Error,
+    Forked,
+    ForkedError,
+    Hidden,
+    HiddenError,
+    InvalidArgument,
+    InvalidArgumentError,
+    PermissionDenied,
+    PermissionDeniedError,
+    Result,
+    TableChanged,
+    TableChangedError,
+    TimedOutError,
+    Timeout,
+)
 from .filter import Filter
 from .roles import changed_service, dead_endpoint, everything_but, port_on_any_address, security_rule, whole_table
 
@@ -29,23 +59,41 @@ def version() -> str:
 
 # Without open, so that `from ctrack import *` does not hide the built-in one.
 __all__ = [
+    "Address",
+    "AddressLike",
     "Closed",
+    "ClosedError",
     "Conntrack",
     "Entry",
     "Error",
     "Family",
+    "FamilyLike",
     "Filter",
     "Forked",
+    "ForkedError",
     "Has",
     "Hidden",
+    "HiddenError",
     "InvalidArgument",
+    "InvalidArgumentError",
     "Match",
+    "NetnsLike",
+    "Network",
+    "NetworkLike",
     "PermissionDenied",
+    "PermissionDeniedError",
+    "PortsLike",
     "Proto",
+    "ProtoLike",
     "Result",
     "Status",
+    "StatusLike",
     "TableChanged",
+    "TableChangedError",
     "TcpState",
+    "TcpStateLike",
+    "TcpStatesLike",
+    "TimedOutError",
     "Timeout",
     "__version__",
     "changed_service",

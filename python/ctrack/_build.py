@@ -1,189 +1,376 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Makes the 256 bytes of an entry out of what people write."""
+"""Makes the 256 bytes of an entry out of what people write.
+
+Plain numbers and one call of struct for each part: arithmetic with an IntFlag, or a ctypes struct, takes as long as all the rest.
+"""
 
 from __future__ import annotations
 
 import sys
+from struct import Struct
 from typing import Any
 
 from . import _values
-from ._native import ADDRESS, LABELS, CEntry
+from ._native import CEntry
 from .constants import PROTOS_ICMP, PROTOS_WITH_PORTS, Has, Proto, TcpState
 from .errors import invalid
 
-_PORTS = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
-_ICMP = ("icmp_type", "icmp_code", "icmp_id", "reply_icmp_type", "reply_icmp_code", "reply_icmp_id")
-_TCP = ("tcp_state", "tcp_wscale", "tcp_flags", "tcp_mask")
-_SCTP = ("sctp_state", "sctp_vtag")
+_ICMP, _ICMPV6, _TCP, _UDP, _SCTP = (int(p) for p in (Proto.ICMP, Proto.ICMPV6, Proto.TCP, Proto.UDP, Proto.SCTP))
+_WITH_PORTS = frozenset(map(int, PROTOS_WITH_PORTS))
+_WITH_ICMP = frozenset(map(int, PROTOS_ICMP))
 # What answers an ICMP request (RFC 792, RFC 950, RFC 4443, RFC 4620), both ways.
-_REQUESTS = {
-    Proto.ICMP: {8: 0, 13: 14, 15: 16, 17: 18},
-    Proto.ICMPV6: {128: 129, 139: 140},
-}
+_REQUESTS = {_ICMP: {8: 0, 13: 14, 15: 16, 17: 18}, _ICMPV6: {128: 129, 139: 140}}
 _ANSWERS = {proto: {**pairs, **{answer: request for request, answer in pairs.items()}} for proto, pairs in _REQUESTS.items()}
-_IDENTITY = Has.ORIG | Has.REPLY | Has.PORTS | Has.ICMP | Has.ID | Has.ZONE | Has.ORIG_ZONE | Has.REPLY_ZONE
+
+_HAS = {has.name: int(has) for has in Has}
+_HAS_ORIG, _HAS_REPLY, _HAS_PORTS, _HAS_ICMP = _HAS["ORIG"], _HAS["REPLY"], _HAS["PORTS"], _HAS["ICMP"]
+_HAS_TIMEOUT, _HAS_STATUS, _HAS_MARK, _HAS_MARK_MASK = _HAS["TIMEOUT"], _HAS["STATUS"], _HAS["MARK"], _HAS["MARK_MASK"]
+_HAS_ID, _HAS_ZONE, _HAS_ORIG_ZONE, _HAS_REPLY_ZONE = _HAS["ID"], _HAS["ZONE"], _HAS["ORIG_ZONE"], _HAS["REPLY_ZONE"]
+_HAS_LABELS, _HAS_HELPER, _HAS_TCP_STATE, _HAS_SCTP = _HAS["LABELS"], _HAS["HELPER"], _HAS["TCP_STATE"], _HAS["SCTP"]
+_IDENTITY = _HAS_ORIG | _HAS_REPLY | _HAS_PORTS | _HAS_ICMP | _HAS_ID | _HAS_ZONE | _HAS_ORIG_ZONE | _HAS_REPLY_ZONE
+
+# The parts of a struct ct_entry: what comes before the tuples, both tuples, and labels and helper.
+_head = Struct("=Q6I12B3I")
+_tuples = Struct("=16s16sHHHBBI16s16sHHHBBI")
+_tail = Struct("=48x16s16s32x")
+_NO_TAIL = bytes(_tail.size)
+_TUPLES: int = CEntry.orig.offset
+_TAIL: int = CEntry.orig_counters.offset
+assert (_TUPLES, _TAIL) == (_head.size, _head.size + _tuples.size)
+_U16, _U32 = 0xFFFF, 0xFFFFFFFF
+_LAST_TCP_STATE = int(max(TcpState))
 
 
-def new(given: dict[str, Any]) -> bytes:
-    """The bytes of Entry(**given)."""
-    proto = _values.proto(given["proto"])
-    for names, protos, what in (
-        (_PORTS, PROTOS_WITH_PORTS, "has no ports"),
-        (_ICMP, PROTOS_ICMP, "is not ICMP"),
-        (_TCP, {Proto.TCP}, "is not TCP"),
-        (_SCTP, {Proto.SCTP}, "is not SCTP"),
-    ):
-        for name in names:
-            if given[name] is not None and proto not in protos:
-                raise invalid(f"{name}: protocol {proto:d} {what}")
-    e = CEntry()
-    e.proto = proto
-    _original(e, given)
-    _reply(e, given)
-    _zones(e, given)
-    _meta(e, given)
-    return bytes(e)
+def _number(name: str, value: Any, largest: int) -> int:
+    if type(value) is int and 0 <= value <= largest:
+        return value
+    return _values.number(name, value, largest)
 
 
-def _original(e: CEntry, given: dict[str, Any]) -> None:
-    source = _values.address("orig_src", given["orig_src"])
-    destination = _values.address("orig_dst", given["orig_dst"])
-    if given["family"] is None:
-        _values.refuse_mapped("orig_src", source)
-        _values.refuse_mapped("orig_dst", destination)
-    elif _values.family(given["family"]) != _values.family_of(source):
-        raise invalid(f"orig_src: {source} is of another family than {given['family']!r}")
-    if source.version != destination.version:
-        raise invalid(f"orig_dst: {destination} is of another family than orig_src {source}")
-    e.family = _values.family_of(source)
-    e.orig.src = ADDRESS(*_values.packed(source))
-    e.orig.dst = ADDRESS(*_values.packed(destination))
-    e.has |= Has.ORIG
-    if e.proto in (Proto.TCP, Proto.UDP) or any(given[name] is not None for name in _PORTS):
-        e.orig.sport = _values.number("orig_sport", given["orig_sport"], 65535)
-        e.orig.dport = _values.number("orig_dport", given["orig_dport"], 65535)
-        e.has |= Has.PORTS
-    if e.proto in PROTOS_ICMP:
-        e.orig.icmp_type = _values.number("icmp_type", given["icmp_type"], 255)
-        e.orig.icmp_code = _values.number("icmp_code", given["icmp_code"], 255)
-        e.orig.icmp_id = _values.number("icmp_id", given["icmp_id"], 65535)
-        e.has |= Has.ICMP
+def _refuse_foreign(proto: int, protos: frozenset[int], what: str, given: dict[str, Any]) -> None:
+    """Refuses what belongs to another protocol, by the name of the first field that is given."""
+    for name, value in given.items():
+        if value is not None and proto not in protos:
+            raise invalid(f"{name}: protocol {proto} {what}")
 
 
-def _reply(e: CEntry, given: dict[str, Any]) -> None:
-    if all(value is None for name, value in given.items() if name.startswith("reply_") and name != "reply_zone"):
-        return
-    e.has |= Has.REPLY
-    for field, name, mirrored in (("src", "reply_src", e.orig.dst), ("dst", "reply_dst", e.orig.src)):
-        if given[name] is None:
-            setattr(e.reply, field, mirrored)
-            continue
-        address = _values.address(name, given[name])
-        if given["family"] is None:
-            _values.refuse_mapped(name, address)
-        if _values.family_of(address) != e.family:
-            raise invalid(f"{name}: {address} is of another family than orig_src")
-        setattr(e.reply, field, ADDRESS(*_values.packed(address)))
-    if e.has & Has.PORTS:
-        e.reply.sport = _or(given, "reply_sport", 65535, e.orig.dport)
-        e.reply.dport = _or(given, "reply_dport", 65535, e.orig.sport)
-    if e.has & Has.ICMP:
-        answer = _ANSWERS[Proto(e.proto)].get(e.orig.icmp_type)
-        if answer is None and given["reply_icmp_type"] is None:
-            raise invalid(f"reply_icmp_type: nothing is known to answer type {e.orig.icmp_type}")
-        e.reply.icmp_type = _or(given, "reply_icmp_type", 255, answer)
-        e.reply.icmp_code = _or(given, "reply_icmp_code", 255, e.orig.icmp_code)
-        e.reply.icmp_id = _or(given, "reply_icmp_id", 65535, e.orig.icmp_id)
+def new(
+    proto: Any,
+    family: Any,
+    orig_src: Any,
+    orig_dst: Any,
+    orig_sport: Any,
+    orig_dport: Any,
+    icmp_type: Any,
+    icmp_code: Any,
+    icmp_id: Any,
+    reply_src: Any,
+    reply_dst: Any,
+    reply_sport: Any,
+    reply_dport: Any,
+    reply_icmp_type: Any,
+    reply_icmp_code: Any,
+    reply_icmp_id: Any,
+    zone: Any,
+    orig_zone: Any,
+    reply_zone: Any,
+    timeout: Any,
+    status: Any,
+    mark: Any,
+    mark_mask: Any,
+    id: Any,
+    labels: Any,
+    helper: Any,
+    tcp_state: Any,
+    tcp_wscale: Any,
+    tcp_flags: Any,
+    tcp_mask: Any,
+    sctp_state: Any,
+    sctp_vtag: Any,
+) -> bytes:
+    """The bytes of Entry(...)."""
+    proto = _values.proto_number(proto)
+    with_ports = with_icmp = False
+    if proto in _WITH_PORTS:
+        with_ports = (
+            proto in (_TCP, _UDP)
+            or orig_sport is not None
+            or orig_dport is not None
+            or reply_sport is not None
+            or reply_dport is not None
+        )
+    else:
+        ports = {"orig_sport": orig_sport, "orig_dport": orig_dport, "reply_sport": reply_sport, "reply_dport": reply_dport}
+        _refuse_foreign(proto, _WITH_PORTS, "has no ports", ports)
+    with_reply = (
+        reply_src is not None
+        or reply_dst is not None
+        or reply_sport is not None
+        or reply_dport is not None
+        or reply_icmp_type is not None
+        or reply_icmp_code is not None
+        or reply_icmp_id is not None
+    )
+    if proto in _WITH_ICMP:
+        with_icmp = True
+    elif icmp_type is not None or icmp_code is not None or icmp_id is not None or with_reply:
+        of_icmp = {
+            "icmp_type": icmp_type,
+            "icmp_code": icmp_code,
+            "icmp_id": icmp_id,
+            "reply_icmp_type": reply_icmp_type,
+            "reply_icmp_code": reply_icmp_code,
+            "reply_icmp_id": reply_icmp_id,
+        }
+        _refuse_foreign(proto, _WITH_ICMP, "is not ICMP", of_icmp)
+    if proto != _TCP and (tcp_state is not None or tcp_wscale is not None or tcp_flags is not None or tcp_mask is not None):
+        of_tcp = {"tcp_state": tcp_state, "tcp_wscale": tcp_wscale, "tcp_flags": tcp_flags, "tcp_mask": tcp_mask}
+        _refuse_foreign(proto, frozenset({_TCP}), "is not TCP", of_tcp)
+    if proto != _SCTP and (sctp_state is not None or sctp_vtag is not None):
+        _refuse_foreign(proto, frozenset({_SCTP}), "is not SCTP", {"sctp_state": sctp_state, "sctp_vtag": sctp_vtag})
+
+    # The original direction.
+    has = _HAS_ORIG
+    src = _values.packed_address("orig_src", orig_src)
+    dst = _values.packed_address("orig_dst", orig_dst)
+    own_family = 2 if len(src) == 4 else 10
+    if family is None:
+        _values.refuse_mapped_bytes("orig_src", src)
+        _values.refuse_mapped_bytes("orig_dst", dst)
+    elif _values.family(family) != own_family:
+        raise invalid(f"orig_src: {_values.address('orig_src', orig_src)} is of another family than {family!r}")
+    if len(src) != len(dst):
+        ends = _values.address("orig_dst", orig_dst), _values.address("orig_src", orig_src)
+        raise invalid(f"orig_dst: {ends[0]} is of another family than orig_src {ends[1]}")
+    sport = dport = kind = code = ident = 0
+    if with_ports:
+        has |= _HAS_PORTS
+        sport = _number("orig_sport", orig_sport, _U16)
+        dport = _number("orig_dport", orig_dport, _U16)
+    elif with_icmp:
+        has |= _HAS_ICMP
+        kind = _number("icmp_type", icmp_type, 255)
+        code = _number("icmp_code", icmp_code, 255)
+        ident = _number("icmp_id", icmp_id, _U16)
+
+    # The reply direction: mirrored where nothing is given.
+    answer_src = answer_dst = b""
+    answer_sport = answer_dport = answer_kind = answer_code = answer_ident = 0
+    if with_reply:
+        has |= _HAS_REPLY
+        answer_src = dst if reply_src is None else _reply_address("reply_src", reply_src, family, own_family)
+        answer_dst = src if reply_dst is None else _reply_address("reply_dst", reply_dst, family, own_family)
+        if with_ports:
+            answer_sport = dport if reply_sport is None else _number("reply_sport", reply_sport, _U16)
+            answer_dport = sport if reply_dport is None else _number("reply_dport", reply_dport, _U16)
+        elif with_icmp:
+            answer = _ANSWERS[proto].get(kind) if reply_icmp_type is None else _number("reply_icmp_type", reply_icmp_type, 255)
+            if answer is None:
+                raise invalid(f"reply_icmp_type: nothing is known to answer type {kind}")
+            answer_kind = answer
+            answer_code = code if reply_icmp_code is None else _number("reply_icmp_code", reply_icmp_code, 255)
+            answer_ident = ident if reply_icmp_id is None else _number("reply_icmp_id", reply_icmp_id, _U16)
+
+    zone_bit = zone_number = zone_of_orig = zone_of_reply = 0
+    if zone is not None or orig_zone is not None or reply_zone is not None:
+        zone_bit, zone_number = _zone(zone, orig_zone, reply_zone)
+        has |= zone_bit
+        zone_of_orig = 0 if zone_bit == _HAS_REPLY_ZONE else zone_number
+        zone_of_reply = 0 if zone_bit == _HAS_ORIG_ZONE else zone_number
+    tuples = _tuples.pack(
+        *(src, dst, sport, dport, ident, kind, code, zone_of_orig),
+        *(answer_src, answer_dst, answer_sport, answer_dport, answer_ident, answer_kind, answer_code, zone_of_reply),
+    )
+    if id is not None:
+        has |= _HAS_ID
+        id = _number("id", id, _U32)
+    return _whole(
+        *(has, id or 0, zone_number, own_family, proto, tuples),
+        *(timeout, status, mark, mark_mask, labels, helper, tcp_state, tcp_wscale, tcp_flags, tcp_mask, sctp_state, sctp_vtag),
+    )
 
 
-def _or(given: dict[str, Any], name: str, largest: int, otherwise: int | None) -> int | None:
-    return otherwise if given[name] is None else _values.number(name, given[name], largest)
+def reply_key(
+    proto: Any,
+    family: Any,
+    src: Any,
+    dst: Any,
+    sport: Any,
+    dport: Any,
+    icmp_type: Any,
+    icmp_code: Any,
+    icmp_id: Any,
+    zone: Any,
+    orig_zone: Any,
+    reply_zone: Any,
+) -> bytes:
+    """The bytes of a key that has nothing but the reply direction."""
+    proto = _values.proto_number(proto)
+    ports = {"reply_sport": sport, "reply_dport": dport}
+    icmp = {"reply_icmp_type": icmp_type, "reply_icmp_code": icmp_code, "reply_icmp_id": icmp_id}
+    _refuse_foreign(proto, _WITH_PORTS, "has no ports", ports)
+    _refuse_foreign(proto, _WITH_ICMP, "is not ICMP", icmp)
+    source = _values.packed_address("reply_src", src)
+    own_family = 2 if len(source) == 4 else 10
+    if family is None:
+        _values.refuse_mapped_bytes("reply_src", source)
+    elif _values.family(family) != own_family:
+        raise invalid(f"reply_src: {_values.address('reply_src', src)} is of another family than {family!r}")
+    destination = _values.packed_address("reply_dst", dst)
+    if family is None:
+        _values.refuse_mapped_bytes("reply_dst", destination)
+    if len(destination) != len(source):
+        raise invalid(f"reply_dst: {_values.address('reply_dst', dst)} is of another family than reply_src")
+    has = _HAS_REPLY
+    numbers = [0] * 5
+    if proto in (_TCP, _UDP) or any(value is not None for value in ports.values()):
+        has |= _HAS_PORTS
+        numbers[:2] = (_number(name, value, _U16) for name, value in ports.items())
+    if proto in _WITH_ICMP:
+        has |= _HAS_ICMP
+        numbers[3] = _number("reply_icmp_type", icmp_type, 255)
+        numbers[4] = _number("reply_icmp_code", icmp_code, 255)
+        numbers[2] = _number("reply_icmp_id", icmp_id, _U16)
+    bit = of_both = 0
+    if zone is not None or orig_zone is not None or reply_zone is not None:
+        bit, of_both = _zone(zone, orig_zone, reply_zone)
+    zone_of_orig = 0 if bit == _HAS_REPLY_ZONE else of_both
+    zone_of_reply = 0 if bit == _HAS_ORIG_ZONE else of_both
+    tuples = _tuples.pack(b"", b"", 0, 0, 0, 0, 0, zone_of_orig, source, destination, *numbers, zone_of_reply)
+    return _key_head(has | bit, 0, of_both, own_family, proto) + tuples + _NO_TAIL
 
 
-def _zones(e: CEntry, given: dict[str, Any]) -> None:
-    zones = {name: given[name] for name in ("zone", "orig_zone", "reply_zone") if given[name] is not None}
-    if len(zones) > 1:
-        raise invalid(f"{' and '.join(zones)}: an entry has one zone, for both directions or for one of them")
-    for name, value in zones.items():
-        number = _values.number(name, value, 65535)
-        if number == 0:
-            # How the kernel says it: zone 0 is no zone.
-            return
-        e.zone = number
-        if name != "reply_zone":
-            e.orig.zone = number
-        if name != "orig_zone":
-            e.reply.zone = number
-        e.has |= Has[name.upper()]
+def _reply_address(name: str, value: Any, family: Any, own_family: int) -> bytes:
+    packed = _values.packed_address(name, value)
+    if family is None:
+        _values.refuse_mapped_bytes(name, packed)
+    if len(packed) != (4 if own_family == 2 else 16):
+        raise invalid(f"{name}: {_values.address(name, value)} is of another family than orig_src")
+    return packed
 
 
-def _meta(e: CEntry, given: dict[str, Any]) -> None:
-    for name, largest in (
-        ("timeout", 0xFFFFFFFF),
-        ("status", 0xFFFF),
-        ("mark", 0xFFFFFFFF),
-        ("mark_mask", 0xFFFFFFFF),
-        ("id", 0xFFFFFFFF),
-        ("tcp_state", max(TcpState)),
-    ):
-        if given[name] is not None:
-            setattr(e, name, _values.number(name, given[name], largest))
-            e.has |= Has[name.upper()]
-    if given["mark_mask"] is not None and given["mark"] is None:
-        raise invalid("mark_mask: without mark")
-    if given["labels"] is not None:
-        e.labels = LABELS(*_values.labels("labels", given["labels"]).to_bytes(16, sys.byteorder))
-        e.has |= Has.LABELS
-    if given["helper"] is not None:
-        e.helper = b"" if given["helper"] == "" else _values.helper(given["helper"]).encode()
-        e.has |= Has.HELPER
-    for name, largest in (("tcp_wscale", 14), ("tcp_flags", 255), ("tcp_mask", 255)):
-        if given[name] is not None:
-            both = _pair(name, given[name], largest)
-            setattr(e, f"{name}_orig", both[0])
-            setattr(e, f"{name}_reply", both[1])
-            e.has |= Has.TCP_WSCALE if name == "tcp_wscale" else Has.TCP_FLAGS
-    if given["sctp_state"] is not None or given["sctp_vtag"] is not None:
-        e.sctp_state = _values.number("sctp_state", given["sctp_state"], 255)
-        e.sctp_vtag_orig, e.sctp_vtag_reply = _pair("sctp_vtag", given["sctp_vtag"], 0xFFFFFFFF)
-        e.has |= Has.SCTP
+def _zone(zone: Any, orig_zone: Any, reply_zone: Any) -> tuple[int, int]:
+    """The bit and the number. Zone 0 is no zone: that is how the kernel says it."""
+    all_zones = (
+        ("zone", zone, _HAS_ZONE),
+        ("orig_zone", orig_zone, _HAS_ORIG_ZONE),
+        ("reply_zone", reply_zone, _HAS_REPLY_ZONE),
+    )
+    given = [each for each in all_zones if each[1] is not None]
+    if len(given) > 1:
+        names = " and ".join(name for name, _, _ in given)
+        raise invalid(f"{names}: an entry has one zone, for both directions or for one of them")
+    name, value, bit = given[0]
+    number = _number(name, value, _U16)
+    return (bit, number) if number else (0, 0)
+
+
+def _whole(
+    has: int,
+    id: int,
+    zone: int,
+    family: int,
+    proto: int,
+    tuples: bytes,
+    timeout: Any,
+    status: Any,
+    mark: Any,
+    mark_mask: Any,
+    labels: Any,
+    helper: Any,
+    tcp_state: Any,
+    tcp_wscale: Any,
+    tcp_flags: Any,
+    tcp_mask: Any,
+    sctp_state: Any,
+    sctp_vtag: Any,
+) -> bytes:
+    """Adds what is not identity."""
+    if timeout is None:
+        timeout = 0
+    else:
+        has |= _HAS_TIMEOUT
+        timeout = _number("timeout", timeout, _U32)
+    if status is None:
+        status = 0
+    else:
+        has |= _HAS_STATUS
+        status = _number("status", status, _U16)
+    if mark is not None:
+        has |= _HAS_MARK
+        mark = _number("mark", mark, _U32)
+    if mark_mask is not None:
+        has |= _HAS_MARK_MASK
+        mark_mask = _number("mark_mask", mark_mask, _U32)
+        if mark is None:
+            raise invalid("mark_mask: without mark")
+    if tcp_state is None:
+        tcp_state = 0
+    else:
+        has |= _HAS_TCP_STATE
+        tcp_state = _number("tcp_state", tcp_state, _LAST_TCP_STATE)
+    tail = _NO_TAIL
+    if labels is not None or helper is not None:
+        label_bytes = name_bytes = b""
+        if labels is not None:
+            has |= _HAS_LABELS
+            label_bytes = _values.labels("labels", labels).to_bytes(16, sys.byteorder)
+        if helper is not None:
+            has |= _HAS_HELPER
+            name_bytes = b"" if helper == "" else _values.helper(helper).encode()
+        tail = _tail.pack(label_bytes, name_bytes)
+    pairs = [(0, 0), (0, 0), (0, 0)]
+    if tcp_wscale is not None or tcp_flags is not None or tcp_mask is not None:
+        for index, (name, pair, largest) in enumerate(
+            (("tcp_wscale", tcp_wscale, 14), ("tcp_flags", tcp_flags, 255), ("tcp_mask", tcp_mask, 255))
+        ):
+            if pair is not None:
+                pairs[index] = _pair(name, pair, largest)
+                has |= _HAS["TCP_FLAGS" if index else "TCP_WSCALE"]
+    tags = (0, 0)
+    if sctp_state is None and sctp_vtag is None:
+        sctp_state = 0
+    else:
+        has |= _HAS_SCTP
+        sctp_state = _number("sctp_state", sctp_state, 255)
+        tags = _pair("sctp_vtag", sctp_vtag, _U32)
+    head = _head.pack(
+        *(has, id, status, mark or 0, timeout, 0, zone, family, proto, tcp_state, sctp_state),
+        *(*pairs[0], *pairs[1], *pairs[2], 0, 0, *tags, mark_mask or 0),
+    )
+    return head + tuples + tail
 
 
 def _pair(name: str, value: Any, largest: int) -> tuple[int, int]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise invalid(f"{name}: {value!r} is not a pair (original, reply)")
-    return _values.number(name, value[0], largest), _values.number(name, value[1], largest)
+    return _number(name, value[0], largest), _number(name, value[1], largest)
+
+
+_identity = Struct("=QI16xI2B").unpack_from
+_key_head = Struct("=QI16xI2B22x").pack
 
 
 def key_of(raw: bytes) -> bytes:
     """Only the fields that identify an entry."""
-    return bytes(_key(raw))
-
-
-def _key(raw: bytes) -> CEntry:
-    whole, key = CEntry.from_buffer_copy(raw), CEntry()
-    key.has = whole.has & int(_IDENTITY)
-    key.family, key.proto, key.zone = whole.family, whole.proto, whole.zone
-    key.orig, key.reply = whole.orig, whole.reply
-    key.id = whole.id
-    return key
+    has, id, zone, family, proto = _identity(raw)
+    return _key_head(has & _IDENTITY, id, zone, family, proto) + raw[_TUPLES:_TAIL] + _NO_TAIL
 
 
 def change_of(raw: bytes, given: dict[str, Any]) -> bytes:
     """The key of an entry, and what to change."""
     if all(value is None for value in given.values()):
         raise invalid("nothing to change")
-    e = _key(raw)
-    if given["tcp_state"] is not None and e.proto != Proto.TCP:
-        raise invalid(f"tcp_state: protocol {e.proto} is not TCP")
+    has, id, zone, family, proto = _identity(raw)
+    if given["tcp_state"] is not None and proto != _TCP:
+        raise invalid(f"tcp_state: protocol {proto} is not TCP")
     ways = {name: given.pop(name) for name in ("labels", "add_labels", "remove_labels")}
     chosen = [name for name, value in ways.items() if value is not None]
     if len(chosen) > 1:
         raise invalid(f"{' and '.join(chosen)}: only one of them can be given")
     given["labels"] = _values.labels(chosen[0], ways[chosen[0]]) if chosen else None
-    _meta(e, {**dict.fromkeys(("id", *_TCP, *_SCTP)), **given})
-    if chosen == ["add_labels"]:
-        e.has |= Has.LABELS_ADD
-    elif chosen == ["remove_labels"]:
-        e.has |= Has.LABELS_REMOVE
-    return bytes(e)
+    has &= _IDENTITY
+    if chosen and chosen[0] != "labels":
+        has |= _HAS["LABELS_ADD" if chosen[0] == "add_labels" else "LABELS_REMOVE"]
+    unchanged = dict.fromkeys(("tcp_wscale", "tcp_flags", "tcp_mask", "sctp_state", "sctp_vtag"))
+    return _whole(has, id, zone, family, proto, raw[_TUPLES:_TAIL], **given, **unchanged)

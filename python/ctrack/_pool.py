@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
+import socket
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -20,11 +22,15 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 from ._native import OpenOpts, lib
-from ._values import number
+from ._values import NetnsLike, number
 from .constants import OPEN_COMPARE_START, OPEN_NETNS
-from .errors import Closed, Error, Forked, InvalidArgument, Result, error, invalid
+from .errors import ClosedError, Error, ForkedError, InvalidArgumentError, Result, error, invalid
 
 _OWN_NETNS = "/proc/thread-self/ns/net"
+#: Where `ip netns` and all that is like it keep namespaces by name.
+_NAMED = "/run/netns"
+#: linux/sockios.h: gives a descriptor of the network namespace of a socket.
+_SIOCGSKNS = 0x894C
 #: Handles that are kept although nobody uses them.
 _KEPT = 4
 
@@ -81,7 +87,7 @@ class Pool:
 
     def __init__(
         self,
-        netns: None | int | str | os.PathLike[str],
+        netns: NetnsLike,
         timeout: float | None,
         rcvbuf: int | None,
         compare_start: bool,
@@ -162,9 +168,9 @@ class Pool:
     def check_usable(self) -> None:
         """Not closed, and not in a child process."""
         if self._pid != os.getpid():
-            raise Forked(errno.ECHILD, "this Conntrack was opened by a parent process; open one in this process")
+            raise ForkedError(errno.ECHILD, "this Conntrack was opened by a parent process; open one in this process")
         if self.closed:
-            raise Closed(errno.EBADF, "this Conntrack is closed")
+            raise ClosedError(errno.EBADF, "this Conntrack is closed")
 
     def close(self) -> None:
         """Closes all handles that nobody uses; the others are closed by those who give them back."""
@@ -186,8 +192,7 @@ class Pool:
         opts = OpenOpts.from_buffer_copy(self._opts)
         netns = -1
         try:
-            here = os.stat(_OWN_NETNS)
-            if (here.st_dev, here.st_ino) != self._where:
+            if _own_netns_is() != self._where:
                 try:
                     netns = os.dup(self._netns)
                 finally:
@@ -211,25 +216,75 @@ def _not_opened(returned: int, elsewhere: bool) -> Error:
         need = "CAP_SYS_ADMIN over it and in the caller's own user namespace"
         return error(returned, f"open: not permitted: another network namespace needs {need}")
     if elsewhere and returned == -errno.EINVAL:
-        return InvalidArgument(errno.EINVAL, "netns: is no network namespace")
+        return InvalidArgumentError(errno.EINVAL, "netns: is no network namespace")
     reason: bytes = lib.ct_strerror(returned)
     return error(returned, f"open: {reason.decode()}")
 
 
-def _open_netns(netns: None | int | str | os.PathLike[str]) -> int:
+def _own_netns_is() -> tuple[int, int]:
+    """What tells the network namespace of this thread from others."""
+    try:
+        stat = os.stat(_OWN_NETNS)
+    except OSError:
+        opened = _own_netns_by_socket()
+        try:
+            stat = os.fstat(opened)
+        finally:
+            os.close(opened)
+    return stat.st_dev, stat.st_ino
+
+
+def _open_own_netns() -> int:
+    try:
+        return os.open(_OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return _own_netns_by_socket()
+
+
+def _own_netns_by_socket() -> int:
+    """The same where /proc is not mounted, or is that of other processes. The kernel wants the capability that all of this wants."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+        try:
+            # Close-on-exec: linux/net/socket.c, as every descriptor of a namespace.
+            return fcntl.ioctl(own, _SIOCGSKNS)
+        except PermissionError:
+            need = "CAP_NET_ADMIN in the user namespace that owns the network namespace"
+            raise error(errno.EPERM, f"open: not permitted: without /proc needs {need}") from None
+
+
+def _open_netns(netns: NetnsLike) -> int:
     """A descriptor of our own of the network namespace to work in."""
     try:
+        if netns is None:
+            return _open_own_netns()
         if isinstance(netns, bool):
-            raise invalid(f"netns: {netns!r} is neither a descriptor nor a path")
+            raise invalid(f"netns: {netns!r} is neither a name, a path nor a descriptor")
         if isinstance(netns, int):
             return os.dup(netns)
+        if isinstance(netns, str) and "/" not in netns:
+            return _open_named(netns)
         # Without O_NONBLOCK a FIFO at this path would be waited for.
-        return os.open(_OWN_NETNS if netns is None else netns, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.open(netns, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except Error:
         raise
     except ValueError as wrong:
         raise invalid(f"netns: {wrong}") from None
     except TypeError:
-        raise invalid(f"netns: {netns!r} is neither a descriptor nor a path") from None
+        raise invalid(f"netns: {netns!r} is neither a name, a path nor a descriptor") from None
     except OverflowError:
         raise invalid(f"netns: {netns!r} is no descriptor") from None
+
+
+def _open_named(name: str) -> int:
+    if name in ("", ".", ".."):
+        raise invalid(f"netns: {name!r} is no name of a network namespace")
+    path = f"{_NAMED}/{name}"
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        try:
+            known = ", ".join(sorted(os.listdir(_NAMED))) or "none"
+        except OSError:
+            known = "none"
+        text = f"netns: no network namespace has the name {name!r} (there are: {known}; a path has a slash in it)"
+        raise FileNotFoundError(errno.ENOENT, text, path) from None

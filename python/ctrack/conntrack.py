@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 from collections.abc import Generator, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
-from . import _values
+from . import _build, _values
 from ._native import ENTRY_SIZE, CResult, lib
 from ._pool import Handle, Pool
+from ._values import AddressLike, FamilyLike, NetnsLike, ProtoLike
 from .constants import DELETE_UNCOUNTED, FLUSH_ALL, RESULT_START_UNKNOWN, RESULT_UNCOUNTED
 from .entry import Entry, pack, unpack
 from .errors import Result, invalid
@@ -28,9 +28,10 @@ _Stream = Generator[Entry, None, None]
 class Conntrack:
     """The connection-tracking table of one network namespace.
 
-    netns: where to work: None for the namespace of the calling thread, else a descriptor (it stays yours) or a path
-        ("/run/netns/blue"). Whatever thread uses the object later, it stays there, and it keeps the namespace alive
-    timeout: the longest silence of the kernel, in seconds, before an operation fails with Timeout; 10 if not given
+    netns: where to work: None for the namespace of the calling thread, else the name of one of `ip netns` ("blue" is
+        /run/netns/blue), a path (a text with a slash, or a Path: "/proc/1/ns/net"), or a descriptor, which stays yours. Whatever
+        thread uses the object later, it stays there, and it keeps the namespace alive
+    timeout: the longest silence of the kernel, in seconds, before an operation fails with TimedOutError; 10 if not given
     rcvbuf: receive buffer of each socket in bytes
     compare_start: deletes also compare when an entry was made, where the kernel keeps it. Takes a look-up for each entry
     max_handles: how many operations and streams can be under way at once. More wait for up to `timeout` seconds
@@ -38,16 +39,16 @@ class Conntrack:
     Threads: an object may be used by any number of threads at once. Each operation works on a socket of its own, so the body
     of a loop over a stream may list and delete. Sockets that are idle are closed, but for a few.
 
-    close() may be called at any time: operations under way end in peace, whatever comes afterwards is refused with Closed.
+    close() may be called at any time: operations under way end in peace, whatever comes afterwards is refused with ClosedError.
 
-    A child process (os.fork()) cannot use the object of its parent: every call fails with Forked, a ChildProcessError.
+    A child process (os.fork()) cannot use the object of its parent: every call fails with ForkedError, a ChildProcessError.
 
     An operation that fails raises an Error; if it has a Result, `error.result` says what was done all the same.
     """
 
     def __init__(
         self,
-        netns: None | int | str | os.PathLike[str] = None,
+        netns: NetnsLike = None,
         *,
         timeout: float | None = None,
         rcvbuf: int | None = None,
@@ -88,7 +89,7 @@ class Conntrack:
     def stream(self, *filters: Filter) -> _Stream:
         """The selected entries in constant memory, batch by batch. The selection is that of list().
 
-        Holds a handle from the first entry to the end, to close() of the generator, or to its disappearance. TableChanged: the
+        Holds a handle from the first entry to the end, to close() of the generator, or to its disappearance. TableChangedError: the
         kernel resized its table, entries may be missing or repeated: start again.
         """
         return self._stream(pack_filters(filters), len(filters))
@@ -114,13 +115,72 @@ class Conntrack:
                 handle.usable = False
             self._pool.give_back(handle)
 
-    def get(self, key: Entry) -> Entry | None:
+    @overload
+    def get(self, key: Entry) -> Entry | None: ...
+    @overload
+    def get(
+        self,
+        *,
+        proto: ProtoLike,
+        reply_src: AddressLike,
+        reply_dst: AddressLike,
+        reply_sport: int | None = None,
+        reply_dport: int | None = None,
+        reply_icmp_type: int | None = None,
+        reply_icmp_code: int | None = None,
+        reply_icmp_id: int | None = None,
+        family: FamilyLike | None = None,
+        zone: int | None = None,
+        orig_zone: int | None = None,
+        reply_zone: int | None = None,
+    ) -> Entry | None: ...
+    def get(
+        self,
+        key: Entry | None = None,
+        *,
+        proto: Any = None,
+        reply_src: Any = None,
+        reply_dst: Any = None,
+        reply_sport: Any = None,
+        reply_dport: Any = None,
+        reply_icmp_type: Any = None,
+        reply_icmp_code: Any = None,
+        reply_icmp_id: Any = None,
+        family: Any = None,
+        zone: Any = None,
+        orig_zone: Any = None,
+        reply_zone: Any = None,
+    ) -> Entry | None:
         """The entry that the key means, or None.
 
         The key is a listed entry, its key(), or one that you write. Tuple, direction and zone must be exactly those of the
         entry, and so must the reply tuple, the id and the start time if the key has them.
+
+        Who knows only how answers arrive, such as a server behind NAT of what its socket says, gives the reply direction alone,
+        by the names that Entry has, and no key:
+
+            ct.get(proto="tcp", reply_src="10.244.1.7", reply_sport=8080, reply_dst="203.0.113.9", reply_dport=40000)
+
+        The zone must be that of the entry: none given is none. The kernel answers a tuple, whatever the direction that it is of; the
+        library gives the entry only if it is the reply tuple.
         """
-        raw = _array(pack("key", [key]))
+        mine = dict(locals())
+        of_reply = {name: value for name, value in mine.items() if name not in ("self", "key") and value is not None}
+        if key is not None and of_reply:
+            raise invalid(f"{next(iter(of_reply))}: with a key; give a key or the reply direction")
+        if key is None and not of_reply:
+            raise TypeError("get: needs a key, or the reply direction")
+        if key is None:
+            raw = _array(
+                bytearray(
+                    _build.reply_key(
+                        *(proto, family, reply_src, reply_dst, reply_sport, reply_dport),
+                        *(reply_icmp_type, reply_icmp_code, reply_icmp_id, zone, orig_zone, reply_zone),
+                    )
+                )
+            )
+        else:
+            raw = _array(pack("key", [key]))
         found = ctypes.create_string_buffer(ENTRY_SIZE)
         with self._pool.handle() as handle:
             returned = lib.ct_get(handle.address, raw, found)
@@ -166,7 +226,7 @@ class Conntrack:
     def delete_entries(self, entries: Iterable[Entry]) -> Result:
         """Deletes the given entries, each only if it is still the one that is meant; `statuses` has a result for each.
 
-        An entry is a listed one, or a key as for get(). A malformed one stops all before anything is sent (InvalidArgument);
+        An entry is a listed one, or a key as for get(). A malformed one stops all before anything is sent (InvalidArgumentError);
         one that fails does not stop the others.
         """
         return self._change(lib.ct_delete_entries, entries)
@@ -181,7 +241,7 @@ class Conntrack:
         of GRE. It makes exactly that entry, or none. Each bit must be there if the reply tuple translates that side, and only then;
         with neither of them the reply tuple is taken as it stands.
 
-        A malformed entry stops all before anything is sent (InvalidArgument, without a result). One that fails does not, and
+        A malformed entry stops all before anything is sent (InvalidArgumentError, without a result). One that fails does not, and
         neither does one that is impossible: EOPNOTSUPP only the kernel can make it (expected, offloaded and sequence-adjusted
         entries, status bits and states of a later kernel), or this kernel keeps no ports of its protocol; ETIME its timeout is 0
         (listed with less than a second left); EINVAL its status contradicts its reply tuple.

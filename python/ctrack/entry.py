@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -11,9 +12,9 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from . import _build, _values, constants
+from . import _build, _plain, _values, constants
 from ._native import ENTRY_SIZE, CCounters, CEntry, CTuple, lib
-from ._values import Address, AddressLike, FamilyLike, ProtoLike
+from ._values import Address, AddressLike, FamilyLike, ProtoLike, StatusLike, TcpStateLike
 from .constants import (
     FORMAT_EXTENDED,
     FORMAT_ID,
@@ -36,15 +37,35 @@ _u64 = Struct("=Q").unpack_from
 _u32 = Struct("=I").unpack_from
 _FAMILY: int = CEntry.family.offset
 _PROTO: int = CEntry.proto.offset
+_STATUS: int = CEntry.status.offset
+_TCP_STATE: int = CEntry.tcp_state.offset
+_ZONE: int = CEntry.zone.offset
+_ORIG_ZONE: int = CEntry.orig.offset + CTuple.zone.offset
+_REPLY_ZONE: int = CEntry.reply.offset + CTuple.zone.offset
 _IPV4 = int(Family.IPV4)
 _ORIG: int = CEntry.orig.offset
 _REPLY: int = CEntry.reply.offset
 _ORIG_COUNTERS: int = CEntry.orig_counters.offset
 _REPLY_COUNTERS: int = CEntry.reply_counters.offset
 # Plain numbers: arithmetic with an IntFlag takes a microsecond.
-_HAS_REPLY, _HAS_STATUS, _HAS_ZONE, _HAS_TCP_STATE, _HAS_HELPER = (
-    int(bit) for bit in (Has.REPLY, Has.STATUS, Has.ZONE, Has.TCP_STATE, Has.HELPER)
+_HAS_ORIG, _HAS_REPLY, _HAS_STATUS, _HAS_ZONE, _HAS_TCP_STATE, _HAS_HELPER = (
+    int(bit) for bit in (Has.ORIG, Has.REPLY, Has.STATUS, Has.ZONE, Has.TCP_STATE, Has.HELPER)
 )
+
+
+class _Statuses(dict[int, Status]):
+    """Each combination of status bits that was seen: there are few, and making one takes a microsecond."""
+
+    def __missing__(self, bits: int) -> Status:
+        made = self[bits] = Status(bits)
+        return made
+
+
+_statuses = _Statuses()
+_families = {int(family): family for family in Family}
+# By number; the plain number where there is no name.
+_protos = [_values.named(constants.Proto, number) for number in range(256)]
+_tcp_states = [_values.named(TcpState, number) for number in range(256)]
 
 
 if TYPE_CHECKING:
@@ -100,7 +121,7 @@ class Entry:
 
     Of the constructor: addresses are IPv4Address, IPv6Address or text. One with a scope is refused, and so is an IPv4-mapped
     IPv6 address (unless family says IPv6): the table has such flows as IPv4. A wrong value, or one that belongs to
-    another protocol, is an InvalidArgument.
+    another protocol, is an InvalidArgumentError.
 
     proto, orig_src, orig_dst: always; family follows from them
     orig_sport, orig_dport: of TCP and UDP, and of the others where the kernel keeps ports
@@ -138,22 +159,25 @@ class Entry:
         orig_zone: int | None = None,
         reply_zone: int | None = None,
         timeout: int | None = None,
-        status: int | None = None,
+        status: StatusLike | None = None,
         mark: int | None = None,
         mark_mask: int | None = None,
         id: int | None = None,
         labels: int | None = None,
         helper: str | None = None,
-        tcp_state: int | None = None,
+        tcp_state: TcpStateLike | None = None,
         tcp_wscale: tuple[int, int] | None = None,
         tcp_flags: tuple[int, int] | None = None,
         tcp_mask: tuple[int, int] | None = None,
         sctp_state: int | None = None,
         sctp_vtag: tuple[int, int] | None = None,
     ) -> None:
-        given = dict(locals())
-        del given["self"]
-        self._raw = _build.new(given)
+        self._raw = _build.new(
+            *(proto, family, orig_src, orig_dst, orig_sport, orig_dport, icmp_type, icmp_code, icmp_id),
+            *(reply_src, reply_dst, reply_sport, reply_dport, reply_icmp_type, reply_icmp_code, reply_icmp_id),
+            *(zone, orig_zone, reply_zone, timeout, status, mark, mark_mask, id, labels, helper),
+            *(tcp_state, tcp_wscale, tcp_flags, tcp_mask, sctp_state, sctp_vtag),
+        )
 
     @classmethod
     def from_raw(cls, raw: bytes | bytearray | memoryview) -> Entry:
@@ -161,7 +185,7 @@ class Entry:
         raw = bytes(raw)
         if len(raw) != ENTRY_SIZE:
             raise invalid(f"raw: {len(raw)} bytes are no entry, which has {ENTRY_SIZE}")
-        if raw[_FAMILY] not in (Family.IPV4, Family.IPV6) or not _u64(raw)[0] & Has.ORIG:
+        if raw[_FAMILY] not in _families or not _u64(raw)[0] & _HAS_ORIG:
             raise invalid("raw: has no family, or no original tuple")
         return _wrap(raw)
 
@@ -178,12 +202,12 @@ class Entry:
     @property
     def family(self) -> Family:
         """IPv4 or IPv6."""
-        return Family(self._raw[_FAMILY])
+        return _families[self._raw[_FAMILY]]
 
     @property
-    def proto(self) -> int:
-        """Protocol number: a Proto if it has a name there."""
-        return _values.named(constants.Proto, self._raw[_PROTO])
+    def proto(self) -> constants.Proto | int:
+        """The protocol: a Proto, or the plain number of one that has no name there."""
+        return _protos[self._raw[_PROTO]]
 
     orig_src = _address(_ORIG + CTuple.src.offset, "Source address of the original direction: who began.")
     orig_dst = _address(_ORIG + CTuple.dst.offset, "Destination address of the original direction: whom it called.")
@@ -265,36 +289,36 @@ class Entry:
     def status(self) -> Status | None:
         """Status bits."""
         raw = self._raw
-        return Status(_u32(raw, CEntry.status.offset)[0]) if _u64(raw)[0] & _HAS_STATUS else None
+        return _statuses[_u32(raw, _STATUS)[0]] if _u64(raw)[0] & _HAS_STATUS else None
 
     @property
     def zone(self) -> int:
         """The zone, of both directions or of one of them; 0 without any."""
-        number: int = _u32(self._raw, CEntry.zone.offset)[0] or self.orig_zone or self.reply_zone
+        number: int = _u32(self._raw, _ZONE)[0] or self.orig_zone or self.reply_zone
         return number
 
     @property
     def orig_zone(self) -> int:
         """The zone of the original direction; 0 without any."""
-        number: int = _u32(self._raw, _ORIG + CTuple.zone.offset)[0]
+        number: int = _u32(self._raw, _ORIG_ZONE)[0]
         return number or self._both_zone()
 
     @property
     def reply_zone(self) -> int:
         """The zone of the reply direction; 0 without any."""
-        number: int = _u32(self._raw, _REPLY + CTuple.zone.offset)[0]
+        number: int = _u32(self._raw, _REPLY_ZONE)[0]
         return number or self._both_zone()
 
     def _both_zone(self) -> int:
         raw = self._raw
-        number: int = _u32(raw, CEntry.zone.offset)[0] if _u64(raw)[0] & _HAS_ZONE else 0
+        number: int = _u32(raw, _ZONE)[0] if _u64(raw)[0] & _HAS_ZONE else 0
         return number
 
     @property
-    def tcp_state(self) -> int | None:
+    def tcp_state(self) -> TcpState | int | None:
         """The state of a TCP entry: a TcpState, or the plain number of one that this package does not know."""
         raw = self._raw
-        return _values.named(TcpState, raw[CEntry.tcp_state.offset]) if _u64(raw)[0] & _HAS_TCP_STATE else None
+        return _tcp_states[raw[_TCP_STATE]] if _u64(raw)[0] & _HAS_TCP_STATE else None
 
     @property
     def labels(self) -> int:
@@ -328,14 +352,14 @@ class Entry:
         self,
         *,
         timeout: int | None = None,
-        status: int | None = None,
+        status: StatusLike | None = None,
         mark: int | None = None,
         mark_mask: int | None = None,
         labels: int | None = None,
         add_labels: int | None = None,
         remove_labels: int | None = None,
         helper: str | None = None,
-        tcp_state: int | None = None,
+        tcp_state: TcpStateLike | None = None,
     ) -> Entry:
         """What to give to update(): the key of this entry, and what to change. An empty helper: none.
 
@@ -348,9 +372,32 @@ class Entry:
         return _wrap(_build.change_of(self._raw, given))
 
     def format(self, *, extended: bool = False, id: bool = False, timestamp: bool = False) -> str:
-        """The line of `conntrack -L`, perhaps with what its options -o extended, id and ktimestamp add."""
+        """The line of `conntrack -L`, perhaps with what its options -o extended, id and ktimestamp add. Of an entry without a
+        reply direction, such as a key that you write, it shows none."""
         options = (extended and FORMAT_EXTENDED) | (id and FORMAT_ID) | (timestamp and FORMAT_TIMESTAMP)
-        return self._text(FORMAT_LINE | options)
+        line = self._text(FORMAT_LINE | options)
+        return line if _u64(self._raw)[0] & _HAS_REPLY else _without_reply(line)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as plain values for json, msgpack or a log: strings, numbers, lists and dicts. The keys are those of json().
+
+        >>> import ctrack
+        >>> key = Entry(proto="udp", orig_src="10.0.0.1", orig_sport=40000, orig_dst="10.0.0.2", orig_dport=53, zone=7)
+        >>> key.to_dict()["orig"]
+        {'src': '10.0.0.1', 'dst': '10.0.0.2', 'sport': 40000, 'dport': 53}
+
+        Always there:
+            family "ipv4" or "ipv6"; proto, a number; proto_name, for example "tcp", or "unknown"
+            orig: src and dst, texts; sport and dport, or srckey and dstkey of GRE, or type, code and id of ICMP, where the
+                entry has them; packets and bytes, where the kernel counts; zone, where only this direction is in one
+            zone: as the property of that name, 0 without any
+        Where the entry has it:
+            reply: as orig; status: a list of the names of Status, and of numbers ("0x10000") for bits without one
+            state: the name of the state of TCP, SCTP or DCCP, or "UNKNOWN"; labels: a list of the numbers of the labels
+            timeout, mark, use, id, helper, start_ns, stop_ns, dccp_role, tcp_wscale_orig, tcp_wscale_reply,
+            tcp_flags_orig, tcp_flags_reply, sctp_vtag_orig, sctp_vtag_reply: as the properties (use: use_count)
+        """
+        return _plain.of_entry(self)
 
     def json(self) -> str:
         """One JSON object with every field that the kernel sent."""
@@ -368,10 +415,10 @@ class Entry:
             size = length + 1
 
     def __str__(self) -> str:
-        return self._text(FORMAT_LINE)
+        return self.format()
 
     def __repr__(self) -> str:
-        return f"<ctrack.Entry {' '.join(self._text(FORMAT_LINE).split())}>"
+        return f"<ctrack.Entry {' '.join(self.format().split())}>"
 
     def __eq__(self, other: object) -> bool:
         return self._raw == other._raw if isinstance(other, Entry) else NotImplemented
@@ -381,6 +428,19 @@ class Entry:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Entry.from_raw, (self._raw,)
+
+
+# The tuple of a reply direction that is not there, if the library prints it.
+_NO_REPLY = re.compile(
+    r" src=(?:0\.0\.0\.0|::) dst=(?:0\.0\.0\.0|::)(?: sport=0 dport=0| type=0 code=0 id=0| srckey=0x0 dstkey=0x0)?(?= |$)"
+)
+
+
+def _without_reply(line: str) -> str:
+    after_orig = line.index(" dst=")
+    at = line.find(" src=", after_orig)
+    found = _NO_REPLY.match(line, at) if at >= 0 else None
+    return line[:at] + line[found.end() :] if found else line
 
 
 def _time(nanoseconds: int | None) -> datetime | None:

@@ -49,44 +49,54 @@ class Error(OSError):
     result: Result | None = None
 
 
-class InvalidArgument(Error, ValueError):
+class InvalidArgumentError(Error, ValueError):
     """An argument makes no sense (EINVAL, E2BIG). Found before anything was sent."""
 
 
-class PermissionDenied(Error, PermissionError):
+class PermissionDeniedError(Error, PermissionError):
     """A capability is missing (EPERM, EACCES); the text names it."""
 
 
-class Timeout(Error, TimeoutError):
+class TimedOutError(Error, TimeoutError):
     """The kernel fell silent (ETIMEDOUT)."""
 
 
-class TableChanged(Error):
+class TableChangedError(Error):
     """The table was resized meanwhile (EAGAIN): entries may be missing or repeated. Start again."""
 
 
-class Hidden(Error):
+class HiddenError(Error):
     """The entry is there, but cannot be reached (ENOTUNIQ): every request that names it leads to another entry, one with a zone
     for one direction only. Nothing was done to either."""
 
 
-class Forked(Error, ChildProcessError):
+class ForkedError(Error, ChildProcessError):
     """The object was opened by a parent process (ECHILD): open one here."""
 
 
-class Closed(Error, ValueError):
+class ClosedError(Error, ValueError):
     """The object was closed (EBADF)."""
 
 
+# The names of 0.1, for programs and pickles of that release. They go with 0.3.
+InvalidArgument = InvalidArgumentError
+PermissionDenied = PermissionDeniedError
+Timeout = TimedOutError
+TableChanged = TableChangedError
+Hidden = HiddenError
+Forked = ForkedError
+Closed = ClosedError
+
+
 _CLASSES: dict[int, type[Error]] = {
-    codes.EINVAL: InvalidArgument,
-    codes.E2BIG: InvalidArgument,
-    codes.EPERM: PermissionDenied,
-    codes.EACCES: PermissionDenied,
-    codes.ETIMEDOUT: Timeout,
-    codes.EAGAIN: TableChanged,
-    codes.ENOTUNIQ: Hidden,
-    codes.ECHILD: Forked,
+    codes.EINVAL: InvalidArgumentError,
+    codes.E2BIG: InvalidArgumentError,
+    codes.EPERM: PermissionDeniedError,
+    codes.EACCES: PermissionDeniedError,
+    codes.ETIMEDOUT: TimedOutError,
+    codes.EAGAIN: TableChangedError,
+    codes.ENOTUNIQ: HiddenError,
+    codes.ECHILD: ForkedError,
 }
 
 
@@ -94,7 +104,7 @@ def error(number: int, text: str = "", result: Result | None = None) -> Error:
     """The error for an errno of either sign."""
     number = abs(number)
     kind = _CLASSES.get(number, Error)
-    if result is not None and result.failed and kind is InvalidArgument:
+    if result is not None and result.failed and kind is InvalidArgumentError:
         # The kernel said so, of an entry that was sent.
         kind = Error
     if not text:
@@ -105,6 +115,6 @@ def error(number: int, text: str = "", result: Result | None = None) -> Error:
     return made
 
 
-def invalid(text: str) -> InvalidArgument:
+def invalid(text: str) -> InvalidArgumentError:
     """The error for an argument that is wrong."""
-    return InvalidArgument(codes.EINVAL, text)
+    return InvalidArgumentError(codes.EINVAL, text)

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _values
 from ._native import ADDRESS, LABELS, CFilter
-from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike
+from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike, StatusLike, TcpStatesLike
 from .constants import FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
 from .errors import invalid
 
@@ -30,9 +30,9 @@ class Filter:
     >>> ctrack.Filter(orig_src="10.0.0.7", family="ipv6")
     Traceback (most recent call last):
         ...
-    ctrack.errors.InvalidArgument: [Errno 22] orig_src: 10.0.0.7/32 is of another family than the rest of the filter
+    ctrack.errors.InvalidArgumentError: [Errno 22] orig_src: 10.0.0.7/32 is of another family than the rest of the filter
 
-    A wrong value is an InvalidArgument (a ValueError) when the filter is made, so nothing was sent.
+    A wrong value is an InvalidArgumentError (a ValueError) when the filter is made, so nothing was sent.
 
     exclude:      entries that match are not selected, whatever other filters say
     family:       Family, AF_INET, AF_INET6, "ipv4" or "ipv6". Not needed with an address, which has one
@@ -60,7 +60,7 @@ class Filter:
 
     exclude: bool
     family: Family | None
-    proto: int | None
+    proto: Proto | int | None
     zone: int | None
     orig_zone: int | None
     reply_zone: int | None
@@ -97,8 +97,8 @@ class Filter:
         id: int | None = None,
         mark: int | None = None,
         mark_mask: int | None = None,
-        status_set: int | None = None,
-        status_clear: int | None = None,
+        status_set: StatusLike | None = None,
+        status_clear: StatusLike | None = None,
         orig_src: NetworkLike | None = None,
         orig_dst: NetworkLike | None = None,
         reply_src: NetworkLike | None = None,
@@ -110,7 +110,7 @@ class Filter:
         icmp_type: int | None = None,
         icmp_code: int | None = None,
         icmp_id: int | None = None,
-        tcp_states: TcpState | Iterable[TcpState] | None = None,
+        tcp_states: TcpStatesLike | None = None,
         labels: int | None = None,
         labels_mask: int | None = None,
         helper: str | None = None,
@@ -145,6 +145,11 @@ class Filter:
         _check(values)
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A pickle of an earlier release lacks the fields that came later."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, state.get(field.name))
 
     def __repr__(self) -> str:
         given = ((field.name, getattr(self, field.name)) for field in fields(self))

@@ -143,7 +143,7 @@ def test_one_wrong_entry_stops_all_before_anything_is_sent(ct: ctrack.Conntrack)
     for call, named in calls:
         with pytest.raises(ValueError, match=named) as caught:
             call()
-        assert isinstance(caught.value, ctrack.InvalidArgument)
+        assert isinstance(caught.value, ctrack.InvalidArgumentError)
     for batch in (ct.create, ct.delete_entries, ct.update):
         with pytest.raises(TypeError, match=r"entry\[1\] is tuple"):
             batch([good[0], (1, 2)])  # type: ignore[list-item]
@@ -189,7 +189,7 @@ def test_nat_is_made_as_asked_or_not_at_all(ct: ctrack.Conntrack) -> None:
     half = udp("10.0.0.1", 77, "10.0.0.2", 53, reply_src="10.9.9.9", reply_dst="192.0.2.1", status=Status.SRC_NAT)
     with pytest.raises(ctrack.Error, match="DST_NAT is missing") as caught:
         ct.create([half])
-    assert caught.value.errno == errno.EINVAL and not isinstance(caught.value, ctrack.InvalidArgument)
+    assert caught.value.errno == errno.EINVAL and not isinstance(caught.value, ctrack.InvalidArgumentError)
 
 
 def test_impossible_entries_have_a_status_and_a_reason_and_the_others_are_made(ct: ctrack.Conntrack) -> None:
@@ -254,7 +254,7 @@ def test_a_wrong_entry_is_a_value_error_that_names_the_field(fields: dict[str, A
     Entry(**good)
     with pytest.raises(ValueError, match=named) as caught:
         Entry(**{**good, **fields})
-    assert isinstance(caught.value, ctrack.InvalidArgument)
+    assert isinstance(caught.value, ctrack.InvalidArgumentError)
 
 
 def test_a_field_that_was_not_given_is_none_and_zero_is_a_value() -> None:

@@ -88,11 +88,11 @@ def test_an_entry_that_no_request_can_reach_is_told_as_hidden(ct: ctrack.Conntra
         lambda: ct.update([listed.change(mark=43)]),
     ]
     for call in calls:
-        with pytest.raises(ctrack.Hidden, match="cannot be reached") as caught:
+        with pytest.raises(ctrack.HiddenError, match="cannot be reached") as caught:
             call()
         assert caught.value.errno == errno.ENOTUNIQ
         assert caught.value.result is not None and caught.value.result.statuses == (errno.ENOTUNIQ,)
-    with pytest.raises(ctrack.Hidden):
+    with pytest.raises(ctrack.HiddenError):
         ct.delete(Filter(mark=42))
     assert cli_count() == 3
 
@@ -117,9 +117,9 @@ def test_two_that_each_add_labels_do_not_undo_each_other(ct: ctrack.Conntrack) -
     assert ct.list()[0].labels == everything & ~(1 << 3 | 1 << 127)
     assert ct.update([entry.change(labels=1 << 5)]).done == 1
     assert ct.list()[0].labels == 1 << 5
-    with pytest.raises(ctrack.InvalidArgument, match="labels and add_labels"):
+    with pytest.raises(ctrack.InvalidArgumentError, match="labels and add_labels"):
         entry.change(labels=1, add_labels=2)
-    with pytest.raises(ctrack.InvalidArgument, match="remove_labels"):
+    with pytest.raises(ctrack.InvalidArgumentError, match="remove_labels"):
         entry.change(remove_labels=1 << 128)
 
 

@@ -306,7 +306,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_a_wrong_filter_is_a_value_error_that_names_the_field(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named) as caught:
         Filter(**fields)
-    assert isinstance(caught.value, ctrack.InvalidArgument) and caught.value.errno == errno.EINVAL
+    assert isinstance(caught.value, ctrack.InvalidArgumentError) and caught.value.errno == errno.EINVAL
 
 
 def test_an_ipv4_mapped_address_matches_only_itself(ct: ctrack.Conntrack) -> None:

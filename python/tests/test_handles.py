@@ -110,7 +110,7 @@ def test_close_while_operations_are_under_way_ends_in_peace(netns: int) -> None:
             while True:
                 listed = ct.list() if number % 2 else list(ct)
                 assert len(listed) == 5000
-        except ctrack.Closed as error:
+        except ctrack.ClosedError as error:
             assert error.errno == errno.EBADF and isinstance(error, ValueError)
             outcomes.append("closed")
 
@@ -124,12 +124,12 @@ def test_close_while_operations_are_under_way_ends_in_peace(netns: int) -> None:
     for thread in threads:
         thread.join(60)
     assert outcomes == ["closed"] * 8
-    with pytest.raises(ctrack.Closed):
+    with pytest.raises(ctrack.ClosedError):
         list(stream)
     assert open_descriptors() < descriptors
     ct.close()
     for call in (ct.count, ct.list, ct.flush_all, lambda: list(ct), ct.__enter__, lambda: ct.delete(Filter(zone=1))):
-        with pytest.raises(ctrack.Closed):
+        with pytest.raises(ctrack.ClosedError):
             call()
     assert cli_count() == 5000
 
@@ -271,7 +271,7 @@ def test_without_cap_net_admin_every_call_says_so_and_changes_nothing(ct: ctrack
                 assert caught.value.errno == errno.EPERM and isinstance(caught.value, ctrack.Error), number
             for batch in (own.delete_entries, own.create, own.update):
                 changes = [e.change(mark=1) for e in ten_thousand] if batch == own.update else ten_thousand
-                with pytest.raises(ctrack.PermissionDenied) as refused:
+                with pytest.raises(ctrack.PermissionDeniedError) as refused:
                     batch(changes)
                 result = refused.value.result
                 assert result is not None and result[:5] == (10_000, 0, 0, 10_000, errno.EPERM)

@@ -80,12 +80,12 @@ def test_flags_are_those_of_the_header() -> None:
 
 def test_errors_are_familiar_ones_too() -> None:
     classes = [
-        (ctrack.InvalidArgument, ValueError),
-        (ctrack.PermissionDenied, PermissionError),
-        (ctrack.Timeout, TimeoutError),
-        (ctrack.Forked, ChildProcessError),
-        (ctrack.Closed, ValueError),
-        (ctrack.TableChanged, OSError),
+        (ctrack.InvalidArgumentError, ValueError),
+        (ctrack.PermissionDeniedError, PermissionError),
+        (ctrack.TimedOutError, TimeoutError),
+        (ctrack.ForkedError, ChildProcessError),
+        (ctrack.ClosedError, ValueError),
+        (ctrack.TableChangedError, OSError),
     ]
     for own, familiar in classes:
         assert issubclass(own, familiar) and issubclass(own, ctrack.Error) and issubclass(own, OSError)
