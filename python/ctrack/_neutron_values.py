@@ -89,8 +89,8 @@ def zones(name: str, given: Any) -> list[int] | None:
     if isinstance(given, str) and given.lower() == "all":
         return None
     if isinstance(given, (str, int)) or not isinstance(given, Iterable):
-        return [number(name, given, 65535)]
-    found = sorted({number(f"{name}[{index}]", each, 65535) for index, each in enumerate(given)})
+        return [_values.number(name, given, 65535)]
+    found = sorted({_values.number(f"{name}[{index}]", each, 65535) for index, each in enumerate(given)})
     if not found:
         raise invalid(f'{name}: an empty list names no zone; for all of them give "all"')
     return found

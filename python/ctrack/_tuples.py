@@ -17,7 +17,7 @@ from . import _values
 from ._native import ENTRY_SIZE, CEntry, CTuple
 from ._neutron_protocols import NAMES, protocol
 from .constants import PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Has
-from .errors import InvalidArgument, invalid
+from .errors import InvalidArgumentError, invalid
 
 #: One entry, as list_entries() has it.
 EntryTuple = tuple[Union[int, str], ...]
@@ -151,7 +151,7 @@ def wanted(name: str, entry: Any, zoned: bool) -> Wanted:
         pass
     try:
         return _written(entry, zoned)
-    except InvalidArgument as error:
+    except InvalidArgumentError as error:
         raise invalid(f"{name}: {error.strerror}") from None
 
 
@@ -168,7 +168,7 @@ def _written(entry: Any, zoned: bool) -> Wanted:
     fields = dict(zip(names, entry[2:]))
     if version not in (4, 6) or isinstance(version, bool):
         raise invalid(f"version {version!r} is neither 4 nor 6")
-    zone = values.number("zone", fields.pop("zone", 0), 65535)
+    zone = _values.number("zone", fields.pop("zone", 0), 65535)
     raw = {}
     for field in ("orig_src", "orig_dst"):
         address = values.address(field, fields.pop(field))

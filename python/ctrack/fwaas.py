@@ -25,45 +25,40 @@ What tuples may have, and errors, are as in `ctrack.neutron`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Union
+from typing import Any
 
 from . import _tuples
 from ._pool import Handle
 from ._tuples import EntryTuple
 from ._tuples_table import delete_tuples, list_tuples, opened
+from ._values import NetnsLike
 from .conntrack import Conntrack
-from .errors import InvalidArgument, Result, invalid
+from .errors import InvalidArgumentError, Result, invalid
 
 __all__ = ["EntryTuple", "delete_entries", "flush_entries", "list_entries"]
 
-#: A network namespace by name, path or descriptor; None: that of the calling thread.
-Namespace = Union[None, str, int, "os.PathLike[str]"]
 
-_NAMED = "/run/netns/"
-
-
-def list_entries(namespace: Namespace = None) -> list[EntryTuple]:
+def list_entries(namespace: NetnsLike = None) -> list[EntryTuple]:
     """The entries that are in no zone, sorted."""
     with _handle(namespace) as handle:
         return list_tuples(handle, [0], False)
 
 
-def delete_entries(entries: Iterable[Sequence[Any]], namespace: Namespace = None) -> Result:
+def delete_entries(entries: Iterable[Sequence[Any]], namespace: NetnsLike = None) -> Result:
     """Deletes the entries that the tuples name, in no zone only. The result has a status for each tuple."""
     wanted = _tuples.all_wanted(entries, False)
     with _handle(namespace) as handle:
         return delete_tuples(handle, wanted)
 
 
-def flush_entries(namespace: Namespace = None, *, everything: bool = False) -> None:
+def flush_entries(namespace: NetnsLike = None, *, everything: bool = False) -> None:
     """Deletes all entries of a network namespace, of all zones and families.
 
     everything: instead of a namespace: deletes those of the namespace of the calling thread. No namespace without this is an
-        InvalidArgument
+        InvalidArgumentError
     """
     if everything is not False and everything is not True:
         raise invalid(f"everything: {everything!r} is neither True nor False")
@@ -79,7 +74,7 @@ def flush_entries(namespace: Namespace = None, *, everything: bool = False) -> N
 
 
 @contextmanager
-def _handle(namespace: Namespace) -> Iterator[Handle]:
+def _handle(namespace: NetnsLike) -> Iterator[Handle]:
     if namespace is None:
         with opened(None) as handle:
             yield handle
@@ -89,22 +84,10 @@ def _handle(namespace: Namespace) -> Iterator[Handle]:
 
 
 @contextmanager
-def _table(namespace: Namespace) -> Iterator[Conntrack]:
-    where = _where(namespace)
+def _table(namespace: NetnsLike) -> Iterator[Conntrack]:
     try:
-        table = Conntrack(where)
-    except InvalidArgument as wrong:
-        text = re.sub("^netns:", "namespace:", wrong.strerror or "")
-        raise invalid(text) from None
+        table = Conntrack(namespace)
+    except InvalidArgumentError as wrong:
+        raise invalid(re.sub("^netns:", "namespace:", wrong.strerror or "")) from None
     with table:
         yield table
-
-
-def _where(namespace: Namespace) -> None | int | str | os.PathLike[str]:
-    """The namespace as a Conntrack takes it."""
-    if not isinstance(namespace, str):
-        # What is of another type is refused by that.
-        return namespace
-    if namespace in ("", ".", ".."):
-        raise invalid(f"namespace: {namespace!r} is no name of one; None is the namespace of the calling thread")
-    return namespace if "/" in namespace else _NAMED + namespace

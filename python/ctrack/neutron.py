@@ -20,11 +20,11 @@ the original direction. The zone is that of the entry, be it of both directions 
     >>> neutron.delete_rules([neutron.Rule(7, "IPv4", "ingress", "10.0.0.2", "tcp", remotes=["10.0.0.1", "10.0.0.3"])]).done
     0
 
-Tuples that you hand in may have addresses of the packages ipaddress and netaddr, decimal text for numbers, and the protocol in
-any form that a Rule takes.
+Tuples that you hand in may have addresses of the packages ipaddress and netaddr, decimal text for ports and for the
+numbers of ICMP, and the protocol in any form that a Rule takes. A zone is always a number.
 
 Each function works in the network namespace of the calling thread, unless it is given a `ctrack.Conntrack`. Wrong input is an
-InvalidArgument (a ValueError) that names what is wrong; the whole input is checked before anything is sent. Everything else
+InvalidArgumentError (a ValueError) that names what is wrong; the whole input is checked before anything is sent. Everything else
 that fails is a `ctrack.Error` with an errno. An entry that is gone already is no error.
 """
 
@@ -45,7 +45,7 @@ from ._tuples_table import delete_tuples, list_tuples, opened
 from ._values import Network
 from .conntrack import Conntrack
 from .constants import Family, Proto
-from .errors import Error, InvalidArgument, Result, error, invalid
+from .errors import Error, InvalidArgumentError, Result, error, invalid
 from .filter import Filter
 from .roles import security_rule
 
@@ -113,7 +113,7 @@ def flush_entries(zone: Zones | None = None, *, everything: bool = False, conntr
     """Deletes all entries of a zone or of several zones.
 
     everything: instead of a zone: deletes all entries of the network namespace, of all zones and families. "all" as the zone
-        does the same. No zone without this is an InvalidArgument
+        does the same. No zone without this is an InvalidArgumentError
     """
     if everything is not False and everything is not True:
         raise invalid(f"everything: {everything!r} is neither True nor False")
@@ -135,14 +135,14 @@ def delete_rules(rules: Iterable[Rule], *, empty_remotes: str | None = None, con
     """Deletes the flows of all rules in one pass over the table, however many rules and remotes there are.
 
     empty_remotes: "any": an empty list of remotes means any remote in all of these rules, as Neutron's callers mean it.
-        Without that it is an InvalidArgument
+        Without that it is an InvalidArgumentError
 
     The result has a status for each rule: 0, or EAFNOSUPPORT for one that is impossible, since all of its addresses or remotes
     are of another family than its ethertype. All possible rules are carried out; then an impossible one raises an Error that
     has the result. If deleting failed, all possible rules have the errno of that: flows of each may be left. The counts
     are of entries.
 
-    A malformed rule is an InvalidArgument that names it, and nothing is sent. No rules: nothing is deleted.
+    A malformed rule is an InvalidArgumentError that names it, and nothing is sent. No rules: nothing is deleted.
     """
     if empty_remotes not in (None, "any"):
         raise invalid(f'empty_remotes: {empty_remotes!r} is neither None nor "any"')
@@ -154,7 +154,7 @@ def delete_rules(rules: Iterable[Rule], *, empty_remotes: str | None = None, con
     for index, rule in enumerate(rules):
         try:
             own = _filters(rule, empty_remotes == "any")
-        except InvalidArgument as wrong:
+        except InvalidArgumentError as wrong:
             raise invalid(f"rules[{index}]: {wrong.strerror}") from None
         if isinstance(own, str):
             impossible.append(f"rules[{index}]: {own}")

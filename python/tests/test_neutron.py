@@ -181,13 +181,12 @@ def test_all_zones_and_several_of_them_are_listed_and_deleted_by_rules(ct: ctrac
     assert left() == [*zones] and neutron.list_entries([8, 0]) == [
         (4, "udp", 1, 2, "10.0.0.1", "10.0.0.5", zone) for zone in (0, 8)
     ]
-    assert neutron.list_entries("7") == neutron.list_entries(7)
     for given, remain in (("all", []), ([7, 0, 7], [1, 8, 65535]), ((65535,), [0, 1, 7, 8]), (0, [1, 7, 8, 65535])):
         fill()
         neutron.delete_rules([neutron.Rule(given, "IPv4", "ingress", "10.0.0.5")])
         assert left() == remain, given
     fill()
-    for bad in ([], None, 65536, -1, "none", [7, "x"], True):
+    for bad in ([], None, 65536, -1, "none", "7", [7, "7"], True):
         rule = neutron.Rule(bad, "IPv4", "ingress", "10.0.0.5")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=r"rules\[0\]: zone"):
             neutron.delete_rules([rule])
@@ -213,6 +212,7 @@ GOOD = (4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 5)
         ((4, "tcp", True, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
         ((4, "tcp", 1.0, 2, "1.1.1.1", "2.2.2.2", 5), "orig_sport"),
         ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", True), "zone"),
+        ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", "5"), "zone"),
         ((4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", -1), "zone"),
         ((4, "tcp", 1, 2, "1.1.1.1", "02.2.2.2", 5), "orig_dst"),
         ((4, "tcp", 1, 2, "1.1.1.1\0", "2.2.2.2", 5), "orig_src"),
@@ -377,9 +377,9 @@ def test_the_error_of_a_delete_names_the_tuple_that_was_given(ct: ctrack.Conntra
     others: list[neutron.EntryTuple] = [(4, "udp", n, 1, "10.0.0.3", "10.0.0.4", 5) for n in range(4)]
     unreachable = (4, "udp", 1000, 53, "10.0.0.1", "10.0.0.2", 0)
     # Each of the others is three keys for the library.
-    with pytest.raises(ctrack.Hidden, match=r"^\[Errno \d+\] entries\[3\]: delete_entries: .*cannot be reached") as caught:
+    with pytest.raises(ctrack.HiddenError, match=r"^\[Errno \d+\] entries\[3\]: delete_entries: .*cannot be reached") as caught:
         neutron.delete_entries([*others[:3], unreachable, others[3]], conntrack=ct)
     assert "more" not in str(caught.value)
-    with pytest.raises(ctrack.Hidden, match=r"^\[Errno \d+\] entries\[0\]: .*; and 1 more$"):
+    with pytest.raises(ctrack.HiddenError, match=r"^\[Errno \d+\] entries\[0\]: .*; and 1 more$"):
         neutron.delete_entries([unreachable, others[0], unreachable], conntrack=ct)
     assert ct.count() == 3

@@ -206,7 +206,7 @@ def test_every_protocol_of_the_api_selects_the_entries_of_its_number_and_no_othe
 def test_tuples_are_taken_with_objects_and_text_and_protocols_by_every_name(ct: ctrack.Conntrack) -> None:
     forms: list[tuple[Any, ...]] = [
         (4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2", 5),
-        (4, "TCP", "1", "2", netaddr.IPAddress("1.1.1.1"), ipaddress.ip_address("2.2.2.2"), "5"),
+        (4, "TCP", "1", "2", netaddr.IPAddress("1.1.1.1"), ipaddress.ip_address("2.2.2.2"), 5),
         (4, 6, 1, 2, "1.1.1.1", "2.2.2.2", 5),
         (4, "6", 1, 2, "1.1.1.1", "2.2.2.2", 5),
     ]
