@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from struct import Struct
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
 from . import _neutron_values as values
 from . import _values
@@ -41,7 +41,7 @@ _HAS_ORIG, _HAS_PORTS, _HAS_ICMP = int(Has.ORIG), int(Has.ORIG | Has.PORTS), int
 _HAS_ZONE, _HAS_ORIG_ZONE, _HAS_REPLY_ZONE = int(Has.ZONE), int(Has.ORIG_ZONE), int(Has.REPLY_ZONE)
 _VERSIONS = {int(Family.IPV4): 4, int(Family.IPV6): 6}
 _FAMILIES = {4: int(Family.IPV4), 6: int(Family.IPV6)}
-_AF = {4: AF_INET, 6: AF_INET6}
+_IPV4, _IPV6 = int(AF_INET), int(AF_INET6)
 _LENGTHS = {4: 4, 6: 16}
 # What the tuples of a protocol have besides addresses.
 _PLAIN, _PORTS, _ICMP = range(3)
@@ -61,20 +61,20 @@ _MEMBERS = {
 _LARGEST = {"orig_sport": 65535, "orig_dport": 65535, "icmp_id": 65535, "icmp_type": 255, "icmp_code": 255}
 #: How listed tuples call each protocol.
 _CALLED = [NAMES.get(number, str(number)) for number in range(256)]
-#: By what listed tuples begin with: the family and the protocol in bytes, and what follows.
+#: By what listed tuples begin with: the family and the protocol in bytes, what follows, and the family for the C library.
 _BEGINNINGS = {
-    (version, _CALLED[number]): (bytes((family, number)), _KINDS[number])
+    (version, _CALLED[number]): (bytes((family, number)), _KINDS[number], family)
     for version, family in _FAMILIES.items()
     for number in range(256)
 }
 
 
-class Wanted(NamedTuple):
-    """The entries that a tuple names: those that list_entries() shows as it."""
+#: What a tuple names, namely every entry that list_entries() shows as it: the original tuple in bytes, family and protocol in
+#: bytes, and the zone. A plain tuple, which is made and compared fastest.
+Wanted = tuple[bytes, bytes, int]
 
-    tuple: bytes
-    family_and_proto: bytes
-    zone: int
+
+_HAS_OF = {bytes((family, number)): _HAS[_KINDS[number]] for family in _FAMILIES.values() for number in range(256)}
 
 
 def address_text(raw: bytes) -> str:
@@ -84,13 +84,13 @@ def address_text(raw: bytes) -> str:
     255.255: as the `conntrack` program writes it, and Python since 3.13 in the first case.
     """
     if len(raw) == 4:
-        return inet_ntop(AF_INET, raw)
+        return inet_ntop(_IPV4, raw)
     if raw.startswith(_ZEROS):
         if raw.startswith(_MAPPED):
-            return "::ffff:" + inet_ntop(AF_INET, raw[12:])
+            return "::ffff:" + inet_ntop(_IPV4, raw[12:])
         if raw.startswith(_COMPATIBLE) and raw[12:14] != b"\0\0":
-            return "::" + inet_ntop(AF_INET, raw[12:])
-    return inet_ntop(AF_INET6, raw)
+            return "::" + inet_ntop(_IPV4, raw[12:])
+    return inet_ntop(_IPV6, raw)
 
 
 _ZEROS = bytes(10)
@@ -128,35 +128,38 @@ def listed(buffer: Any, zoned: bool) -> list[EntryTuple]:
     return sorted(found)
 
 
-def wanted(name: str, entry: Any, zoned: bool) -> Wanted:
-    """What a tuple names; zoned: its last member is the zone, else that is 0."""
+def _as_listed(entry: Any, zoned: bool) -> Wanted | None:
+    """What a tuple names that is written as list_entries() has it, which nearly all are; None for any other."""
     try:
-        # As listed, which nearly all are.
-        version = entry[0]
-        start, kind = _BEGINNINGS[version, entry[1]]
-        af, rest, zone = _AF[version], entry[2:-1] if zoned else entry[2:], entry[-1] if zoned else 0
-        if type(zone) is int and 0 <= zone <= 65535:
-            if kind == _PORTS:
-                sport, dport, src, dst = rest
-                if type(sport) is type(dport) is int:
-                    return Wanted(_pack(inet_pton(af, src), inet_pton(af, dst), sport, dport, 0, 0, 0), start, zone)
-            elif kind == _ICMP:
-                icmp_type, code, src, dst, icmp_id = rest
-                if type(icmp_type) is type(code) is type(icmp_id) is int:
-                    return Wanted(_pack(inet_pton(af, src), inet_pton(af, dst), 0, 0, icmp_id, icmp_type, code), start, zone)
-            else:
-                src, dst = rest
-                return Wanted(_pack(inet_pton(af, src), inet_pton(af, dst), 0, 0, 0, 0, 0), start, zone)
+        start, kind, af = _BEGINNINGS[entry[0], entry[1]]
+        if not zoned:
+            entry = (*entry, 0)
+        if kind == _PORTS:
+            _, _, sport, dport, src, dst, zone = entry
+            if type(sport) is type(dport) is type(zone) is int and 0 <= zone <= 65535:
+                return _pack(inet_pton(af, src), inet_pton(af, dst), sport, dport, 0, 0, 0), start, zone
+        elif kind == _ICMP:
+            _, _, icmp_type, code, src, dst, icmp_id, zone = entry
+            if type(icmp_type) is type(code) is type(icmp_id) is type(zone) is int and 0 <= zone <= 65535:
+                return _pack(inet_pton(af, src), inet_pton(af, dst), 0, 0, icmp_id, icmp_type, code), start, zone
+        else:
+            _, _, src, dst, zone = entry
+            if type(zone) is int and 0 <= zone <= 65535:
+                return _pack(inet_pton(af, src), inet_pton(af, dst), 0, 0, 0, 0, 0), start, zone
     except (LookupError, OSError, TypeError, ValueError, struct.error):
         pass
-    try:
-        return _written(entry, zoned)
-    except InvalidArgumentError as error:
-        raise invalid(f"{name}: {error.strerror}") from None
+    return None
 
 
-def _written(entry: Any, zoned: bool) -> Wanted:
+def _as_written(index: int, entry: Any, zoned: bool) -> Wanted:
     """The same for a tuple that is written in another way, or wrong."""
+    try:
+        return _parsed(entry, zoned)
+    except InvalidArgumentError as error:
+        raise invalid(f"entries[{index}]: {error.strerror}") from None
+
+
+def _parsed(entry: Any, zoned: bool) -> Wanted:
     if not isinstance(entry, (tuple, list)) or len(entry) < 2:
         raise invalid(f"{entry!r} is not a tuple as list_entries() has them")
     version, proto = entry[0], protocol(entry[1])
@@ -181,33 +184,34 @@ def _written(entry: Any, zoned: bool) -> Wanted:
         raw["orig_dst"],
         *(numbers.get(field, 0) for field in ("orig_sport", "orig_dport", "icmp_id", "icmp_type", "icmp_code")),
     )
-    return Wanted(body, bytes((_FAMILIES[version], proto)), zone)
+    return body, bytes((_FAMILIES[version], proto)), zone
 
 
-def key(named: Wanted) -> bytes:
-    """The key of the entry whose zone, if any, holds for both directions."""
-    zone = named.zone
-    has = _HAS[_KINDS[named.family_and_proto[1]]] | (_HAS_ZONE if zone else 0)
-    return _ENTRY.pack(has, zone, named.family_and_proto, named.tuple, zone, zone)
+def keys(named: Iterable[Wanted]) -> bytes:
+    """The key of each entry whose zone, if any, holds for both directions."""
+    pack, has = _ENTRY.pack, _HAS_OF
+    return b"".join(
+        [pack(has[start] | (_HAS_ZONE if zone else 0), zone, start, body, zone, zone) for body, start, zone in named]
+    )
 
 
-def key_of_original_zone(named: Wanted) -> bytes:
-    """The key of the entry whose zone holds for its original direction only."""
-    has = _HAS[_KINDS[named.family_and_proto[1]]] | _HAS_ORIG_ZONE
-    return _ENTRY.pack(has, named.zone, named.family_and_proto, named.tuple, named.zone, 0)
+def keys_of_original_zone(named: Iterable[Wanted]) -> bytes:
+    """The key of each entry whose zone holds for its original direction only."""
+    pack, has = _ENTRY.pack, _HAS_OF
+    return b"".join([pack(has[start] | _HAS_ORIG_ZONE, zone, start, body, zone, 0) for body, start, zone in named])
 
 
-def key_of_reply_zone(named: Wanted) -> bytes:
-    """The key of the entry whose zone holds for its reply direction only."""
-    has = _HAS[_KINDS[named.family_and_proto[1]]] | _HAS_REPLY_ZONE
-    return _ENTRY.pack(has, named.zone, named.family_and_proto, named.tuple, 0, named.zone)
+def keys_of_reply_zone(named: Iterable[Wanted]) -> bytes:
+    """The key of each entry whose zone holds for its reply direction only."""
+    pack, has = _ENTRY.pack, _HAS_OF
+    return b"".join([pack(has[start] | _HAS_REPLY_ZONE, zone, start, body, 0, zone) for body, start, zone in named])
 
 
-def names_of(buffer: Any) -> Iterator[tuple[bytes, bytes, int]]:
-    """For each entry in a buffer the Wanted that names it, as a plain tuple: those are equal."""
+def names_of(buffer: Any) -> Iterator[Wanted]:
+    """For each entry in a buffer what names it."""
     return ((body, start, zone) for _, zone, start, body, _, _ in _ENTRY.iter_unpack(buffer))
 
 
 def all_wanted(entries: Iterable[Any], zoned: bool) -> list[Wanted]:
-    """What several tuples name. All of them are looked at before anything is done."""
-    return [wanted(f"entries[{index}]", entry, zoned) for index, entry in enumerate(entries)]
+    """What several tuples name, with a zone as their last member or without. All are looked at before anything is done."""
+    return [_as_listed(entry, zoned) or _as_written(index, entry, zoned) for index, entry in enumerate(entries)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from errno import ENOENT
 from typing import Any
 
@@ -15,7 +15,7 @@ from ._native import ENTRY_SIZE, CFilter, CResult, lib
 from ._pool import Handle
 from ._tuples import EntryTuple, Wanted
 from .conntrack import Conntrack, _Listed
-from .constants import RESULT_START_UNKNOWN, Match
+from .constants import FLUSH_ALL, RESULT_START_UNKNOWN, Match
 from .errors import Error, Result, error
 
 # Microseconds, as docs/neutron.md has them measured. Only their ratios matter.
@@ -26,24 +26,28 @@ _LIST = 4
 #: To walk over the empty table.
 _WALK = 9_000
 
+# What the library says of an entry: deleted, and not there.
+_DONE, _GONE = bytes(ctypes.c_int32(0)), bytes(ctypes.c_int32(-ENOENT))
 
-@contextmanager
-def opened(conntrack: Conntrack | None) -> Iterator[Handle]:
-    """A handle for one call: of the Conntrack, or of the network namespace of the calling thread."""
-    if conntrack is not None:
-        with conntrack._pool.handle() as lent:
-            yield lent
-        return
-    handle = Handle()
-    try:
-        assert handle.address is not None
-        returned = lib.ct_handle_open(ctypes.byref(handle.address), None)
+
+class _OwnHandle(Handle):
+    """A handle in the network namespace of the calling thread, for one call."""
+
+    def __enter__(self) -> Handle:
+        assert self.address is not None
+        returned = lib.ct_handle_open(ctypes.byref(self.address), None)
         if returned < 0:
             reason: bytes = lib.ct_strerror(returned)
             raise error(returned, f"open: {reason.decode()}")
-        yield handle
-    finally:
-        handle.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def opened(conntrack: Conntrack | None) -> AbstractContextManager[Handle]:
+    """A handle for one call: of the Conntrack, or of the network namespace of the calling thread."""
+    return _OwnHandle() if conntrack is None else conntrack._pool.handle()
 
 
 def list_tuples(handle: Handle, zones: Iterable[int] | None, zoned: bool) -> list[EntryTuple]:
@@ -55,17 +59,29 @@ def list_tuples(handle: Handle, zones: Iterable[int] | None, zoned: bool) -> lis
 @contextmanager
 def _entries(handle: Handle, zones: Iterable[int] | None) -> Iterator[Any]:
     """The entries of some zones as a buffer."""
-    filters = None if zones is None else [*zones]
-    array = (CFilter * len(filters or ()))()
-    for to, zone in zip(array, filters or ()):
-        to.size, to.match, to.zone = ctypes.sizeof(CFilter), int(Match.ZONE), zone
+    array = None if zones is None else _scopes(zones)
     found, count = _Listed(), ctypes.c_size_t()
-    given = array if filters else None
-    handle.check(lib.ct_list(handle.address, given, len(array), ctypes.byref(found), ctypes.byref(count)))
+    given = 0 if array is None else len(array)
+    handle.check(lib.ct_list(handle.address, array, given, ctypes.byref(found), ctypes.byref(count)))
     if found.value:
         yield memoryview((ctypes.c_char * (count.value * ENTRY_SIZE)).from_address(found.value))
     else:
         yield memoryview(b"")
+
+
+def _scopes(zones: Iterable[int]) -> ctypes.Array[CFilter]:
+    """A filter for each zone."""
+    filters = [CFilter(size=ctypes.sizeof(CFilter), match=int(Match.ZONE), zone=zone) for zone in zones]
+    return (CFilter * len(filters))(*filters)
+
+
+def flush(handle: Handle, zones: Iterable[int] | None) -> None:
+    """Deletes all entries of some zones, or with None of all zones and families."""
+    if zones is None:
+        handle.check(lib.ct_flush(handle.address, None, FLUSH_ALL))
+        return
+    for scope in _scopes(zones):
+        handle.check(lib.ct_flush(handle.address, ctypes.byref(scope), 0))
 
 
 def delete_tuples(handle: Handle, wanted: list[Wanted]) -> Result:
@@ -73,13 +89,20 @@ def delete_tuples(handle: Handle, wanted: list[Wanted]) -> Result:
     deletion = _Deletion(handle, wanted)
     if not wanted:
         return deletion.finish()
-    count = ctypes.c_uint64()
-    handle.check(lib.ct_count(handle.address, ctypes.byref(count)))
-    if _LOOK_UP * len(wanted) > _WALK + _LIST * count.value:
-        deletion.of_listed()
-    else:
+    if _few(handle, len(wanted)):
         deletion.by_keys()
+    else:
+        deletion.of_listed()
     return deletion.finish()
+
+
+def _few(handle: Handle, count: int) -> bool:
+    """Whether so many tuples are looked up sooner than the table is listed."""
+    there = ctypes.c_uint64()
+    if _LOOK_UP * count <= _WALK:
+        return True
+    handle.check(lib.ct_count(handle.address, ctypes.byref(there)))
+    return _LOOK_UP * count <= _WALK + _LIST * there.value
 
 
 class _Deletion:
@@ -100,21 +123,26 @@ class _Deletion:
         is asked for where the first is not there.
         """
         wanted = self._wanted
-        owners = [*range(len(wanted))]
-        keys = [_tuples.key(each) for each in wanted]
-        zoned = [index for index, each in enumerate(wanted) if each.zone]
-        keys += [_tuples.key_of_reply_zone(wanted[index]) for index in zoned]
-        statuses = self._delete(keys, owners + zoned)
-        missing = [index for index in zoned if statuses[index] == ENOENT]
+        zoned = [index for index, (_, _, zone) in enumerate(wanted) if zone]
+        owners = [*range(len(wanted)), *zoned]
+        in_zones = wanted if len(zoned) == len(wanted) else [wanted[index] for index in zoned]
+        told = self._delete(_tuples.keys(wanted) + _tuples.keys_of_reply_zone(in_zones), owners)
+        if bytes(told) == _DONE * len(wanted) + _GONE * len(zoned):
+            # As nearly always: each is there, once.
+            self._statuses = [0] * len(wanted)
+            return
+        self._settle(told, owners)
+        missing = [index for index in zoned if told[index] == -ENOENT]
         if missing:
-            self._delete([_tuples.key_of_original_zone(wanted[index]) for index in missing], missing)
+            told = self._delete(_tuples.keys_of_original_zone(wanted[index] for index in missing), missing)
+            self._settle(told, missing)
 
     def of_listed(self) -> None:
         """Lists the zones, and deletes those that are wanted by their ids too."""
-        places: dict[tuple[bytes, bytes, int], int] = {}
+        places: dict[Wanted, int] = {}
         for index, each in enumerate(self._wanted):
             places.setdefault(each, index)
-        with _entries(self._handle, {each.zone for each in self._wanted}) as buffer:
+        with _entries(self._handle, {zone for _, _, zone in self._wanted}) as buffer:
             owners, found = [], []
             for at, name in enumerate(_tuples.names_of(buffer)):
                 owner = places.get(name)
@@ -122,7 +150,7 @@ class _Deletion:
                     owners.append(owner)
                     found.append(buffer[at * ENTRY_SIZE : (at + 1) * ENTRY_SIZE])
             if found:
-                self._delete(found, owners)
+                self._settle(self._delete(b"".join(found), owners), owners)
         if len(places) < len(self._wanted):
             # Of one tuple that was given twice the second is gone, unless it could not be deleted.
             for index, each in enumerate(self._wanted):
@@ -130,36 +158,34 @@ class _Deletion:
                 if first != index and self._statuses[first] != 0:
                     self._statuses[index] = self._statuses[first]
 
-    def _delete(self, entries: Sequence[Any], owners: list[int]) -> list[int]:
-        """Deletes entries, each of them of one tuple. What became of each."""
-        count = len(entries)
-        raw = b"".join(entries)
-        statuses = (ctypes.c_int32 * count)()
+    def _delete(self, entries: bytes, owners: list[int]) -> ctypes.Array[ctypes.c_int32]:
+        """Deletes entries, each of them of one tuple. What the library says of each."""
+        count = len(owners)
+        told = (ctypes.c_int32 * count)()
         c = CResult(size=ctypes.sizeof(CResult))
-        returned = lib.ct_delete_entries(self._handle.address, raw, count, statuses, ctypes.byref(c))
-        own = [-status for status in statuses]
+        returned = lib.ct_delete_entries(self._handle.address, entries, count, told, ctypes.byref(c))
         self._done += c.done
         self._start_unknown |= bool(c.flags & RESULT_START_UNKNOWN)
-        for owner, status in zip(owners, own):
-            # The worst that became of a tuple's entries counts: a failure, a deletion, nothing.
-            before = self._statuses[owner]
-            if before == ENOENT or (before == 0 and status != ENOENT):
-                self._statuses[owner] = status
         if returned < 0 and self._error is None:
             self._error = self._handle.failed(returned)
             self._error.strerror = _named(self._error.strerror or "", owners)
-        return own
+        return told
+
+    def _settle(self, told: ctypes.Array[ctypes.c_int32], owners: list[int]) -> None:
+        """Of a tuple's entries the worst counts: a failure, a deletion, nothing."""
+        statuses = self._statuses
+        for owner, negative in zip(owners, told[:]):
+            before = statuses[owner]
+            if before == ENOENT or (before == 0 and negative not in (0, -ENOENT)):
+                statuses[owner] = -negative
 
     def finish(self) -> Result:
         """The result, or the error that has it."""
         statuses = self._statuses
-        done = statuses.count(0)
         gone = statuses.count(ENOENT)
-        failures = [status for status in statuses if status not in (0, ENOENT)]
-        first = failures[0] if failures else 0
-        result = Result(
-            len(statuses), self._done, gone, len(statuses) - done - gone, first, False, tuple(statuses), 0, self._start_unknown
-        )
+        failed = len(statuses) - statuses.count(0) - gone
+        first = next(status for status in statuses if status not in (0, ENOENT)) if failed else 0
+        result = Result(len(statuses), self._done, gone, failed, first, False, tuple(statuses), 0, self._start_unknown)
         if self._error is None:
             return result
         # The number of keys says nothing to the caller.

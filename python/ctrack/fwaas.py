@@ -33,7 +33,7 @@ from typing import Any
 from . import _tuples
 from ._pool import Handle
 from ._tuples import EntryTuple
-from ._tuples_table import delete_tuples, list_tuples, opened
+from ._tuples_table import delete_tuples, flush, list_tuples, opened
 from ._values import NetnsLike
 from .conntrack import Conntrack
 from .errors import InvalidArgumentError, Result, invalid
@@ -69,8 +69,8 @@ def flush_entries(namespace: NetnsLike = None, *, everything: bool = False) -> N
         )
     if namespace is not None and everything:
         raise invalid(f"everything: given together with namespace {namespace!r}; give one of them")
-    with _table(namespace) as ct:
-        ct.flush_all()
+    with _handle(namespace) as handle:
+        flush(handle, None)
 
 
 @contextmanager

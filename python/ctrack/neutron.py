@@ -41,7 +41,7 @@ from . import _tuples, _values
 from ._native import lib
 from ._neutron_protocols import protocol_or_any
 from ._tuples import EntryTuple
-from ._tuples_table import delete_tuples, list_tuples, opened
+from ._tuples_table import delete_tuples, flush, list_tuples, opened
 from ._values import Network
 from .conntrack import Conntrack
 from .constants import Family, Proto
@@ -122,13 +122,8 @@ def flush_entries(zone: Zones | None = None, *, everything: bool = False, conntr
     if zone is not None and everything:
         raise invalid(f"everything: given together with zone {zone!r}; give one of them")
     zones = None if everything else values.zones("zone", zone)
-    scopes = None if zones is None else [Filter(zone=each) for each in zones]
-    with Conntrack() if conntrack is None else nullcontext(conntrack) as ct:
-        if scopes is None:
-            ct.flush_all()
-        else:
-            for scope in scopes:
-                ct.flush(scope)
+    with opened(conntrack) as handle:
+        flush(handle, zones)
 
 
 def delete_rules(rules: Iterable[Rule], *, empty_remotes: str | None = None, conntrack: Conntrack | None = None) -> Result:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import random
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ from support import (
 )
 
 import ctrack
-from ctrack import Entry, neutron
+from ctrack import Entry, _tuples, _tuples_table, neutron
 
 
 def everything(zone: int) -> list[Entry]:
@@ -383,3 +385,100 @@ def test_the_error_of_a_delete_names_the_tuple_that_was_given(ct: ctrack.Conntra
     with pytest.raises(ctrack.HiddenError, match=r"^\[Errno \d+\] entries\[0\]: .*; and 1 more$"):
         neutron.delete_entries([unreachable, others[0], unreachable], conntrack=ct)
     assert ct.count() == 3
+
+
+def mixed_table(ct: ctrack.Conntrack) -> None:
+    """Entries of every kind, in zones of both and of one direction, with tuples that come several times."""
+    for zone in (0, 7, 8):
+        make(ct, everything(zone))
+    # Beside the entry in zone 7 one whose reply direction only is in a zone; in zone 9 one of each direction.
+    make(ct, [udp("10.0.0.9", n, "10.0.0.2", 4, zone=7) for n in range(1, 40)])
+    make(ct, [udp("10.0.0.9", n, "10.0.0.2", 4, orig_zone=9) for n in range(1, 40)])
+    make(ct, [udp("10.0.0.9", n, "10.0.0.2", 4, reply_zone=9) for n in range(1, 20)])
+    make(ct, [udp("fd00::9", n, "fd00::2", 4, reply_zone=7) for n in range(1, 20)])
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_looked_up_or_out_of_a_list_the_same_entries_are_deleted_with_the_same_statuses(
+    ct: ctrack.Conntrack, monkeypatch: pytest.MonkeyPatch, few: bool
+) -> None:
+    monkeypatch.setattr(_tuples_table, "_few", lambda *_: few)
+    mixed_table(ct)
+    seed = int(os.environ.get("CTRACK_SEED") or random.randrange(1 << 32))
+    print(f"CTRACK_SEED={seed}")
+    choose = random.Random(seed)
+    while (listed := neutron.list_entries("all")) != []:
+        before = plain_table(ct)
+        chosen: list[Any] = choose.sample(listed, min(len(listed), choose.randint(1, 60)))
+        # Tuples that are not there: of another zone, and with other ports.
+        missing = [(*entry[:-1], choose.choice([5, 6])) for entry in chosen[:3]]
+        missing += [(4, "udp", 60000, 4, "10.0.0.9", "10.0.0.2", zone) for zone in (0, 7, 9)]
+        given = [*chosen, *missing, chosen[0]]
+        result = neutron.delete_entries(given)
+        gone = {entry for entry in before if entry[:-1] in {*chosen}}
+        assert result.statuses == (*(0 for _ in chosen), *(errno.ENOENT for _ in missing), errno.ENOENT)
+        assert (result.matched, result.done, result.failed) == (len(given), len(gone), 0)
+        assert plain_table(ct) == before - gone
+
+
+def plain_table(ct: ctrack.Conntrack) -> set[Any]:
+    """The tuple of each entry as the module has it, and its id."""
+    found = set()
+    for entry in ct.list():
+        version = 4 if entry.family == ctrack.Family.IPV4 else 6
+        name = entry.proto.name.lower() if isinstance(entry.proto, ctrack.Proto) else str(entry.proto)
+        fields: list[Any] = []
+        if entry.icmp_type is not None:
+            fields = [entry.icmp_type, entry.icmp_code, str(entry.orig_src), str(entry.orig_dst), entry.icmp_id]
+        elif name in ("tcp", "udp", "sctp", "udplite", "gre", "dccp"):
+            fields = [entry.orig_sport or 0, entry.orig_dport or 0, str(entry.orig_src), str(entry.orig_dst)]
+        else:
+            fields = [str(entry.orig_src), str(entry.orig_dst)]
+        found.add((version, name, *fields, entry.zone, entry.id))
+    return found
+
+
+def test_what_replaces_a_listed_entry_before_its_delete_stays(ct: ctrack.Conntrack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tuples_table, "_few", lambda *_: False)
+    make(ct, [udp("10.0.0.1", n, "10.0.0.2", 1, zone=7) for n in (1, 2)])
+    given: list[Any] = [(4, "udp", n, 1, "10.0.0.1", "10.0.0.2", 7) for n in (1, 2)]
+    names_of = _tuples.names_of
+
+    def replaced(buffer: Any) -> Any:
+        old = [entry for entry in ct.list() if entry.orig_sport == 1]
+        ct.delete_entries(old)
+        # Until it has got another place in the kernel's memory, by which the ids are made.
+        spare = 100
+        while True:
+            make(ct, [udp("10.0.0.1", spare, "10.0.0.2", 1), udp("10.0.0.1", 1, "10.0.0.2", 1, zone=7)])
+            new = [entry for entry in ct.list() if entry.orig_sport == 1]
+            if new[0].id != old[0].id:
+                return names_of(buffer)
+            ct.delete_entries(new)
+            spare += 1
+
+    monkeypatch.setattr(_tuples, "names_of", replaced)
+    assert neutron.delete_entries(given).statuses == (errno.ENOENT, 0)
+    assert [entry.orig_sport for entry in ct.list(ctrack.Filter(zone=7))] == [1]
+
+
+def test_many_tuples_are_deleted_out_of_a_list_and_few_are_looked_up(
+    ct: ctrack.Conntrack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways: list[str] = []
+    few = _tuples_table._few
+
+    def noted(handle: Any, count: int) -> bool:
+        ways.append("looked up" if few(handle, count) else "listed")
+        return ways[-1] == "looked up"
+
+    monkeypatch.setattr(_tuples_table, "_few", noted)
+    entries = [udp("10.0.0.1", n % 60000, "10.0.0.2", n // 60000, zone=7) for n in range(4000)]
+    make(ct, entries)
+    listed = neutron.list_entries(7)
+    assert neutron.delete_entries(listed[:10]).done == 10
+    assert neutron.delete_entries(listed[10:]).done == 3990
+    assert ways == ["looked up", "listed"]
+    make(ct, [*entries, *(tcp("10.0.0.3", n, "10.0.0.2", 1) for n in range(12000))])
+    assert neutron.delete_entries(listed).done == 4000
+    assert ways == ["looked up", "listed", "looked up"], "among many others"
