@@ -28,10 +28,11 @@ _pack = _TUPLE.pack
 _ORIG, _REPLY = CEntry.orig.offset, CEntry.reply.offset
 _ZONE = CTuple.zone.offset
 #: An entry: what counts, zone, family and protocol, original tuple, and the zones of the two directions.
-_ENTRY = Struct(
-    f"=Q{CEntry.zone.offset - 8}xI2s{_ORIG - CEntry.family.offset - 2}x{_TUPLE.size}sI"
+_FIELDS = (
+    f"Q{CEntry.zone.offset - 8}xI2s{_ORIG - CEntry.family.offset - 2}x{_TUPLE.size}sI"
     f"{_REPLY + _ZONE - _ORIG - _ZONE - 4}xI{ENTRY_SIZE - _REPLY - _ZONE - 4}x"
 )
+_ENTRY, _TWO_ENTRIES = Struct("=" + _FIELDS), Struct("=" + _FIELDS * 2)
 #: The same for reading, with the tuple in its parts.
 _LISTED = Struct(f"={CEntry.zone.offset}xIBB{_ORIG - CEntry.family.offset - 2}x16s16sHHHBB{ENTRY_SIZE - _ORIG - _TUPLE.size}x")
 if {_ENTRY.size, _LISTED.size} != {ENTRY_SIZE} or _TUPLE.size != _ZONE or CEntry.proto.offset != CEntry.family.offset + 1:
@@ -187,12 +188,10 @@ def _parsed(entry: Any, zoned: bool) -> Wanted:
     return body, bytes((_FAMILIES[version], proto)), zone
 
 
-def keys(named: Iterable[Wanted]) -> bytes:
-    """The key of each entry whose zone, if any, holds for both directions."""
+def keys_outside_zones(named: Iterable[Wanted]) -> bytes:
+    """The key of each entry that is in no zone."""
     pack, has = _ENTRY.pack, _HAS_OF
-    return b"".join(
-        [pack(has[start] | (_HAS_ZONE if zone else 0), zone, start, body, zone, zone) for body, start, zone in named]
-    )
+    return b"".join([pack(has[start], 0, start, body, 0, 0) for body, start, _ in named])
 
 
 def keys_of_original_zone(named: Iterable[Wanted]) -> bytes:
@@ -201,10 +200,17 @@ def keys_of_original_zone(named: Iterable[Wanted]) -> bytes:
     return b"".join([pack(has[start] | _HAS_ORIG_ZONE, zone, start, body, zone, 0) for body, start, zone in named])
 
 
-def keys_of_reply_zone(named: Iterable[Wanted]) -> bytes:
-    """The key of each entry whose zone holds for its reply direction only."""
-    pack, has = _ENTRY.pack, _HAS_OF
-    return b"".join([pack(has[start] | _HAS_REPLY_ZONE, zone, start, body, 0, zone) for body, start, zone in named])
+def keys_in_zones(named: Iterable[Wanted]) -> bytes:
+    """Two keys for each: that of the entry whose zone holds for both directions, and for its reply direction only."""
+    pack, has = _TWO_ENTRIES.pack, _HAS_OF
+    return b"".join(
+        [
+            pack(
+                has[start] | _HAS_ZONE, zone, start, body, zone, zone, has[start] | _HAS_REPLY_ZONE, zone, start, body, 0, zone
+            )
+            for body, start, zone in named
+        ]
+    )
 
 
 def names_of(buffer: Any) -> Iterator[Wanted]:

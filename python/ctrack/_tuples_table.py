@@ -113,6 +113,7 @@ class _Deletion:
         self._wanted = wanted
         self._statuses = [ENOENT] * len(wanted)
         self._done = 0
+        self._returned = 0
         self._start_unknown = False
         self._error: Error | None = None
 
@@ -124,18 +125,20 @@ class _Deletion:
         """
         wanted = self._wanted
         zoned = [index for index, (_, _, zone) in enumerate(wanted) if zone]
-        owners = [*range(len(wanted)), *zoned]
-        in_zones = wanted if len(zoned) == len(wanted) else [wanted[index] for index in zoned]
-        told = self._delete(_tuples.keys(wanted) + _tuples.keys_of_reply_zone(in_zones), owners)
-        if bytes(told) == _DONE * len(wanted) + _GONE * len(zoned):
+        others: list[int] = []
+        keys = _tuples.keys_in_zones(wanted if len(zoned) == len(wanted) else [wanted[index] for index in zoned])
+        if len(zoned) < len(wanted):
+            others = [index for index, (_, _, zone) in enumerate(wanted) if not zone]
+            keys += _tuples.keys_outside_zones(wanted[index] for index in others)
+        told = self._delete(keys)
+        if bytes(told) == (_DONE + _GONE) * len(zoned) + _DONE * len(others):
             # As nearly always: each is there, once.
             self._statuses = [0] * len(wanted)
             return
-        self._settle(told, owners)
-        missing = [index for index in zoned if told[index] == -ENOENT]
+        self._settle(told, [index for index in zoned for _ in range(2)] + others)
+        missing = [index for place, index in enumerate(zoned) if told[2 * place] == -ENOENT]
         if missing:
-            told = self._delete(_tuples.keys_of_original_zone(wanted[index] for index in missing), missing)
-            self._settle(told, missing)
+            self._settle(self._delete(_tuples.keys_of_original_zone(wanted[index] for index in missing)), missing)
 
     def of_listed(self) -> None:
         """Lists the zones, and deletes those that are wanted by their ids too."""
@@ -150,7 +153,7 @@ class _Deletion:
                     owners.append(owner)
                     found.append(buffer[at * ENTRY_SIZE : (at + 1) * ENTRY_SIZE])
             if found:
-                self._settle(self._delete(b"".join(found), owners), owners)
+                self._settle(self._delete(b"".join(found)), owners)
         if len(places) < len(self._wanted):
             # Of one tuple that was given twice the second is gone, unless it could not be deleted.
             for index, each in enumerate(self._wanted):
@@ -158,26 +161,27 @@ class _Deletion:
                 if first != index and self._statuses[first] != 0:
                     self._statuses[index] = self._statuses[first]
 
-    def _delete(self, entries: bytes, owners: list[int]) -> ctypes.Array[ctypes.c_int32]:
-        """Deletes entries, each of them of one tuple. What the library says of each."""
-        count = len(owners)
+    def _delete(self, entries: bytes) -> ctypes.Array[ctypes.c_int32]:
+        """Deletes entries, or what keys mean. What the library says of each."""
+        count = len(entries) // ENTRY_SIZE
         told = (ctypes.c_int32 * count)()
-        c = CResult(size=ctypes.sizeof(CResult))
-        returned = lib.ct_delete_entries(self._handle.address, entries, count, told, ctypes.byref(c))
+        c = CResult(ctypes.sizeof(CResult))
+        self._returned = lib.ct_delete_entries(self._handle.address, entries, count, told, ctypes.byref(c))
         self._done += c.done
         self._start_unknown |= bool(c.flags & RESULT_START_UNKNOWN)
-        if returned < 0 and self._error is None:
-            self._error = self._handle.failed(returned)
-            self._error.strerror = _named(self._error.strerror or "", owners)
         return told
 
     def _settle(self, told: ctypes.Array[ctypes.c_int32], owners: list[int]) -> None:
-        """Of a tuple's entries the worst counts: a failure, a deletion, nothing."""
+        """What was said of entries, each of which is of one tuple. Of a tuple's entries the worst counts: a failure, a deletion,
+        nothing."""
         statuses = self._statuses
         for owner, negative in zip(owners, told[:]):
             before = statuses[owner]
             if before == ENOENT or (before == 0 and negative not in (0, -ENOENT)):
                 statuses[owner] = -negative
+        if self._returned < 0 and self._error is None:
+            self._error = self._handle.failed(self._returned)
+            self._error.strerror = _named(self._error.strerror or "", owners)
 
     def finish(self) -> Result:
         """The result, or the error that has it."""
