@@ -48,6 +48,7 @@ from .errors import (
 )
 from .filter import Filter
 from .roles import changed_service, dead_endpoint, everything_but, port_on_any_address, security_rule, whole_table
+from .selection import Selection
 
 open = Conntrack
 
@@ -86,6 +87,7 @@ __all__ = [
     "Proto",
     "ProtoLike",
     "Result",
+    "Selection",
     "Status",
     "StatusLike",
     "TableChanged",

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
+from . import _words
 from ._native import OpenOpts, lib
 from ._values import NetnsLike, number
 from .constants import OPEN_COMPARE_START, OPEN_NETNS
@@ -65,7 +66,7 @@ class Handle:
         if number == -errno.ENOTRECOVERABLE:
             self.usable = False
         words: bytes = lib.ct_handle_error(self.address)
-        return error(number, words.decode("utf-8", "backslashreplace"), result)
+        return error(number, _words.of_python(words.decode("utf-8", "backslashreplace")), result)
 
     def check(self, returned: int) -> int:
         """What a call returned, unless that is an error."""

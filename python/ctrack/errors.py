@@ -8,13 +8,17 @@ cannot be opened is the plain OSError of the system, for example FileNotFoundErr
 from __future__ import annotations
 
 import errno as codes
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ._native import lib
 
 
 class Result(NamedTuple):
-    """What an operation did."""
+    """What an operation did.
+
+    A tuple of plain values. Where only those pass, such as oslo.privsep (msgpack), a plain tuple of them arrives:
+    `Result(*arrived)` has the names again.
+    """
 
     matched: int
     """Entries that were selected or given: always done + gone + failed + spared."""
@@ -43,10 +47,29 @@ class Error(OSError):
     """Something went wrong. `errno` is positive, `strerror` says what, in the words of the library or the kernel. Of several
     entries that failed it names the first and says how many more did: "entry[3]: create_entries: entry exists; and 4 more".
 
-    `result` says what was done all the same, and the status of each entry, if the operation is one that has a result.
+    `result` says what was done all the same, and the status of each entry, if the operation is one that has a result. It then
+    is also the third of `args`: whoever passes exceptions on by class and arguments, as pickle and oslo.privsep do, passes it on.
     """
 
-    result: Result | None = None
+    _result: Result | None = None
+
+    def __init__(self, *args: Any) -> None:
+        if len(args) == 3 and isinstance(args[2], (tuple, list)):
+            super().__init__(*args[:2])
+            # A plain tuple, if it came through something that knows no other.
+            self.result = Result(*args[2])
+        else:
+            super().__init__(*args)
+
+    @property
+    def result(self) -> Result | None:
+        """What was done all the same; None of an operation that has no result, or that did not begin."""
+        return self._result
+
+    @result.setter
+    def result(self, result: Result | None) -> None:
+        self._result = result
+        self.args = self.args[:2] if result is None else (*self.args[:2], result)
 
 
 class InvalidArgumentError(Error, ValueError):

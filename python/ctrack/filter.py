@@ -6,13 +6,14 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from . import _values
+from . import _match, _values
 from ._native import ADDRESS, LABELS, CFilter
 from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike, StatusLike, TcpStatesLike
 from .constants import FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
+from .entry import Entry
 from .errors import invalid
 
 _ROLES = ("orig_src", "orig_dst", "reply_src", "reply_dst")
@@ -145,6 +146,33 @@ class Filter:
         _check(values)
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether all fields hold for the entry, as the library decides for every entry that it lists. `exclude` does not
+        count: Selection does that, and takes several filters.
+
+        Of an entry that lacks fields, such as a key: mark, status, labels and zone that are not there are 0; nothing else that
+        is not there holds, whatever the filter says of it.
+        """
+        if not isinstance(entry, Entry):
+            raise TypeError(f"entry is {type(entry).__name__}, not Entry")
+        return _match.matches(self, entry)
+
+    def check(self, *, delete: bool = False) -> None:
+        """Raises the InvalidArgumentError with which every call would refuse this filter. Wrong values are refused when a filter
+        is made, so this finds an excluding filter that excludes everything.
+
+        delete: also what delete() refuses: a filter that matches every entry, or one that names an id alone
+        """
+        replace(self)
+        limits = _match.limits_but_id(self)
+        if self.exclude:
+            if not limits and self.id is None:
+                raise invalid("exclude: the filter excludes everything")
+        elif delete and not limits:
+            if self.id is None:
+                raise invalid("the filter matches every entry; to delete all of them use a flush")
+            raise invalid("id: the filter names an id alone, and entries can share one; add what else the entry has")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A pickle of an earlier release lacks the fields that came later."""
