@@ -35,6 +35,7 @@ _batch = Struct(f"{ENTRY_SIZE}s").iter_unpack
 
 _u64 = Struct("=Q").unpack_from
 _u32 = Struct("=I").unpack_from
+_be32 = Struct(">I").unpack_from
 _FAMILY: int = CEntry.family.offset
 _PROTO: int = CEntry.proto.offset
 _STATUS: int = CEntry.status.offset
@@ -87,7 +88,7 @@ def _address(at: int, doc: str) -> _Field[Address]:
     def get(self: Entry) -> Address:
         raw = self._raw
         if raw[_FAMILY] == _IPV4:
-            return IPv4Address(raw[at : at + 4])
+            return IPv4Address(_be32(raw, at)[0])
         return IPv6Address(raw[at : at + 16])
 
     return property(get, doc=doc)  # type: ignore[return-value]
@@ -182,12 +183,15 @@ class Entry:
     @classmethod
     def from_raw(cls, raw: bytes | bytearray | memoryview) -> Entry:
         """An entry from the 256 bytes of a struct ct_entry."""
-        raw = bytes(raw)
+        if type(raw) is not bytes:
+            raw = bytes(raw)
         if len(raw) != ENTRY_SIZE:
             raise invalid(f"raw: {len(raw)} bytes are no entry, which has {ENTRY_SIZE}")
         if raw[_FAMILY] not in _families or not _u64(raw)[0] & _HAS_ORIG:
             raise invalid("raw: has no family, or no original tuple")
-        return _wrap(raw)
+        entry = _new(Entry)
+        entry._raw = raw
+        return entry
 
     @property
     def raw(self) -> bytes:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What is in each conntrack zone: how many entries, of which protocols, in which states, and who began most of them.
 
-    zone_report.py [--top N] [--json] [--netns PATH]
+    zone_report.py [--top N] [--json] [--netns NETNS]
 
 One pass over the table. Memory does not grow with it: of each zone the report keeps counts, and of the addresses as many as
 it needs to name the top ones. With more different addresses than that their counts may be too large, by no more than is shown.
@@ -130,7 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What is in each conntrack zone.")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="how many addresses to name (5)")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--netns", metavar="PATH", help="the network namespace, for example /run/netns/blue")
+    parser.add_argument("--netns", metavar="NETNS", help="the network namespace, by name (blue) or path (/run/netns/blue)")
     options = parser.parse_args()
     if not 0 <= options.top <= KEPT // 4:
         parser.error(f"--top is not from 0 to {KEPT // 4}")
