@@ -404,8 +404,8 @@ def test_looked_up_or_out_of_a_list_the_same_entries_are_deleted_with_the_same_s
 ) -> None:
     monkeypatch.setattr(_tuples_table, "_few", lambda *_: few)
     mixed_table(ct)
-    seed = int(os.environ.get("CTRACK_SEED") or random.randrange(1 << 32))
-    print(f"CTRACK_SEED={seed}")
+    seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
+    print(f"SEED={seed}")
     choose = random.Random(seed)
     while (listed := neutron.list_entries("all")) != []:
         before = plain_table(ct)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Rules as Neutron's agents have them, against the `conntrack -D` commands that Neutron makes of the same values."""
+"""Rules as Neutron's agents have them, against the `conntrack -D` commands that Neutron makes of the same values. SEED=n repeats
+a run."""
 
 from __future__ import annotations
 
@@ -132,8 +133,8 @@ def run(command: list[str]) -> None:
 
 
 def test_two_hundred_sets_of_port_rule_and_remotes_delete_what_neutrons_commands_delete(netns: int) -> None:
-    seed = int(os.environ.get("CTRACK_SEED") or random.randrange(1 << 32))
-    print(f"CTRACK_SEED={seed}")
+    seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
+    print(f"SEED={seed}")
     choose = random.Random(seed)
     other = new_netns()
     entries = table()
