@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 """A Python module that does with libnetfilter_conntrack through ctypes what OpenStack Neutron's own module does with it: entries
-as tuples, by zone. Written from the documentation of the library's functions, for the comparison in neutron.py.
+as tuples, by zone. Uses the documented functions of the library only. For the comparison in bench.py.
 
 A list has the library print each entry and takes the printed line apart. A delete makes one object, sets the members of each tuple
 in it by the functions for attributes and sends one request for each tuple. There is no check of anything.
