@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What OpenStack Neutron's conntrack netlink module offers, for drop-in use: entries as tuples, by zone.
+"""Unlike in OpenStack Neutron, no missing value ever means everything: flush_entries() and flush_entries(None) refuse, and
+flush_entries(everything=True) deletes all entries of the network namespace.
+
+What Neutron's conntrack netlink module (neutron.privileged.agent.linux.netlink_lib) offers, for drop-in use: entries as tuples,
+by zone. For the module of neutron-fwaas see `ctrack.fwaas`. docs/neutron.md has all differences from both.
 
     (4, 'tcp', sport, dport, src, dst, zone)     (6, 'udp', ...)    also 'sctp', 'dccp', 'udplite', and 'gre' with its keys
     (4, 'icmp', type, code, src, dst, id, zone)  (6, 'icmpv6', ...)
     (4, '89', src, dst, zone)                    any other protocol, by its number
 
-Addresses are text as Python's ipaddress writes it, everything else but the protocol is a number. The tuple is that of the
-original direction. The zone is that of the entry, be it of both directions or of one of them only.
+Addresses are text, the same with every version of Python; everything else but the protocol is a number. The tuple is that of
+the original direction. The zone is that of the entry, be it of both directions or of one of them only.
 
     >>> from ctrack import neutron
     >>> neutron.list_entries(7)
@@ -16,38 +20,43 @@ original direction. The zone is that of the entry, be it of both directions or o
     >>> neutron.delete_rules([neutron.Rule(7, "IPv4", "ingress", "10.0.0.2", "tcp", remotes=["10.0.0.1", "10.0.0.3"])]).done
     0
 
+Tuples that you hand in may have addresses of the packages ipaddress and netaddr, decimal text for ports and for the
+numbers of ICMP, and the protocol in any form that a Rule takes. A zone is always a number.
+
 Each function works in the network namespace of the calling thread, unless it is given a `ctrack.Conntrack`. Wrong input is an
-InvalidArgument (a ValueError) that names what is wrong; the whole input is checked before anything is sent. Everything else
+InvalidArgumentError (a ValueError) that names what is wrong; the whole input is checked before anything is sent. Everything else
 that fails is a `ctrack.Error` with an errno. An entry that is gone already is no error.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from errno import ENOENT
+from errno import EAFNOSUPPORT
 from typing import Any, Union
 
-from . import _values
-from ._values import NetworkLike
+from . import _neutron_values as values
+from . import _tuples, _values
+from ._native import lib
+from ._neutron_protocols import protocol_or_any
+from ._tuples import EntryTuple
+from ._tuples_table import delete_tuples, flush, list_tuples, opened
+from ._values import Network
 from .conntrack import Conntrack
-from .constants import PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Proto
-from .entry import Entry
-from .errors import Error, InvalidArgument, Result, invalid
+from .constants import Family, Proto
+from .errors import Error, InvalidArgumentError, Result, error, invalid
 from .filter import Filter
 from .roles import security_rule
 
-#: One entry, as described above.
-EntryTuple = tuple[Union[int, str], ...]
+__all__ = ["EntryTuple", "Rule", "delete_entries", "delete_rules", "flush_entries", "list_entries"]
 
-_VERSIONS = {Family.IPV4: 4, Family.IPV6: 6}
-_BY_VERSION = {version: family for family, version in _VERSIONS.items()}
-_NAMES = {proto: proto.name.lower() for proto in Proto}
-_NUMBERS = {name: proto for proto, name in _NAMES.items()}
-# What Neutron's API takes besides the names above.
-_ALIASES = {"ipv6-icmp": Proto.ICMPV6}
+#: An address, a network, or several of them. Also those of netaddr, whose types nothing here can name without that package.
+Networks = Any
+
+#: A zone, several zones, or "all".
+Zones = Union[int, str, Iterable[int]]
+
 _ETHERTYPES = {"ipv4": Family.IPV4, "ipv6": Family.IPV6}
 
 
@@ -55,193 +64,155 @@ _ETHERTYPES = {"ipv4": Family.IPV4, "ipv6": Family.IPV6}
 class Rule:
     """A rule of a security group, as one port has it: which flows it had let through.
 
-    zone: the zone of the port, 0 to 65535
+    Addresses are text, or objects of the packages ipaddress or netaddr.
+
+    zone: the zone of the port, 0 to 65535 (0: no zone), a list of zones, or "all"
     ethertype: "IPv4" or "IPv6"
     direction: "ingress": flows that remotes began with the port; "egress": flows that the port began with remotes
-    addresses: the port's own addresses or networks; at least one
-    protocol: name or number; None: any. "icmp" with IPv6 means ICMPv6, as it does in Neutron's API
-    mark: the mark that the flows must have; None: any
-    remotes: remote addresses or networks; None: any. An empty list is an error: it never means any
+    addresses: the port's own addresses or networks; at least one. Those of the other family are left out, so a port may give
+        all that it has. One with host bits ("10.0.0.5/24", as in allowed address pairs) is that address alone
+    protocol: a name of Neutron's API, or a number, perhaps as text; None or "any": any. "icmp" with IPv6 means ICMPv6, as it
+        does in the API. "ip" and "hopopt" are protocol 0, never any
+    mark: the mark that the flows must have: a number, or text as "0x1" or "0x1/0xff" (with a mask); None: any
+    remotes: remote addresses or networks; those of the other family are left out. None: any. An empty list is an error: see
+        delete_rules()
     """
 
-    zone: int
+    zone: Zones
     ethertype: str
     direction: str
-    addresses: NetworkLike | Iterable[NetworkLike]
+    addresses: Networks
     protocol: str | int | None = None
-    mark: int | None = None
-    remotes: NetworkLike | Iterable[NetworkLike] | None = None
+    mark: int | str | None = None
+    remotes: Networks | None = None
 
 
-def list_entries(zone: int, *, conntrack: Conntrack | None = None) -> list[EntryTuple]:
-    """The entries of a zone, sorted. Zone 0: those without any zone."""
-    wanted = Filter(zone=_zone("zone", zone))
-    with _table(conntrack) as ct:
+def list_entries(zone: Zones, *, conntrack: Conntrack | None = None) -> list[EntryTuple]:
+    """The entries of a zone, of several zones or of "all" of them, sorted. Zone 0: those without any zone."""
+    zones = values.zones("zone", zone)
+    with opened(conntrack) as handle:
         # An entry in the zone in both directions and one in one direction only can have the same tuple: named once.
-        return sorted({_to_tuple(entry) for entry in ct.list(wanted)})
+        return list_tuples(handle, zones, True)
 
 
-def delete_entries(entries: Iterable[EntryTuple], *, conntrack: Conntrack | None = None) -> Result:
+def delete_entries(entries: Iterable[Sequence[Any]], *, conntrack: Conntrack | None = None) -> Result:
     """Deletes the entries that the tuples name, in their zones only. The result has a status for each tuple.
 
     A zone other than 0 means every entry that list_entries(zone) shows as this tuple: one whose both directions are in
     the zone, or only one of them.
+
+    Few tuples are looked up one by one. Many of them, as against the number of entries in the table, are deleted out of a list
+    of their zones.
     """
-    groups = [_keys(f"entries[{index}]", entry) for index, entry in enumerate(entries)]
-    keys = [key for group in groups for key in group]
-    with _table(conntrack) as ct:
-        try:
-            return _by_group(groups, ct.delete_entries(keys))
-        except Error as error:
-            if error.result is not None:
-                error.result = _by_group(groups, error.result)
-                error.strerror = _named_by_group(groups, error)
-            raise
+    wanted = _tuples.all_wanted(entries, True)
+    with opened(conntrack) as handle:
+        return delete_tuples(handle, wanted)
 
 
-def _by_group(groups: list[list[Entry]], result: Result) -> Result:
-    """The result of groups of keys: deleted if one of them was, gone if all of them are, failed otherwise."""
-    rest, statuses = iter(result.statuses), []
-    for group in groups:
-        own = [next(rest) for _ in group]
-        statuses.append(next((status for status in own if status not in (0, ENOENT)), 0 if 0 in own else ENOENT))
-    gone = statuses.count(ENOENT)
-    failed = len(statuses) - gone - statuses.count(0)
-    return result._replace(matched=len(groups), gone=gone, failed=failed, statuses=tuple(statuses))
+def flush_entries(zone: Zones | None = None, *, everything: bool = False, conntrack: Conntrack | None = None) -> None:
+    """Deletes all entries of a zone or of several zones.
 
-
-def _named_by_group(groups: list[list[Entry]], error: Error) -> str:
-    """The text of an error with the place of the tuple, and not that of the key that the library had of it."""
-    text, result = error.strerror or "", error.result
-    found = re.match(r"entry\[(\d+)\]", text)
-    if found is None or result is None:
-        return text
-    owners = [index for index, group in enumerate(groups) for _ in group]
-    text = f"entries[{owners[int(found[1])]}]" + re.sub(r"; and \d+ more$", "", text[found.end() :])
-    return f"{text}; and {result.failed - 1} more" if result.failed > 1 else text
-
-
-def flush_entries(zone: int | None = None, *, conntrack: Conntrack | None = None) -> None:
-    """Deletes all entries of a zone; with None those of the whole network namespace, all zones and families.
-
-    As in Neutron's module, None means everything: look at a zone that came from elsewhere before it is handed on.
+    everything: instead of a zone: deletes all entries of the network namespace, of all zones and families. "all" as the zone
+        does the same. No zone without this is an InvalidArgumentError
     """
-    scope = None if zone is None else Filter(zone=_zone("zone", zone))
-    with _table(conntrack) as ct:
-        if scope is None:
-            ct.flush_all()
-        else:
-            ct.flush(scope)
+    if everything is not False and everything is not True:
+        raise invalid(f"everything: {everything!r} is neither True nor False")
+    if zone is None and not everything:
+        raise invalid("zone: None names no zone; to delete the entries of all zones and families give everything=True")
+    if zone is not None and everything:
+        raise invalid(f"everything: given together with zone {zone!r}; give one of them")
+    zones = None if everything else values.zones("zone", zone)
+    with opened(conntrack) as handle:
+        flush(handle, zones)
 
 
-def delete_rules(rules: Iterable[Rule], *, conntrack: Conntrack | None = None) -> Result:
+def delete_rules(rules: Iterable[Rule], *, empty_remotes: str | None = None, conntrack: Conntrack | None = None) -> Result:
     """Deletes the flows of all rules in one pass over the table, however many rules and remotes there are.
 
-    No rules: nothing is deleted.
+    empty_remotes: "any": an empty list of remotes means any remote in all of these rules, as Neutron's callers mean it.
+        Without that it is an InvalidArgumentError
+
+    The result has a status for each rule: 0, or EAFNOSUPPORT for one that is impossible, since all of its addresses or remotes
+    are of another family than its ethertype. All possible rules are carried out; then an impossible one raises an Error that
+    has the result. If deleting failed, all possible rules have the errno of that: flows of each may be left. The counts
+    are of entries.
+
+    A malformed rule is an InvalidArgumentError that names it, and nothing is sent. No rules: nothing is deleted.
     """
+    if empty_remotes not in (None, "any"):
+        raise invalid(f'empty_remotes: {empty_remotes!r} is neither None nor "any"')
     if isinstance(rules, Rule):
         rules = [rules]
-    filters = [each for index, rule in enumerate(rules) for each in _filters(f"rules[{index}]", rule)]
-    if not filters:
-        return Result(0, 0, 0, 0, 0, False, ())
-    with _table(conntrack) as ct:
-        return ct.delete(*filters)
+    filters: list[Filter] = []
+    statuses: list[int] = []
+    impossible: list[str] = []
+    for index, rule in enumerate(rules):
+        try:
+            own = _filters(rule, empty_remotes == "any")
+        except InvalidArgumentError as wrong:
+            raise invalid(f"rules[{index}]: {wrong.strerror}") from None
+        if isinstance(own, str):
+            impossible.append(f"rules[{index}]: {own}")
+        else:
+            filters += own
+        statuses.append(EAFNOSUPPORT if isinstance(own, str) else 0)
+    result = Result(0, 0, 0, 0, 0, False, ())
+    if filters:
+        # Rules of one port often share flows: a filter that comes twice is asked for once.
+        distinct = [*dict.fromkeys(filters)]
+        try:
+            with Conntrack() if conntrack is None else nullcontext(conntrack) as ct:
+                result = ct.delete(*distinct)
+        except Error as failed:
+            failed.result = (failed.result or result)._replace(
+                statuses=tuple(status or failed.errno or 0 for status in statuses)
+            )
+            raise
+    result = result._replace(statuses=tuple(statuses))
+    if impossible:
+        more = f"; and {len(impossible) - 1} more" if len(impossible) > 1 else ""
+        raise error(EAFNOSUPPORT, impossible[0] + more, result._replace(first_error=EAFNOSUPPORT))
+    return result
 
 
-@contextmanager
-def _table(conntrack: Conntrack | None) -> Iterator[Conntrack]:
-    if conntrack is not None:
-        yield conntrack
-    else:
-        with Conntrack() as own:
-            yield own
-
-
-def _zone(name: str, zone: Any) -> int:
-    # None means everything elsewhere, and must not do so here.
-    return _values.number(name, zone, 65535)
-
-
-def _to_tuple(entry: Entry) -> EntryTuple:
-    version, proto = _VERSIONS[entry.family], entry.proto
-    name = _NAMES.get(proto) if isinstance(proto, Proto) else None
-    src, dst, zone = str(entry.orig_src), str(entry.orig_dst), entry.zone
-    if name is None:
-        return version, str(int(proto)), src, dst, zone
-    if proto in PROTOS_ICMP:
-        return version, name, entry.icmp_type or 0, entry.icmp_code or 0, src, dst, entry.icmp_id or 0, zone
-    # Kernels list protocols that they do not track without ports.
-    return version, name, entry.orig_sport or 0, entry.orig_dport or 0, src, dst, zone
-
-
-def _keys(name: str, entry: Any) -> list[Entry]:
-    """The keys of all entries that a tuple names."""
-    try:
-        fields = _fields(entry)
-        zone = fields.pop("zone")
-        kinds = ("zone", "orig_zone", "reply_zone") if zone else ("zone",)
-        return [Entry(**{**fields, kind: zone}) for kind in kinds]
-    except InvalidArgument as error:
-        raise invalid(f"{name}: {error.strerror}") from None
-
-
-def _fields(entry: Any) -> dict[str, Any]:
-    if not isinstance(entry, (tuple, list)) or len(entry) < 2:
-        raise invalid(f"{entry!r} is not a tuple as list_entries() has them")
-    proto = _protocol(entry[1])
-    if proto in PROTOS_ICMP:
-        names = ["icmp_type", "icmp_code", "orig_src", "orig_dst", "icmp_id", "zone"]
-    elif proto in PROTOS_WITH_PORTS:
-        names = ["orig_sport", "orig_dport", "orig_src", "orig_dst", "zone"]
-    else:
-        names = ["orig_src", "orig_dst", "zone"]
-    if len(entry) != 2 + len(names):
-        raise invalid(f"{entry!r} has {len(entry)} members; {entry[1]} has {2 + len(names)}: version, protocol, {names}")
-    fields = dict(zip(names, entry[2:]))
-    if entry[0] not in (4, 6) or isinstance(entry[0], bool):
-        raise invalid(f"version {entry[0]!r} is neither 4 nor 6")
-    fields["zone"] = _zone("zone", fields["zone"])
-    for field in ("orig_src", "orig_dst"):
-        fields[field] = _values.address(field, fields[field])
-        if fields[field].version != entry[0]:
-            raise invalid(f"{field}: {fields[field]} is no address of version {entry[0]}")
-    fields["proto"] = proto
-    # Said, so that an IPv4-mapped address is one of IPv6, as it is listed.
-    fields["family"] = _BY_VERSION[entry[0]]
-    return fields
-
-
-def _protocol(given: Any) -> int:
-    """A protocol by name or number, the number perhaps as text."""
-    if isinstance(given, str):
-        named = _NUMBERS.get(given.lower(), _ALIASES.get(given.lower()))
-        if named is not None:
-            return named
-        if not (given.isascii() and given.isdigit() and len(given) <= 3):
-            raise invalid(f"protocol {given!r} is none of {', '.join(_NUMBERS)} and no number")
-        given = int(given)
-    return _values.number("protocol", given, 255)
-
-
-def _filters(name: str, rule: Any) -> list[Filter]:
+def _filters(rule: Any, empty_is_any: bool) -> list[Filter] | str:
+    """The filters of a rule, or why there can be no such flow."""
     if not isinstance(rule, Rule):
-        raise invalid(f"{name}: {rule!r} is not a Rule")
-    try:
-        zone = _zone("zone", rule.zone)
-        family = _ETHERTYPES.get(rule.ethertype.lower()) if isinstance(rule.ethertype, str) else None
-        if family is None:
-            raise invalid(f'ethertype: {rule.ethertype!r} is neither "IPv4" nor "IPv6"')
-        proto = None if rule.protocol is None else _protocol(rule.protocol)
-        if proto == Proto.ICMP and family == Family.IPV6:
-            proto = Proto.ICMPV6
-        return security_rule(
-            rule.direction,
-            rule.addresses,
-            rule.remotes,
-            zone=zone,
-            family=family,
-            proto=proto,
-            mark=rule.mark,
-        )
-    except InvalidArgument as error:
-        raise invalid(f"{name}: {error.strerror}") from None
+        raise invalid(f"{rule!r} is not a Rule")
+    zones = values.zones("zone", rule.zone)
+    family = _ETHERTYPES.get(rule.ethertype.lower()) if isinstance(rule.ethertype, str) else None
+    if family is None:
+        raise invalid(f'ethertype: {rule.ethertype!r} is neither "IPv4" nor "IPv6"')
+    proto = protocol_or_any(rule.protocol)
+    if proto == Proto.ICMP and family == Family.IPV6:
+        proto = Proto.ICMPV6
+    mark, mask = values.mark(rule.mark)
+    addresses = values.networks("addresses", rule.addresses)
+    if not addresses:
+        raise invalid("addresses: none given")
+    remotes = None if rule.remotes is None else values.networks("remotes", rule.remotes)
+    if remotes is not None and not remotes:
+        if not empty_is_any:
+            raise invalid(
+                'remotes: an empty list; give None for any remote, or once empty_remotes="any" for all rules of the call'
+            )
+        remotes = None
+    # What is malformed shows, whether there can be such a flow or not.
+    limits: dict[str, Any] = {"proto": proto, "mark": mark, "mark_mask": mask}
+    security_rule(rule.direction, addresses[0], None, family=_values.family_of(addresses[0]), **limits)
+    own = [net for net in addresses if _values.family_of(net) == family]
+    if not own:
+        return _impossible("addresses", rule.ethertype, addresses)
+    others = remotes and [net for net in remotes if _values.family_of(net) == family]
+    if remotes and not others:
+        return _impossible("remotes", rule.ethertype, remotes)
+    return [
+        each
+        for zone in ((None,) if zones is None else zones)
+        for each in security_rule(rule.direction, own, others, zone=zone, family=family, proto=proto, mark=mark, mark_mask=mask)
+    ]
+
+
+def _impossible(name: str, ethertype: str, networks: list[Network]) -> str:
+    reason: bytes = lib.ct_strerror(EAFNOSUPPORT)
+    return f"{name}: none of them is of ethertype {ethertype} (got {networks[0]}): {reason.decode()}"
