@@ -44,6 +44,8 @@ _PROTOS = {proto.name.lower(): proto for proto in Proto}
 
 def number(name: str, value: Any, largest: int, smallest: int = 0) -> int:
     """An integer in a range. True and False are no numbers here."""
+    if value is None:
+        raise invalid(f"{name}: is missing")
     if isinstance(value, bool) or not isinstance(value, int):
         raise invalid(f"{name}: {value!r} is not a number")
     if not smallest <= value <= largest:

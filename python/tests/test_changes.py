@@ -226,7 +226,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"family": "ipv6"}, "orig_src"),
     ({"family": 3}, "family"),
     ({"reply_src": "fd00::1"}, "reply_src"),
-    ({"orig_sport": None}, "orig_sport"),
+    ({"orig_sport": None}, "orig_sport: is missing"),
     ({"orig_sport": 65536}, "orig_sport"),
     ({"proto": "icmp"}, "orig_sport"),
     ({"proto": 89}, "orig_sport"),
