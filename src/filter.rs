@@ -483,7 +483,7 @@ fn port_ranges(filter: &Filter) -> [(&'static str, Option<&RangeInclusive<u16>>)
 fn check_family(filter: &Filter) -> Result<Option<u8>, Fault> {
     if let Some(family) = filter.family {
         if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
-            const NEITHER: &str = "is neither CT_FAMILY_IPV4 nor CT_FAMILY_IPV6";
+            const NEITHER: &str = "is neither IPv4 nor IPv6";
             return Err(fault("family", text(NEITHER, format_args!("{family} {NEITHER}"))));
         }
     }

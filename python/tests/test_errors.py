@@ -21,7 +21,7 @@ from support import CAP_NET_ADMIN, drop_capability, in_thread, make, run, udp
 import ctrack
 from ctrack import Conntrack, Entry, Filter, Has, Status
 
-ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().with_name("repository")
 #: What no caller of this package can meet, and why.
 OUT_OF_REACH = {
     "TooNew": "every struct that the package passes has the size that it was written for, and nothing behind that",
@@ -62,7 +62,7 @@ def refused(kind: type[ctrack.Error], number: int, body: Any, *arguments: Any, *
 
 
 def test_every_kind_of_error_is_tried_or_named_as_out_of_reach() -> None:
-    source = (ROOT / "src" / "error.rs").read_text()
+    source = (REPOSITORY / "error.rs").read_text()
     body = source.split("pub enum Error {", 1)[1].split("\n}\n", 1)[0]
     kinds = set(re.findall(r"^    ([A-Z]\w+) \{", body, re.MULTILINE))
     assert kinds == REACHED.keys() | OUT_OF_REACH.keys() and len(kinds) >= 16
@@ -129,8 +129,8 @@ def test_a_call_that_makes_no_sense(ct: Conntrack) -> None:
     print(*texts, sep="\n")
     assert len(set(texts)) >= len(texts) - 6
     assert texts[4].endswith("to flush everything use flush_all()")
-    assert "entry[0]: ports is missing: TCP and UDP need ports" in texts
-    assert "entry[0].orig_sport: is set, but the entry does not announce it" in texts
+    assert "entry[0].proto: TCP and UDP need ports, and none are announced" in texts
+    assert "entry[0].orig_sport: is set, and the entry does not announce it" in texts
 
 
 def test_a_missing_capability(ct: Conntrack) -> None:
@@ -219,7 +219,7 @@ FAULTS: list[tuple[str, str, str, int, str]] = [
     ("eperm", "list", "PermissionDeniedError", errno.EPERM, "CAP_NET_ADMIN"),
     ("eperm", "delete_entries", "PermissionDeniedError", errno.EPERM, "CAP_NET_ADMIN"),
     ("eperm", "flush", "PermissionDeniedError", errno.EPERM, "CAP_NET_ADMIN"),
-    ("enospc", "create", "Error", errno.ENOSPC, "entry[0]: create_entries: no space left: kernel: refused by a test"),
+    ("enospc", "create", "Error", errno.ENOSPC, "entry[0]: create_entries: no room in the entry's bucket of the table: kernel"),
     (
         f"refuse={errno.EOPNOTSUPP}",
         "list",
@@ -256,7 +256,7 @@ FAULTS: list[tuple[str, str, str, int, str]] = [
 
 def test_a_kernel_that_misbehaves(netns: int, tmp_path: Path) -> None:
     shim = tmp_path / "faults.so"
-    run("cc", "-std=gnu99", "-O1", "-shared", "-fPIC", "-o", str(shim), str(ROOT / "tests" / "faults" / "faults.c"))
+    run("cc", "-std=gnu99", "-O1", "-shared", "-fPIC", "-o", str(shim), str(REPOSITORY / "faults.c"))
     asked = "".join(f"{fault} {name}\n" for fault, name, *_ in FAULTS)
     done = subprocess.run(
         [sys.executable, "-c", MISBEHAVING],

@@ -71,11 +71,11 @@ def test_what_is_wrong_with_a_reply_direction_is_named(ct: Conntrack) -> None:
         ({"reply_src": "::ffff:10.0.0.1"}, "reply_src: ::ffff:"),
         ({"family": "ipv6"}, "reply_src: 10.0.0.1 is of another family than 'ipv6'"),
         ({"reply_sport": 65536}, "reply_sport: 65536"),
-        ({"reply_dport": None}, "reply_dport: None"),
+        ({"reply_dport": None}, "reply_dport: is missing"),
         ({"reply_icmp_id": 1}, "reply_icmp_id: protocol 6 is not ICMP"),
         ({"proto": 50}, "reply_sport: protocol 50 has no ports"),
         ({"zone": 1, "reply_zone": 1}, "zone and reply_zone: "),
-        ({"proto": "icmp", "reply_sport": None, "reply_dport": None}, "reply_icmp_type: None"),
+        ({"proto": "icmp", "reply_sport": None, "reply_dport": None}, "reply_icmp_type: is missing"),
         ({"key": key}, "proto: with a key"),
     ]
     for change, text in wrong:

@@ -64,17 +64,17 @@ def test_every_function_of_the_library_has_a_prototype() -> None:
 )
 def test_constants_are_those_of_the_header(prefix: str, kind: type[enum.IntEnum]) -> None:
     declared = {}
-    for name, one, number in re.findall(rf"^#define {prefix}(\w+) (?:\((1)(?:ull)? << )?(\d+)\)?$", HEADER, re.MULTILINE):
+    for name, one, number in re.findall(rf"^#define {prefix}(\w+) (?:\((1)(?:u|ull) << )?(\d+)\)?$", HEADER, re.MULTILINE):
         declared[name] = 1 << int(number) if one else int(number)
     assert declared == {name: int(member) for name, member in kind.__members__.items()} and declared
 
 
 def test_flags_are_those_of_the_header() -> None:
     for name in ("OPEN_NETNS", "OPEN_COMPARE_START", "FILTER_EXCLUDE", "DELETE_UNCOUNTED", "RESULT_UNCOUNTED", "FLUSH_ALL"):
-        found = re.search(rf"^#define CT_{name} \(1 << (\d+)\)$", HEADER, re.MULTILINE)
+        found = re.search(rf"^#define CT_{name} \(1u << (\d+)\)$", HEADER, re.MULTILINE)
         assert found and getattr(constants, name) == 1 << int(found[1]), name
     for name in ("LINE", "JSON", "EXTENDED", "ID", "TIMESTAMP"):
-        found = re.search(rf"^#define CT_FORMAT_{name} \(1 << (\d+)\)$", HEADER, re.MULTILINE)
+        found = re.search(rf"^#define CT_FORMAT_{name} \(1u << (\d+)\)$", HEADER, re.MULTILINE)
         assert found and getattr(constants, f"FORMAT_{name}") == 1 << int(found[1]), name
 
 

@@ -234,7 +234,7 @@ unsafe fn host(
         return Err(Error::invalid("address", "is NULL"));
     }
     if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
-        return Err(Error::invalid("family", "is neither CT_FAMILY_IPV4 nor CT_FAMILY_IPV6"));
+        return Err(Error::invalid("family", "is neither IPv4 nor IPv6"));
     }
     let mut bytes = [0; 16];
     // SAFETY: the caller promises so many.

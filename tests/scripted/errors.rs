@@ -55,6 +55,8 @@ fn made() -> Vec<Error> {
         conntrack.delete(&[]).unwrap_err(),
         conntrack.delete(&[Filter::default()]).unwrap_err(),
         conntrack.flush(&Filter::default()).unwrap_err(),
+        conntrack.list(&[Filter { family: Some(3), ..Filter::default() }]).unwrap_err(),
+        conntrack.list(&[Filter { exclude: true, ..Filter::default() }]).unwrap_err(),
         conntrack.get(&Entry::EMPTY).unwrap_err(),
         conntrack.get(&udp(77)).unwrap_err(),
         conntrack.find_free_zone(5..=5).unwrap_err(),
