@@ -37,15 +37,6 @@ impl From<IpAddr> for Prefix {
     }
 }
 
-/// A value of which only the bits in a mask are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Masked<T> {
-    /// What the masked value must be.
-    pub value: T,
-    /// Which bits are compared.
-    pub mask: T,
-}
-
 /// One filter. All fields that are not `None` (or zero, for status) must hold.
 ///
 /// ```

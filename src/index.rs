@@ -644,7 +644,7 @@ fn protocol(family: u8, proto: u8, icmp_type: u8, icmp_code: u8, icmp_id: u16) -
 #[cfg(test)]
 mod tests {
     use super::Index;
-    use crate::filter::{Filter, Masked, Prefix, Selection};
+    use crate::filter::{Filter, Prefix, Selection};
     use crate::fuzz::judge;
     use crate::fuzz::random::Random;
     use crate::types::*;

@@ -41,11 +41,12 @@ pub mod wire;
 
 pub use caps::Known;
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
-pub use error::{errno_text, Error, Failure, Hider, KernelDetail, NetnsName};
-pub use filter::{Filter, Masked, Prefix, Selection};
+pub use error::{errno_text, Error, Failure, Hider, NetnsName};
+pub use filter::{Filter, Prefix, Selection};
 pub use ops::Outcome;
 pub use plan::{Caps, Explanation};
 pub use text::{json, line, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 pub use transport::socket::{NetlinkSocket, OpenOptions};
 pub use transport::{Received, Transport};
 pub use types::*;
+pub use wire::detail::KernelDetail;

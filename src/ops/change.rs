@@ -7,11 +7,12 @@ use super::settle::{self, Sought};
 use super::update::{self, Part};
 use super::Outcome;
 use crate::caps::maybe_portless;
-use crate::error::{Error, Hider, KernelDetail};
+use crate::error::{Error, Hider};
 use crate::filter::Selection;
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
 use crate::transport::link::{Link, SEND};
 use crate::types::*;
+use crate::wire::detail::KernelDetail;
 use crate::wire::encode::{put_create, put_delete, put_update, Name};
 
 // The status of an entry that has none yet. These never reach a caller, and no answer of the kernel can be one of them: a

@@ -5,11 +5,12 @@
 
 use super::check::{self, Purpose};
 use super::settle::{self, Sought};
-use crate::error::{Error, Hider, KernelDetail};
+use crate::error::{Error, Hider};
 use crate::transport::batch::{Replies, Requests, GET_BATCH};
 use crate::transport::link::Link;
 use crate::types::*;
 use crate::wire::consts::{message_type, IPCTNL_MSG_CT_NEW};
+use crate::wire::detail::KernelDetail;
 use crate::wire::encode::{mirror, put_get, zone_of, By, Name};
 use crate::wire::{decode_entry, WireError};
 

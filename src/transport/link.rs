@@ -2,7 +2,8 @@
 
 use super::Transport;
 use crate::caps::Known;
-use crate::error::{Error, KernelDetail, NetnsName};
+use crate::error::{Error, NetnsName};
+use crate::wire::detail::KernelDetail;
 use std::io;
 use std::time::{Duration, Instant};
 
