@@ -445,12 +445,6 @@ impl fmt::Debug for Tuple {
     }
 }
 
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({})", crate::text::line(self, crate::text::CT_FORMAT_EXTENDED | crate::text::CT_FORMAT_ID))
-    }
-}
-
 /// A value of which only the bits in a mask are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Masked<T> {
