@@ -4,7 +4,8 @@
 //! much; what it must never do is to ask for too little. That is why a filter is only handed down as far as the kernel is known
 //! to honour it ([`Caps`]), and why addresses of IPv6, which some kernels match the wrong way round, need proof of their own.
 
-use crate::filter::{Matcher, Selection};
+use crate::matcher::Matcher;
+use crate::selection::Selection;
 use crate::sort::sort;
 use crate::types::*;
 use crate::wire::kernel_filter::{KernelFilter, Side};

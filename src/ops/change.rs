@@ -8,7 +8,7 @@ use super::update::{self, Part};
 use super::Outcome;
 use crate::caps::maybe_portless;
 use crate::error::{Error, Hider};
-use crate::filter::Selection;
+use crate::selection::Selection;
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
 use crate::transport::link::{Link, SEND};
 use crate::types::*;

@@ -3,7 +3,7 @@
 use super::get::is_asked_for;
 use super::select::{for_each, Visitor};
 use crate::error::{Error, Hider};
-use crate::filter::Selection;
+use crate::selection::Selection;
 use crate::sort::sort;
 use crate::transport::link::Link;
 use crate::types::*;
