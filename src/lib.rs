@@ -18,7 +18,6 @@
 #[macro_use]
 mod mutants;
 
-mod caps;
 mod conntrack;
 mod error;
 pub mod ffi;
@@ -41,7 +40,6 @@ mod transport;
 mod types;
 pub mod wire;
 
-pub use caps::Known;
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
 pub use error::{errno_text, Error, Failure, Hider, NetnsName};
 pub use filter::{Filter, Prefix};
@@ -49,6 +47,7 @@ pub use ops::Outcome;
 pub use plan::{Caps, Explanation};
 pub use selection::Selection;
 pub use text::{json, line, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
+pub use transport::known::Known;
 pub use transport::socket::{NetlinkSocket, OpenOptions};
 pub use transport::{Received, Transport};
 pub use types::*;

@@ -1,12 +1,12 @@
 //! How entries are changed, batch by batch: looked up where need be, one request for each that is there, and once more where
 //! the answer proves nothing.
 
+use super::caps::maybe_portless;
 use super::check;
 use super::get::{Finder, Found};
 use super::settle::{self, Sought};
 use super::update::{self, Part};
 use super::Outcome;
-use crate::caps::maybe_portless;
 use crate::error::{Error, Hider};
 use crate::selection::Selection;
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
@@ -36,7 +36,7 @@ pub(super) const ROUNDS: u32 = 16;
 /// What is done to the entries.
 #[derive(Clone, Copy)]
 pub(super) enum Verb<'a> {
-    /// `portless`: of which protocols the kernel keeps no ports ([`crate::caps::portless`]).
+    /// `portless`: of which protocols the kernel keeps no ports ([`caps::portless`](super::caps::portless)).
     Create {
         portless: u8,
     },

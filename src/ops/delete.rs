@@ -1,11 +1,11 @@
 //! Deletes: by filter, and of given entries.
 
+use super::caps::caps;
 use super::change::{broken_off, Changer, LookUp, Verb};
 use super::check::{self, Purpose};
 use super::count::count_if_possible;
 use super::select::{for_each, Visitor};
 use super::Outcome;
-use crate::caps::caps;
 use crate::error::Error;
 use crate::plan::exact_flush;
 use crate::selection::Selection;

@@ -1,9 +1,9 @@
 //! Flushes: everything, or a scope.
 
+use super::caps::flushes_by_filter;
 use super::count::count_if_possible;
 use super::delete::{delete, delete_uncounted, Care};
 use super::Outcome;
-use crate::caps::flushes_by_filter;
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::selection::{check_scope, Selection};

@@ -1,8 +1,8 @@
 //! Runs a plan: the selected entries, one by one, however they are found.
 
+use super::caps;
 use super::count::count_if_possible;
 use super::get::{ask, can_hide, has_name, Answer};
-use crate::caps;
 use crate::error::Error;
 use crate::plan::{Caps, Load, Plan};
 use crate::selection::Selection;

@@ -1,7 +1,7 @@
 //! One transport with what every conversation over it needs: sequence numbers, a deadline, a receive buffer.
 
+use super::known::Known;
 use super::Transport;
-use crate::caps::Known;
 use crate::error::{Error, NetnsName};
 use crate::wire::detail::KernelDetail;
 use std::io;

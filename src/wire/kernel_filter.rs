@@ -204,7 +204,7 @@ fn put_impossible_tuple(buffer: &mut Buffer, family: u8) {
     });
 }
 
-/// Requests that ask a kernel what it knows, without any that could delete: see `caps`.
+/// Requests that ask a kernel what it knows, without any that could delete: see `ops::caps`.
 pub(crate) mod probe {
     use super::*;
 
