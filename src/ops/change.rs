@@ -3,9 +3,9 @@
 
 use super::caps::maybe_portless;
 use super::check;
-use super::get::{Finder, Found};
-use super::settle::{self, Sought};
-use super::update::{self, Part};
+use super::find::{Finder, Found};
+use super::settle::{self, Sought, ROUNDS};
+use super::values::{self, Part};
 use super::Outcome;
 use crate::error::{Error, Hider};
 use crate::selection::Selection;
@@ -29,9 +29,6 @@ const UNSETTLED: i32 = 4;
 
 /// It is there, and is to be looked up once more right before it is changed.
 const AGAIN: i32 = 5;
-
-/// How often an entry is looked up and asked for before a dump has to tell what became of it.
-pub(super) const ROUNDS: u32 = 16;
 
 /// What is done to the entries.
 #[derive(Clone, Copy)]
@@ -308,7 +305,7 @@ impl<'a> Changer<'a> {
             Verb::Delete(Some(selection)) if mutant!("judged-again", !selection.selects(found), false) => {
                 (SPARED, None)
             }
-            Verb::Update => match update::values(given, found) {
+            Verb::Update => match values::to_send(given, found) {
                 Ok(Some(_)) => (PENDING, None),
                 Ok(None) => (0, None),
                 Err((errno, reason)) => (-errno, Some(reason)),
@@ -329,13 +326,15 @@ impl<'a> Changer<'a> {
                 let changed;
                 let values = match self.verb {
                     Verb::Update if status[at] != PENDING => continue,
-                    Verb::Update => match update::values(&chunk[at], target).ok().flatten().and_then(|v| part.of(&v)) {
-                        Some(values) => {
-                            changed = values;
-                            &changed
+                    Verb::Update => {
+                        match values::to_send(&chunk[at], target).ok().flatten().and_then(|v| part.of(&v)) {
+                            Some(values) => {
+                                changed = values;
+                                &changed
+                            }
+                            None => continue,
                         }
-                        None => continue,
-                    },
+                    }
                     _ => &chunk[at],
                 };
                 sent[self.requests.len()] = at;

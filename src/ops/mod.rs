@@ -10,12 +10,14 @@ pub(crate) mod check;
 pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod delete;
+mod find;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod select;
 mod settle;
 pub(crate) mod update;
+mod values;
 pub(crate) mod zone;
 
 use crate::error::{Error, Failure};

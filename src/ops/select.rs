@@ -2,7 +2,7 @@
 
 use super::caps;
 use super::count::count_if_possible;
-use super::get::{ask, can_hide, has_name, Answer};
+use super::find::{ask, can_hide, has_name, Answer};
 use crate::error::Error;
 use crate::plan::{Caps, Load, Plan};
 use crate::selection::Selection;
