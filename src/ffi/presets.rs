@@ -1,7 +1,7 @@
 //! Ready-made filters.
 
 use super::abi::*;
-use super::boundary::with_handle;
+use super::call::with_handle;
 use super::convert::{each, filter, filter_name};
 use super::handle::ct_handle;
 use crate::error::Error;
