@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Bytes flow one way: `transport` (socket, dumps, batches) -> [`wire`] (the codec) -> `ops` (one verb per file) ->
-//! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data and the matcher.
+//! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data, `selection` is the matcher. What may
+//! import what: docs/design.md.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
