@@ -156,7 +156,7 @@ class Sources:
         while len(path) > is_code and (*base, path[0]) in self.modules:
             if len(path) == 1 and path[0] in self.modules[base].items:
                 # A module and something else of the same name.
-                return {self.modules[base].file, self.modules[*base, path[0]].file}
+                return {self.modules[base].file, self.modules[(*base, path[0])].file}
             base, path = (*base, path[0]), path[1:]
         module = self.modules[base]
         if not path or path[0] in module.items:
