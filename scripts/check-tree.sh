@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Rules that no compiler checks: unsafe code only at the C boundary and around system calls, nothing unfinished or switched
-# off, no path of a machine, clean shell scripts.
+# Rules that no compiler checks: unsafe code only at the C boundary and around system calls, no circles of imports, nothing
+# unfinished or switched off, no path of a machine, clean shell scripts.
 set -eu
 cd "$(dirname "$0")/.."
 failed=0
@@ -31,6 +31,8 @@ search() {
 refuse 'unsafe only in src/ffi and src/sys.rs' \
 	"$(search '\bunsafe[[:space:]]*(\{|fn|impl|extern)|allow\(unsafe_code' '(^|/)src/.*\.rs$' |
 		grep -vE '^(\./)?src/(ffi/|sys\.rs)' || true)"
+
+refuse 'no circles of imports, and layers import from lower ones' "$(python3 scripts/check-circles.py 2>&1 || true)"
 
 refuse 'nothing unfinished or switched off' \
 	"$(search 'todo!\(|unimplemented!\(|#\[ignore|FIXME|XXX' '\.(rs|c|h|sh|py|go)$')"

@@ -1,11 +1,12 @@
 //! The safe Rust API.
 
 use crate::error::Error;
-use crate::filter::{Filter, Selection};
+use crate::filter::Filter;
 use crate::ops::delete::Care;
 use crate::ops::select::{self, Select};
 use crate::ops::{self, Outcome};
 use crate::plan::Explanation;
+use crate::selection::Selection;
 use crate::sys;
 use crate::transport::link::{Link, DEFAULT_TIMEOUT};
 use crate::transport::socket::{NetlinkSocket, OpenOptions};

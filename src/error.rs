@@ -1,7 +1,9 @@
 //! One error type for everything, and the one place where an errno is chosen for it.
 
 use crate::types::{Entry, Tuple, CT_FAMILY_IPV4, CT_HAS_ICMP};
+use crate::wire::detail::KernelDetail;
 use crate::wire::encode::{zone_of, By};
+use crate::wire::WireError;
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt::{self, Write};
@@ -98,7 +100,7 @@ pub enum Error {
         /// The operation.
         op: &'static str,
         /// What is wrong with it.
-        source: crate::wire::WireError,
+        source: WireError,
     },
 
     /// Out of memory.
@@ -274,18 +276,6 @@ impl Write for Text {
     }
 }
 
-/// Bytes that are UTF-8 or should be, for an error; each stretch that is not becomes U+FFFD. `None`: no memory.
-pub(crate) fn boxed_text(bytes: &[u8]) -> Option<Box<str>> {
-    let parts = || {
-        bytes.utf8_chunks().flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { "\u{fffd}" }])
-    };
-    let mut text = String::new();
-    text.try_reserve_exact(parts().map(str::len).sum()).ok()?;
-    parts().for_each(|part| text.push_str(part));
-    // Of exactly this capacity, so that nothing is allocated again.
-    Some(text.into_boxed_str())
-}
-
 /// The name of a network namespace as `/proc/PID/ns/net` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NetnsName(pub Option<u64>);
@@ -342,39 +332,6 @@ impl fmt::Display for Hider {
             (orig, reply) if orig == reply => write!(f, " zone={orig}"),
             (orig, 0) => write!(f, " zone-orig={orig}"),
             (_, reply) => write!(f, " zone-reply={reply}"),
-        }
-    }
-}
-
-/// What the kernel adds to an errno (extended ack, linux/netlink.h: NLMSGERR_ATTR_MSG and _OFFS).
-#[derive(Debug, PartialEq, Eq, Default)]
-pub struct KernelDetail {
-    /// The kernel's own words.
-    pub message: Option<Box<str>>,
-    /// Where in the request the attribute at fault begins, counted from its netlink header.
-    pub offset: Option<u32>,
-    /// The name of that attribute.
-    pub attribute: Option<&'static str>,
-}
-
-/// By hand for the same reason as that of [`Error`].
-impl Clone for KernelDetail {
-    fn clone(&self) -> KernelDetail {
-        let message = self.message.as_deref().and_then(|message| boxed_text(message.as_bytes()));
-        KernelDetail { message, ..*self }
-    }
-}
-
-impl fmt::Display for KernelDetail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(message) = &self.message {
-            write!(f, ": kernel: {message}")?;
-        }
-        match (self.attribute, self.offset) {
-            (Some(name), Some(offset)) => write!(f, " (attribute {name}, offset {offset})"),
-            (None, Some(offset)) => write!(f, " (offset {offset})"),
-            (Some(name), None) => write!(f, " (attribute {name})"),
-            (None, None) => Ok(()),
         }
     }
 }
@@ -477,7 +434,7 @@ mod tests {
             Error::Interrupted { op, tries: 10 },
             Error::Overrun { op },
             Error::Truncated { op, length: 70_000 },
-            Error::Malformed { op, source: crate::wire::WireError::BadMessage { length: 20, available: 3 } },
+            Error::Malformed { op, source: WireError::BadMessage { length: 20, available: 3 } },
             Error::NoMemory { op },
             Error::DumpOpen { op },
             Error::NoDump { op },

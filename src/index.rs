@@ -8,7 +8,7 @@
 //!
 //! Sorted, and not hashed: nobody can choose values that collide.
 
-use crate::filter::{addresses_of, ports_of, Matcher};
+use crate::matcher::{addresses_of, ports_of, Matcher};
 use crate::types::Entry;
 use std::collections::TryReserveError;
 use std::ops::Range;
@@ -644,9 +644,10 @@ fn protocol(family: u8, proto: u8, icmp_type: u8, icmp_code: u8, icmp_id: u16) -
 #[cfg(test)]
 mod tests {
     use super::Index;
-    use crate::filter::{Filter, Masked, Prefix, Selection};
+    use crate::filter::{Filter, Prefix};
     use crate::fuzz::judge;
     use crate::fuzz::random::Random;
+    use crate::selection::Selection;
     use crate::types::*;
     use std::cell::Cell as Counter;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -12,13 +12,13 @@
 //! ```
 //!
 //! Bytes flow one way: `transport` (socket, dumps, batches) -> [`wire`] (the codec) -> `ops` (one verb per file) ->
-//! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data and the matcher.
+//! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data, `selection` is the matcher. What may
+//! import what: docs/design.md.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
 mod mutants;
 
-mod caps;
 mod conntrack;
 mod error;
 pub mod ffi;
@@ -29,9 +29,11 @@ mod filter;
 #[path = "../fuzz/bodies/mod.rs"]
 pub mod fuzz;
 mod index;
+mod matcher;
 mod ops;
 mod plan;
 pub mod presets;
+mod selection;
 mod sort;
 mod sys;
 mod text;
@@ -39,13 +41,15 @@ mod transport;
 mod types;
 pub mod wire;
 
-pub use caps::Known;
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
-pub use error::{errno_text, Error, Failure, Hider, KernelDetail, NetnsName};
-pub use filter::{Filter, Masked, Prefix, Selection};
+pub use error::{errno_text, Error, Failure, Hider, NetnsName};
+pub use filter::{Filter, Prefix};
 pub use ops::Outcome;
 pub use plan::{Caps, Explanation};
+pub use selection::Selection;
 pub use text::{json, line, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
+pub use transport::known::Known;
 pub use transport::socket::{NetlinkSocket, OpenOptions};
 pub use transport::{Received, Transport};
 pub use types::*;
+pub use wire::detail::KernelDetail;

@@ -4,7 +4,8 @@
 //! much; what it must never do is to ask for too little. That is why a filter is only handed down as far as the kernel is known
 //! to honour it ([`Caps`]), and why addresses of IPv6, which some kernels match the wrong way round, need proof of their own.
 
-use crate::filter::{Masked, Matcher, Selection};
+use crate::matcher::Matcher;
+use crate::selection::Selection;
 use crate::sort::sort;
 use crate::types::*;
 use crate::wire::kernel_filter::{KernelFilter, Side};
@@ -370,12 +371,6 @@ pub(crate) fn exact_flush(matcher: &Matcher, caps: Caps) -> Option<KernelFilter>
         && mutant!("flush-ports", ports, true)
         && mutant!("flush-proto", proto, true);
     (kept && rest && tuple).then_some(filter)
-}
-
-impl KernelFilter {
-    fn drop_tuple(&mut self) {
-        (self.proto, self.orig, self.reply, self.icmp) = (None, Side::default(), Side::default(), Default::default());
-    }
 }
 
 /// The filter in the words of the field.

@@ -5,7 +5,8 @@
 //! wildcard): [`port_on_any_address`] is for that. To narrow what is made here, set more fields of it, such as the zone.
 
 use crate::error::{text, Error};
-use crate::filter::{Filter, Prefix, Selection};
+use crate::filter::{Filter, Prefix};
+use crate::selection::Selection;
 use crate::types::*;
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};

@@ -188,7 +188,7 @@ pub(crate) struct Cancellation {
 ///
 /// The state alone is not enough with glibc: pthread_cancel() looks at it and then sends a signal, whose handler does not look
 /// again (2.36). A thread that went on meanwhile, into a call of this library, would end in the middle of it. So the signal waits too.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn hold_cancellation() -> Cancellation {
     // Miri has no cancellation, nor the advice below.
     if cfg!(miri) {
@@ -202,7 +202,7 @@ pub(crate) fn hold_cancellation() -> Cancellation {
 
 /// Puts all of it back. A thread that is cancelled asynchronously may end here and never return: the caller's frame must
 /// hold nothing that wants to be dropped.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn release_cancellation(before: Cancellation) {
     if cfg!(miri) {
         return;
@@ -216,7 +216,6 @@ pub(crate) fn release_cancellation(before: Cancellation) {
 }
 
 /// Whether it was not blocked, and now is. musl's own handler looks at the state.
-#[inline(always)]
 fn block_cancel_signal() -> bool {
     cfg!(target_env = "gnu") && change_signal_mask(libc::SIG_BLOCK).is_some_and(|before| before & CANCEL_SIGNAL == 0)
 }
@@ -226,7 +225,6 @@ const CANCEL_SIGNAL: libc::c_ulong = 1 << 31;
 
 /// Blocks or unblocks the signal, and says which of the first 32 signals were blocked before. By the system call: sigprocmask() of glibc
 /// leaves the signals out that it uses itself.
-#[inline(always)]
 fn change_signal_mask(how: libc::c_int) -> Option<libc::c_ulong> {
     // struct sigset_t of the kernel: 64 signals.
     const WORDS: usize = 8 / size_of::<libc::c_ulong>();

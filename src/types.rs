@@ -1,4 +1,4 @@
-//! Plain data: one connection-tracking entry and the constants that describe it.
+//! Plain data: one connection-tracking entry, the constants that describe it, and values of which some bits count.
 //!
 //! Pure: no I/O and no netlink. [`Entry`] has the layout that C sees, so that the decoder writes straight into what the
 //! caller gets and nothing is converted. Its size, 256 bytes, is frozen for the life of `libctrack.so.0`.
@@ -445,10 +445,13 @@ impl fmt::Debug for Tuple {
     }
 }
 
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({})", crate::text::line(self, crate::text::CT_FORMAT_EXTENDED | crate::text::CT_FORMAT_ID))
-    }
+/// A value of which only the bits in a mask are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Masked<T> {
+    /// What the masked value must be.
+    pub value: T,
+    /// Which bits are compared.
+    pub mask: T,
 }
 
 /// The bytes of an address as a tuple holds them.

@@ -3,7 +3,7 @@
 use super::abi::*;
 use super::extend;
 use crate::error::{text, Error};
-use crate::filter::{Filter, Masked, Prefix};
+use crate::filter::{Filter, Prefix};
 use crate::types::*;
 use std::borrow::Cow;
 use std::ffi::c_char;

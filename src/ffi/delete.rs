@@ -1,7 +1,8 @@
 //! Changing: delete, create, update.
 
 use super::abi::*;
-use super::boundary::{array, array_out, countable, on_handle, uncancelled};
+use super::boundary::{array, array_out, countable, uncancelled};
+use super::call::on_handle;
 use super::convert::filters;
 use super::extend;
 use super::handle::ct_handle;

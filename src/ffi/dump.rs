@@ -1,7 +1,8 @@
 //! Reading in constant memory.
 
 use super::abi::ct_filter;
-use super::boundary::{array_out, with_handle};
+use super::boundary::array_out;
+use super::call::with_handle;
 use super::convert::filters;
 use super::handle::ct_handle;
 use crate::error::Error;

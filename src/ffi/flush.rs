@@ -1,7 +1,8 @@
 //! Flushing.
 
 use super::abi::*;
-use super::boundary::{on_handle, uncancelled};
+use super::boundary::uncancelled;
+use super::call::on_handle;
 use super::convert;
 use super::handle::ct_handle;
 use crate::error::Error;

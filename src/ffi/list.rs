@@ -1,7 +1,8 @@
 //! Reading: list, get, count, free zone.
 
 use super::abi::ct_filter;
-use super::boundary::{input, out, uncancelled, with_handle};
+use super::boundary::{input, out, uncancelled};
+use super::call::with_handle;
 use super::convert::filters;
 use super::handle::ct_handle;
 use crate::error::Error;

@@ -1,7 +1,8 @@
 //! The C layer: pointers in, negative errno out. Nothing here decides anything about conntrack.
 //!
-//! `abi` what C sees; `boundary` the one way in and out; `extend` structs that may grow; `convert` C filters to safe ones;
-//! then one file per chapter of the header. The doc comments of the exported items are the C manual.
+//! `abi` what C sees; `boundary` the one way in and out; `call` what a handle adds to it; `extend` structs that may grow;
+//! `convert` C filters to safe ones; then one file per chapter of the header. The doc comments of the exported items are the C
+//! manual.
 //!
 //! Rust programs want [`crate::Conntrack`] instead.
 #![allow(unsafe_code, non_camel_case_types)]
@@ -14,6 +15,7 @@
 pub mod abi;
 
 mod boundary;
+mod call;
 mod convert;
 mod extend;
 

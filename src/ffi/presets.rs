@@ -1,11 +1,11 @@
 //! Ready-made filters.
 
 use super::abi::*;
-use super::boundary::with_handle;
+use super::call::with_handle;
 use super::convert::{each, filter, filter_name};
 use super::handle::ct_handle;
 use crate::error::Error;
-use crate::filter::Selection;
+use crate::selection::Selection;
 use crate::types::*;
 use std::ffi::c_int;
 

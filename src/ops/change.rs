@@ -1,17 +1,18 @@
 //! How entries are changed, batch by batch: looked up where need be, one request for each that is there, and once more where
 //! the answer proves nothing.
 
+use super::caps::maybe_portless;
 use super::check;
-use super::get::{Finder, Found};
-use super::settle::{self, Sought};
-use super::update::{self, Part};
+use super::find::{Finder, Found};
+use super::settle::{self, Sought, ROUNDS};
+use super::values::{self, Part};
 use super::Outcome;
-use crate::caps::maybe_portless;
-use crate::error::{Error, Hider, KernelDetail};
-use crate::filter::Selection;
+use crate::error::{Error, Hider};
+use crate::selection::Selection;
 use crate::transport::batch::{Replies, Requests, BATCH, GET_BATCH};
 use crate::transport::link::{Link, SEND};
 use crate::types::*;
+use crate::wire::detail::KernelDetail;
 use crate::wire::encode::{put_create, put_delete, put_update, Name};
 
 // The status of an entry that has none yet. These never reach a caller, and no answer of the kernel can be one of them: a
@@ -29,13 +30,10 @@ const UNSETTLED: i32 = 4;
 /// It is there, and is to be looked up once more right before it is changed.
 const AGAIN: i32 = 5;
 
-/// How often an entry is looked up and asked for before a dump has to tell what became of it.
-pub(super) const ROUNDS: u32 = 16;
-
 /// What is done to the entries.
 #[derive(Clone, Copy)]
 pub(super) enum Verb<'a> {
-    /// `portless`: of which protocols the kernel keeps no ports ([`crate::caps::portless`]).
+    /// `portless`: of which protocols the kernel keeps no ports ([`caps::portless`](super::caps::portless)).
     Create {
         portless: u8,
     },
@@ -307,7 +305,7 @@ impl<'a> Changer<'a> {
             Verb::Delete(Some(selection)) if mutant!("judged-again", !selection.selects(found), false) => {
                 (SPARED, None)
             }
-            Verb::Update => match update::values(given, found) {
+            Verb::Update => match values::to_send(given, found) {
                 Ok(Some(_)) => (PENDING, None),
                 Ok(None) => (0, None),
                 Err((errno, reason)) => (-errno, Some(reason)),
@@ -328,13 +326,15 @@ impl<'a> Changer<'a> {
                 let changed;
                 let values = match self.verb {
                     Verb::Update if status[at] != PENDING => continue,
-                    Verb::Update => match update::values(&chunk[at], target).ok().flatten().and_then(|v| part.of(&v)) {
-                        Some(values) => {
-                            changed = values;
-                            &changed
+                    Verb::Update => {
+                        match values::to_send(&chunk[at], target).ok().flatten().and_then(|v| part.of(&v)) {
+                            Some(values) => {
+                                changed = values;
+                                &changed
+                            }
+                            None => continue,
                         }
-                        None => continue,
-                    },
+                    }
                     _ => &chunk[at],
                 };
                 sent[self.requests.len()] = at;

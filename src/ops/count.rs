@@ -1,9 +1,10 @@
 //! How many entries there are: one small request, whatever the size of the table.
 
-use crate::error::{Error, KernelDetail};
+use crate::error::Error;
 use crate::transport::batch::{Replies, Requests};
 use crate::transport::link::Link;
 use crate::wire::consts::{message_type, IPCTNL_MSG_CT_GET_STATS};
+use crate::wire::detail::KernelDetail;
 use crate::wire::stats::{decode_count, put_count_request};
 use crate::wire::WireError;
 

@@ -1,9 +1,9 @@
 //! New entries.
 
+use super::caps;
 use super::change::{Changer, LookUp, Verb};
 use super::check::{self, Purpose};
 use super::Outcome;
-use crate::caps;
 use crate::error::Error;
 use crate::transport::link::Link;
 use crate::types::Entry;

@@ -1,14 +1,14 @@
 //! Deletes: by filter, and of given entries.
 
+use super::caps::caps;
 use super::change::{broken_off, Changer, LookUp, Verb};
 use super::check::{self, Purpose};
 use super::count::count_if_possible;
 use super::select::{for_each, Visitor};
 use super::Outcome;
-use crate::caps::caps;
 use crate::error::Error;
-use crate::filter::Selection;
 use crate::plan::exact_flush;
+use crate::selection::Selection;
 use crate::transport::batch::{refusal, BATCH};
 use crate::transport::link::Link;
 use crate::types::*;

@@ -1,11 +1,12 @@
 //! Flushes: everything, or a scope.
 
+use super::caps::flushes_by_filter;
 use super::count::count_if_possible;
 use super::delete::{delete, delete_uncounted, Care};
 use super::Outcome;
-use crate::caps::flushes_by_filter;
 use crate::error::Error;
-use crate::filter::{check_scope, Filter, Selection};
+use crate::filter::Filter;
+use crate::selection::{check_scope, Selection};
 use crate::transport::batch::refusal;
 use crate::transport::link::Link;
 use crate::types::*;

@@ -2,7 +2,7 @@
 
 use super::select::{for_each, Visitor};
 use crate::error::Error;
-use crate::filter::Selection;
+use crate::selection::Selection;
 use crate::transport::link::Link;
 use crate::types::Entry;
 

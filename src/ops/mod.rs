@@ -1,19 +1,23 @@
 //! The operations, one verb per file, over a [`Link`](crate::transport::link::Link) and with no idea of C.
 //!
-//! `check` what a caller may hand in; `select` runs a plan; `list`, `get`, `count`, `zone` read; `delete`, `create`, `update`,
-//! `flush` change, batch by batch (`change`); `settle` looks at what no request can name.
+//! `check` what a caller may hand in; `caps` what the kernel honours; `find` looks keys up; `select` runs a plan; `list`, `get`,
+//! `count`, `zone` read; `delete`, `create`, `update`, `flush` change, batch by batch (`change`); `values` what an update sends;
+//! `settle` looks at what no request can name.
 
+mod caps;
 mod change;
 pub(crate) mod check;
 pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod delete;
+mod find;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod select;
 mod settle;
 pub(crate) mod update;
+mod values;
 pub(crate) mod zone;
 
 use crate::error::{Error, Failure};

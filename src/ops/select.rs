@@ -1,11 +1,11 @@
 //! Runs a plan: the selected entries, one by one, however they are found.
 
+use super::caps;
 use super::count::count_if_possible;
-use super::get::{ask, can_hide, has_name, Answer};
-use crate::caps;
+use super::find::{ask, can_hide, has_name, Answer};
 use crate::error::Error;
-use crate::filter::Selection;
 use crate::plan::{Caps, Load, Plan};
+use crate::selection::Selection;
 use crate::transport::batch::{Requests, GET_BATCH};
 use crate::transport::dump::Dump;
 use crate::transport::link::Link;

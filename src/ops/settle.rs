@@ -1,13 +1,16 @@
 //! Entries that no request can name: whether they are still there is seen in a dump, one for all of them.
 
-use super::get::is_asked_for;
+use super::find::is_asked_for;
 use super::select::{for_each, Visitor};
 use crate::error::{Error, Hider};
-use crate::filter::Selection;
+use crate::selection::Selection;
 use crate::sort::sort;
 use crate::transport::link::Link;
 use crate::types::*;
 use std::cmp::Ordering;
+
+/// How often an entry is looked up and asked for before a dump has to tell what became of it.
+pub(super) const ROUNDS: u32 = 16;
 
 /// An entry that is sought in a dump.
 pub(crate) struct Sought {
@@ -29,7 +32,7 @@ impl Sought {
     pub fn error(&self, op: &'static str) -> Error {
         if self.hider == Hider::default() {
             // It came and went each time that it was asked for.
-            return Error::Interrupted { op, tries: super::change::ROUNDS };
+            return Error::Interrupted { op, tries: ROUNDS };
         }
         Error::Hidden { op, hider: self.hider }
     }

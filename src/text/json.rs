@@ -1,7 +1,8 @@
 //! The entry as a JSON object.
 
+use super::names::{family_name, proto_name, state_name, write_address};
 use super::out::Out;
-use super::*;
+use crate::types::*;
 use std::ffi::c_ulong;
 
 /// No object is longer.

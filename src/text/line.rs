@@ -1,8 +1,10 @@
 //! The line of `conntrack -L`.
 
+use super::names::{family_name, proto_name, state_name, write_address};
+use super::options::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_TIMESTAMP};
 use super::out::Out;
-use super::*;
 use crate::sys::{local_time, now};
+use crate::types::*;
 
 /// No line is longer.
 pub(super) const MOST: usize = 768;
@@ -140,7 +142,7 @@ fn write_time(out: &mut Out, label: &str, seconds: u64) {
             }
             out.field(" ", time.year);
         }
-        None => out.field("@", seconds),
+        None => out.field("", seconds),
     }
     out.byte(b']');
 }

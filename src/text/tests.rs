@@ -2,6 +2,7 @@
 
 use super::out::Out;
 use super::*;
+use crate::types::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 fn written(write: impl FnOnce(&mut Out)) -> String {

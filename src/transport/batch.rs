@@ -5,9 +5,10 @@
 //! others, silent, have succeeded. (All acknowledged costs twice as much, and overruns the receive buffer.)
 
 use super::link::{Link, Wait, REPLY_BUFFER, SEND, SEND_REST};
-use crate::error::{Error, KernelDetail, NetnsName};
+use crate::error::{Error, NetnsName};
 use crate::wire::buffer::{Buffer, LONGEST_REQUEST};
 use crate::wire::consts::*;
+use crate::wire::detail::KernelDetail;
 use crate::wire::encode::ask_for_ack;
 use crate::wire::message::{decode_ack, first_message};
 

@@ -1,8 +1,9 @@
 //! One transport with what every conversation over it needs: sequence numbers, a deadline, a receive buffer.
 
+use super::known::Known;
 use super::Transport;
-use crate::caps::Known;
-use crate::error::{Error, KernelDetail, NetnsName};
+use crate::error::{Error, NetnsName};
+use crate::wire::detail::KernelDetail;
 use std::io;
 use std::time::{Duration, Instant};
 

@@ -2,15 +2,16 @@
 //! knows, dumps and batches.
 //!
 //! `socket` the real one; `link` one transport with its sequence numbers, deadline and receive buffer; `dump` many replies
-//! to one request; `batch` many requests with one result each.
+//! to one request; `batch` many requests with one result each; `known` what was found out of the kernel.
 
 pub(crate) mod batch;
 pub(crate) mod dump;
+pub(crate) mod known;
 pub(crate) mod link;
 pub(crate) mod socket;
 
-use crate::caps::Known;
 use crate::error::NetnsName;
+use known::Known;
 use std::io;
 use std::time::Instant;
 

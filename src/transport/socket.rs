@@ -1,7 +1,7 @@
 //! The real transport: a netlink socket in one network namespace.
 
+use super::known::Known;
 use super::{Received, Transport};
-use crate::caps::Known;
 use crate::error::{Error, NetnsName};
 use crate::sys;
 use netlink_sys::protocols::NETLINK_NETFILTER;

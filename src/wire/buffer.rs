@@ -80,7 +80,6 @@ impl DerefMut for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::Masked;
     use crate::types::*;
     use crate::wire::encode::put_create;
     use crate::wire::kernel_filter::{put_dump, KernelFilter, Side};

@@ -7,7 +7,6 @@ use super::attr::{put, put_nested, put_slice};
 use super::buffer::Buffer;
 use super::consts::*;
 use super::encode::{begin, end};
-use crate::filter::Masked;
 use crate::types::*;
 
 /// A conjunction of what kernels can filter by.
@@ -47,6 +46,11 @@ impl KernelFilter {
     /// Whether it needs CTA_FILTER.
     pub fn has_tuple(&self) -> bool {
         self.proto.is_some() || self.orig != Side::default() || self.reply != Side::default()
+    }
+
+    /// Leaves out what needs CTA_FILTER.
+    pub fn drop_tuple(&mut self) {
+        (self.proto, self.orig, self.reply, self.icmp) = (None, Side::default(), Side::default(), Default::default());
     }
 
     fn flags(&self, side: &Side, icmp: bool) -> u32 {
@@ -200,7 +204,7 @@ fn put_impossible_tuple(buffer: &mut Buffer, family: u8) {
     });
 }
 
-/// Requests that ask a kernel what it knows, without any that could delete: see `caps`.
+/// Requests that ask a kernel what it knows, without any that could delete: see `ops::caps`.
 pub(crate) mod probe {
     use super::*;
 

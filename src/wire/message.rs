@@ -2,8 +2,9 @@
 
 use super::attr::{align, Attrs};
 use super::consts::*;
+use super::detail::{boxed_text, KernelDetail};
 use super::WireError;
-use crate::error::{boxed_text, KernelDetail};
+use crate::types::until_nul;
 
 /// The header of a netlink message (struct nlmsghdr), without its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ fn decode_detail(attributes: &[u8], request: &[u8]) -> KernelDetail {
     let mut detail = KernelDetail::default();
     for attr in Attrs::new(attributes, "the extended ack").flatten() {
         match attr.kind {
-            NLMSGERR_ATTR_MSG => detail.message = boxed_text(crate::types::until_nul(attr.value)),
+            NLMSGERR_ATTR_MSG => detail.message = boxed_text(until_nul(attr.value)),
             NLMSGERR_ATTR_OFFS => detail.offset = attr.array("").ok().map(u32::from_ne_bytes),
             _ => {}
         }

@@ -14,11 +14,8 @@ use crate::wire::consts::*;
 use crate::wire::encode::{put_get, Name};
 use crate::wire::kernel_filter::{probe, KernelFilter, Side};
 use crate::wire::message::{decode_ack, first_message};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What is known, as bits: each capability has one for "known" and one for "honoured".
-#[derive(Debug, Default)]
-pub struct Known(AtomicU32);
+// The capabilities, by their numbers in `Known`.
 
 const ZONE: u32 = 0;
 const STATUS: u32 = 1;
@@ -27,23 +24,6 @@ const IPV6: u32 = 3;
 const FLUSH: u32 = 4;
 /// The first of one for each of [`MAYBE_PORTLESS`].
 const PORTLESS: u32 = 5;
-
-impl Known {
-    /// Nothing is known yet.
-    pub const fn nothing() -> Known {
-        Known(AtomicU32::new(0))
-    }
-
-    fn get(&self, capability: u32) -> Option<bool> {
-        let bits = self.0.load(Ordering::Relaxed) >> (2 * capability);
-        (bits & 1 != 0).then_some(bits & 2 != 0)
-    }
-
-    fn set(&self, capability: u32, honoured: bool) {
-        let bits = if honoured { 3 } else { 1 };
-        self.0.fetch_or(bits << (2 * capability), Ordering::Relaxed);
-    }
-}
 
 /// What the selection could make use of, asked of the kernel where it is not known yet.
 pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps, Error> {
