@@ -73,6 +73,8 @@ RULES
 build() {
     work=$1
     ./scripts/setup.sh build go
+    # What was built last may be for another machine, which only `make` itself looks at.
+    "${MAKE:-make}" --no-print-directory -s all
     "${MAKE:-make}" --no-print-directory -s install DESTDIR="$work/stage" PREFIX=/usr/local LIBDIR=/usr/local/lib \
         INCLUDEDIR=/usr/local/include
     export PKG_CONFIG_SYSROOT_DIR="$work/stage" PKG_CONFIG_PATH="$work/stage/usr/local/lib/pkgconfig"

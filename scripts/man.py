@@ -96,6 +96,9 @@ class Header:
     structs: dict[str, Struct]
     constants: dict[str, Constant]
 
+# What the comments name of section 2; all else that is not of this library is of section 3.
+SYSTEM_CALLS = {"clone", "fork", "madvise", "setns", "unshare", "vfork"}
+
 
 def parse_comment(text: str) -> Comment:
     """The text of a comment without its stars."""
@@ -217,7 +220,7 @@ def prose(text: str, own: str = "") -> str:
             continue
         before, name, section, behind = reference.groups()
         if section == "()" and not name.startswith("ct_"):
-            section = "(3)"
+            section = "(2)" if name in SYSTEM_CALLS else "(3)"
         flush()
         if name == own or section == "()" and page_of(name) == own:
             words.append(f"{plain(before)}\\fB{name}\\fP(){plain(behind)}")
