@@ -294,7 +294,8 @@ def _whole(
         status = 0
     else:
         has |= _HAS_STATUS
-        status = _number("status", status, _U16)
+        if type(status) is not int or not 0 <= status <= _U16:
+            status = _values.status("status", status, _U16)
     if mark is not None:
         has |= _HAS_MARK
         mark = _number("mark", mark, _U32)
@@ -307,7 +308,8 @@ def _whole(
         tcp_state = 0
     else:
         has |= _HAS_TCP_STATE
-        tcp_state = _number("tcp_state", tcp_state, _LAST_TCP_STATE)
+        if type(tcp_state) is not int or not 0 <= tcp_state <= _LAST_TCP_STATE:
+            tcp_state = _values.tcp_state("tcp_state", tcp_state)
     tail = _NO_TAIL
     if labels is not None or helper is not None:
         label_bytes = name_bytes = b""

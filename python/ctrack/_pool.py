@@ -113,6 +113,7 @@ class Pool:
         for _ in range(self._max):
             self._permits.put(_Permit(self._permits))
         self._netns = _open_netns(netns)
+        self._name = _name(netns)
         stat = os.fstat(self._netns)
         self._where = (stat.st_dev, stat.st_ino)
         self.closed = False
@@ -166,6 +167,11 @@ class Pool:
         finally:
             self.give_back(handle)
 
+    def __str__(self) -> str:
+        """The namespace, by what it was given as and as lsns and /proc have it, and whether this is open."""
+        state = "closed" if self.closed else "open" if self._pid == os.getpid() else "of a parent process"
+        return f"{self._name}, net:[{self._where[1]}], {state}"
+
     def check_usable(self) -> None:
         """Not closed, and not in a child process."""
         if self._pid != os.getpid():
@@ -205,19 +211,27 @@ class Pool:
             assert handle.address is not None
             returned = lib.ct_handle_open(ctypes.byref(handle.address), ctypes.byref(opts))
             if returned < 0:
-                raise _not_opened(returned, netns >= 0)
+                raise _not_opened(returned, self._name if netns >= 0 else None)
             return handle
         finally:
             if netns >= 0:
                 os.close(netns)
 
 
-def _not_opened(returned: int, elsewhere: bool) -> Error:
+def _name(netns: NetnsLike) -> str:
+    """What texts call a namespace that was given."""
+    if netns is None:
+        return "the caller's namespace"
+    return f"descriptor {netns:d}" if isinstance(netns, int) else repr(os.fspath(netns))
+
+
+def _not_opened(returned: int, elsewhere: str | None) -> Error:
+    """The error of an open; elsewhere: the name of the other namespace, if it is one."""
     if elsewhere and returned == -errno.EPERM:
         need = "CAP_SYS_ADMIN over it and in the caller's own user namespace"
         return error(returned, f"open: not permitted: another network namespace needs {need}")
     if elsewhere and returned == -errno.EINVAL:
-        return InvalidArgumentError(errno.EINVAL, "netns: is no network namespace")
+        return InvalidArgumentError(errno.EINVAL, f"netns: {elsewhere} is no network namespace")
     reason: bytes = lib.ct_strerror(returned)
     return error(returned, f"open: {reason.decode()}")
 
@@ -261,7 +275,7 @@ def _open_netns(netns: NetnsLike) -> int:
         if isinstance(netns, bool):
             raise invalid(f"netns: {netns!r} is neither a name, a path nor a descriptor")
         if isinstance(netns, int):
-            return os.dup(netns)
+            return _copy(netns)
         if isinstance(netns, str) and "/" not in netns:
             return _open_named(netns)
         # Without O_NONBLOCK a FIFO at this path would be waited for.
@@ -274,6 +288,13 @@ def _open_netns(netns: NetnsLike) -> int:
         raise invalid(f"netns: {netns!r} is neither a name, a path nor a descriptor") from None
     except OverflowError:
         raise invalid(f"netns: {netns!r} is no descriptor") from None
+
+
+def _copy(descriptor: int) -> int:
+    try:
+        return os.dup(descriptor)
+    except OSError as wrong:
+        raise OSError(wrong.errno, f"netns: descriptor {descriptor:d}: {wrong.strerror}") from None
 
 
 def _open_named(name: str) -> int:

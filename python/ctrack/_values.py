@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -29,9 +29,9 @@ AddressLike = Union[str, IPv4Address, IPv6Address]
 NetworkLike = Union[str, IPv4Address, IPv6Address, IPv4Network, IPv6Network]
 FamilyLike = Union[Family, int, str]
 ProtoLike = Union[Proto, int, str]
-StatusLike = Union[Status, int]
-TcpStateLike = Union[TcpState, int]
-TcpStatesLike = Union[TcpState, int, Iterable[Union[TcpState, int]]]
+StatusLike = Union[Status, int, str, Iterable[Union[Status, int, str]]]
+TcpStateLike = Union[TcpState, int, str]
+TcpStatesLike = Union[TcpState, int, str, Iterable[Union[TcpState, int, str]]]
 PortsLike = Union[int, "tuple[int, int]", range]
 NetnsLike = Union[None, int, str, "PathLike[str]"]
 
@@ -40,6 +40,7 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 _MAPPED_BEGINS = bytes(10) + b"\xff\xff"
 _FAMILIES = {"ipv4": Family.IPV4, "ipv6": Family.IPV6}
 _PROTOS = {proto.name.lower(): proto for proto in Proto}
+_LAST_TCP_STATE = int(max(TcpState))
 
 
 def number(name: str, value: Any, largest: int, smallest: int = 0) -> int:
@@ -47,7 +48,9 @@ def number(name: str, value: Any, largest: int, smallest: int = 0) -> int:
     if value is None:
         raise invalid(f"{name}: is missing")
     if isinstance(value, bool) or not isinstance(value, int):
-        raise invalid(f"{name}: {value!r} is not a number")
+        kind = type(value).__name__
+        article = "an" if kind[0] in "aeiouAEIOU" else "a"
+        raise invalid(f"{name}: {value!r} is {article} {kind}, not an int")
     if not smallest <= value <= largest:
         raise invalid(f"{name}: {value} is not from {smallest} to {largest}")
     return int(value)
@@ -168,6 +171,41 @@ def named(kind: type[_E], value: int) -> _E | int:
         return kind(value)
     except ValueError:
         return value
+
+
+def _number_or_name(kind: type[IntEnum | IntFlag], name: str, value: Any, largest: int) -> int:
+    """A number in a range, or that of a member of an enum, perhaps given by name."""
+    if not isinstance(value, str):
+        return number(name, value, largest)
+    member = kind.__members__.get(value.upper())
+    if member is None:
+        raise invalid(f"{name}: {value!r} is none of {', '.join(kind.__members__)}")
+    return int(member)
+
+
+def several(name: str, value: Any) -> tuple[Any, ...] | None:
+    """The members of an iterable; None of what is a single value. Bytes would be the numbers of their letters: refused."""
+    if isinstance(value, (int, str)) or not isinstance(value, Iterable):
+        return None
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise invalid(f"{name}: {value!r} is neither a number nor a name")
+    return tuple(value)
+
+
+def status(name: str, value: Any, largest: int) -> int:
+    """Status bits: numbers first, then a name, then several of both."""
+    members = several(name, value)
+    if members is None:
+        return _number_or_name(Status, name, value, largest)
+    bits = 0
+    for member in members:
+        bits |= _number_or_name(Status, name, member, largest)
+    return bits
+
+
+def tcp_state(name: str, value: Any) -> int:
+    """The number of a TCP state, perhaps given by name."""
+    return _number_or_name(TcpState, name, value, _LAST_TCP_STATE)
 
 
 def ports(name: str, value: Any) -> tuple[int, int]:

@@ -57,6 +57,10 @@ class Conntrack:
     ) -> None:
         self._pool = Pool(netns, timeout, rcvbuf, compare_start, max_handles)
 
+    def __repr__(self) -> str:
+        """For example "<ctrack.Conntrack: 'blue', net:[4026532281], open>"."""
+        return f"<ctrack.Conntrack: {getattr(self, '_pool', 'not opened')}>"
+
     def close(self) -> None:
         """Closes the object. More than once is fine."""
         self._pool.close()

@@ -130,7 +130,9 @@ class Entry:
     zone, or orig_zone or reply_zone: zone of both directions, or of only one of them
     timeout: seconds; a new entry needs one
     mark_mask: in an update, which bits of the mark to replace (new = (old & ~mark_mask) ^ mark)
-    id, status, mark, labels, helper, tcp_state, ...: as the properties of the same name
+    status: a Status, a name in any case ("ASSURED"), or several; names since 0.2
+    tcp_state: a TcpState, or a name in any case ("ESTABLISHED"); names since 0.2
+    id, mark, labels, helper, ...: as the properties of the same name
     """
 
     __slots__ = ("_raw",)

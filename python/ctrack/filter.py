@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -45,7 +45,7 @@ class Filter:
                   one (of a million, some 116 pairs do), so a delete refuses a filter, but an excluding one, that has no
                   other field to tell them apart
     mark:         with mark_mask only the bits in it are compared, and no other bit may be set in mark
-    status_set, status_clear: Status bits that must be set, and clear
+    status_set, status_clear: Status bits that must be set, and clear: a Status, a name in any case ("ASSURED"), or several
     orig_src, orig_dst: who began, and whom it called (a service's virtual address, before NAT)
     reply_src, reply_dst: who really answers, and where answers go (a masquerading address)
                   each an address or a network ("10.0.0.0/8"). A scope ("fe80::1%eth0") is refused, since the table knows
@@ -53,7 +53,7 @@ class Filter:
     orig_sport, orig_dport, reply_sport, reply_dport: a port, a pair (first, last) with both included, or a range() (whose
                   end is not included, as always). They want a proto that has ports
     icmp_type, icmp_code, icmp_id: of the original direction. They want the proto ICMP or ICMPv6
-    tcp_states:   a TcpState or several. Wants the proto TCP
+    tcp_states:   a TcpState, a name in any case ("ESTABLISHED"), or several. Wants the proto TCP
     labels:       128 bits as one number, bit n for label n; with labels_mask only the bits in it are compared
     helper:       exactly this name
     """
@@ -187,18 +187,19 @@ def _status(name: str, value: Any) -> Status | None:
     if value is None:
         return None
     known = 0xFFFF
-    plain = _values.number(name, value, 0xFFFFFFFF)
+    members = _values.several(name, value)
+    if members == ():
+        # Else a list that came out empty would lift the limit.
+        raise invalid(f"{name}: no status at all")
+    plain = _values.status(name, value if members is None else members, 0xFFFFFFFF)
     if plain & ~known:
         raise invalid(f"{name}: unknown status bits {plain & ~known:#x}")
     return Status(plain)
 
 
 def _tcp_states(value: Any) -> frozenset[TcpState]:
-    if isinstance(value, int):
-        value = (value,)
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise invalid(f"tcp_states: {value!r} is neither a TcpState nor several")
-    states = frozenset(TcpState(_values.number("tcp_states", state, max(TcpState))) for state in value)
+    members = _values.several("tcp_states", value)
+    states = frozenset(TcpState(_values.tcp_state("tcp_states", each)) for each in ((value,) if members is None else members))
     if not states:
         raise invalid("tcp_states: no state at all")
     return states

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Unlike in neutron-fwaas, no missing value ever means everything: flush_entries(), flush_entries(None) and flush_entries("")
-refuse, and flush_entries(everything=True) deletes all entries of the network namespace of the calling thread.
+"""Drop-in for neutron-fwaas' conntrack module; unlike there, no missing value ever means everything.
 
-What neutron-fwaas' conntrack netlink module (neutron_fwaas.privileged.netlink_lib) offers, for drop-in use: entries as tuples
-without a zone, by network namespace. For Neutron's own module see `ctrack.neutron`. docs/neutron.md has all differences from both.
+flush_entries(), flush_entries(None) and flush_entries("") refuse; flush_entries(everything=True) deletes all entries of the
+network namespace of the calling thread.
+
+The module has what neutron_fwaas.privileged.netlink_lib offers: entries as tuples without a zone, by network namespace. For Neutron's own module see `ctrack.neutron`. docs/neutron.md has all differences from both.
 
     (4, 'tcp', sport, dport, src, dst)     (6, 'udp', ...)    also 'sctp', 'dccp', 'udplite', and 'gre' with its keys
     (4, 'icmp', type, code, src, dst, id)  (6, 'icmpv6', ...)

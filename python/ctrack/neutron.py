@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Unlike in OpenStack Neutron, no missing value ever means everything: flush_entries() and flush_entries(None) refuse, and
-flush_entries(everything=True) deletes all entries of the network namespace.
+"""Drop-in for OpenStack Neutron's conntrack module; unlike there, no missing value ever means everything.
 
-What Neutron's conntrack netlink module (neutron.privileged.agent.linux.netlink_lib) offers, for drop-in use: entries as tuples,
-by zone. For the module of neutron-fwaas see `ctrack.fwaas`. docs/neutron.md has all differences from both.
+flush_entries() and flush_entries(None) refuse; flush_entries(everything=True) deletes all entries of the network namespace.
+
+The module has what neutron.privileged.agent.linux.netlink_lib offers: entries as tuples, by zone. For the module of neutron-fwaas see `ctrack.fwaas`. docs/neutron.md has all differences from both.
 
     (4, 'tcp', sport, dport, src, dst, zone)     (6, 'udp', ...)    also 'sctp', 'dccp', 'udplite', and 'gre' with its keys
     (4, 'icmp', type, code, src, dst, id, zone)  (6, 'icmpv6', ...)

@@ -291,7 +291,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"proto": "udp", "tcp_states": TcpState.CLOSE}, "tcp_states"),
     ({"proto": "tcp", "tcp_states": []}, "tcp_states"),
     ({"proto": "tcp", "tcp_states": [10]}, "tcp_states"),
-    ({"proto": "tcp", "tcp_states": "CLOSE"}, "tcp_states"),
+    ({"proto": "tcp", "tcp_states": "CLOSED"}, "tcp_states"),
+    ({"proto": "tcp", "tcp_states": ["CLOSE", "CLOSED"]}, "tcp_states"),
+    ({"proto": "tcp", "tcp_states": b"\x03"}, "tcp_states"),
+    ({"proto": "tcp", "tcp_states": 1.5}, "tcp_states"),
+    ({"status_set": "SEEN"}, "status_set"),
+    ({"status_set": ""}, "status_set"),
+    ({"status_set": []}, "status_set"),
+    ({"status_set": [None]}, "status_set"),
+    ({"status_set": ["ASSURED", True]}, "status_set"),
+    ({"status_clear": b"ASSURED"}, "status_clear"),
+    ({"status_set": "assured", "status_clear": ["dying", "assured"]}, "status_clear"),
     ({"labels": 1 << 128}, "labels"),
     ({"labels": 3, "labels_mask": 1}, "labels"),
     ({"labels_mask": 1}, "labels_mask"),
@@ -307,6 +317,47 @@ def test_a_wrong_filter_is_a_value_error_that_names_the_field(fields: dict[str, 
     with pytest.raises(ValueError, match=named) as caught:
         Filter(**fields)
     assert isinstance(caught.value, ctrack.InvalidArgumentError) and caught.value.errno == errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"zone": "7"}, "zone: '7' is a str, not an int"),
+        ({"zone": True}, "zone: True is a bool, not an int"),
+        ({"mark": 1.5}, "mark: 1.5 is a float, not an int"),
+        ({"zone": IPv4Address("0.0.0.7")}, "zone: IPv4Address('0.0.0.7') is an IPv4Address, not an int"),
+        ({"proto": "udp", "orig_dport": "53"}, "orig_dport: '53' is a str, not an int"),
+        ({"proto": "udp", "orig_dport": (53, "54")}, "orig_dport: '54' is a str, not an int"),
+        ({"status_set": [1, 2.0]}, "status_set: 2.0 is a float, not an int"),
+        ({"status_set": b"ASSURED"}, "status_set: b'ASSURED' is neither a number nor a name"),
+        ({"status_set": iter(())}, "status_set: no status at all"),
+        (
+            {"proto": "tcp", "tcp_states": "CLOSED"},
+            f"tcp_states: 'CLOSED' is none of {', '.join(TcpState.__members__)}",
+        ),
+    ],
+)
+def test_a_wrong_type_or_an_unknown_name_is_refused_in_words_that_say_what_would_do(fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(ctrack.InvalidArgumentError) as caught:
+        Filter(**fields)
+    assert caught.value.strerror == text
+
+
+def test_states_and_statuses_are_given_by_name_as_well_as_by_number() -> None:
+    both = frozenset({TcpState.ESTABLISHED, TcpState.CLOSE})
+    for states in (["ESTABLISHED", "close"], ("Established", 8), {TcpState.CLOSE, "established"}, iter(["CLOSE", 3])):
+        assert Filter(proto="tcp", tcp_states=states).tcp_states == both
+    assert Filter(proto="tcp", tcp_states="time_wait").tcp_states == frozenset({TcpState.TIME_WAIT})
+    for state in TcpState:
+        assert Filter(proto="tcp", tcp_states=state.name) == Filter(proto="tcp", tcp_states=int(state))
+    for status in Status:
+        assert Filter(status_set=status.name, status_clear=0) == Filter(status_set=int(status), status_clear=0)
+    assured = Status.SEEN_REPLY | Status.ASSURED
+    for given in (["SEEN_REPLY", "assured"], (Status.SEEN_REPLY, "ASSURED"), {2, 4}, iter(["Assured", 6]), assured, 6):
+        filter = Filter(status_set=given)
+        assert filter.status_set == assured and type(filter.status_set) is Status
+    with pytest.raises(ctrack.InvalidArgumentError, match="status_set: unknown status bits 0x10000"):
+        Filter(status_set=["ASSURED", 0x10000])
 
 
 def test_an_ipv4_mapped_address_matches_only_itself(ct: ctrack.Conntrack) -> None:

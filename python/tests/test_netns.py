@@ -63,13 +63,19 @@ def test_a_name_that_there_is_not_is_an_error_that_says_which_there_are(named: P
             named.rmdir()
 
 
+def refused(netns: ctrack.NetnsLike, text: str) -> None:
+    with pytest.raises(ctrack.InvalidArgumentError) as caught:
+        ctrack.open(netns)
+    assert caught.value.strerror == text
+
+
 def test_what_has_a_name_and_is_no_namespace_is_refused(named: Path) -> None:
     (named / "file").touch()
     (named / "directory").mkdir()
     os.mkfifo(named / "fifo")
     for name in ("file", "directory", "fifo"):
-        with pytest.raises(ctrack.InvalidArgumentError, match="netns: is no network namespace"):
-            ctrack.open(netns=name)
+        refused(name, f"netns: '{name}' is no network namespace")
+        refused(named / name, f"netns: '{named / name}' is no network namespace")
     for name in ("", ".", ".."):
         with pytest.raises(ctrack.InvalidArgumentError, match="is no name of a network namespace"):
             ctrack.open(netns=name)
@@ -77,6 +83,53 @@ def test_what_has_a_name_and_is_no_namespace_is_refused(named: Path) -> None:
         ctrack.open(netns="a\0b")
     with pytest.raises(ctrack.InvalidArgumentError, match="neither a name, a path nor a descriptor"):
         ctrack.open(netns=1.5)  # type: ignore[arg-type]
+
+
+def test_what_is_no_namespace_is_named_as_it_was_given(netns: int, tmp_path: Path) -> None:
+    refused("/etc/passwd", "netns: '/etc/passwd' is no network namespace")
+    refused("/proc/self/ns/uts", "netns: '/proc/self/ns/uts' is no network namespace")
+    file = os.open(tmp_path, os.O_RDONLY)
+    try:
+        refused(file, f"netns: descriptor {file} is no network namespace")
+    finally:
+        os.close(file)
+    with pytest.raises(OSError) as caught:
+        ctrack.open(file)
+    assert not isinstance(caught.value, ctrack.Error)
+    assert (caught.value.errno, caught.value.strerror) == (errno.EBADF, f"netns: descriptor {file}: Bad file descriptor")
+
+
+def test_an_object_shows_its_namespace_and_whether_it_is_open(named: Path, netns: int) -> None:
+    blue = new_netns()
+    try:
+        give_name(named / "blue", blue)
+        ways: list[tuple[ctrack.NetnsLike, str, int]] = [
+            (None, "the caller's namespace", os.stat("/proc/thread-self/ns/net").st_ino),
+            ("blue", "'blue'", os.fstat(blue).st_ino),
+            (named / "blue", f"'{named / 'blue'}'", os.fstat(blue).st_ino),
+            (blue, f"descriptor {blue}", os.fstat(blue).st_ino),
+        ]
+        for given, name, inode in ways:
+            with ctrack.open(given) as ct:
+                assert repr(ct) == str(ct) == f"<ctrack.Conntrack: {name}, net:[{inode}], open>"
+            assert repr(ct) == f"<ctrack.Conntrack: {name}, net:[{inode}], closed>"
+    finally:
+        os.close(blue)
+    assert repr(Conntrack.__new__(Conntrack)) == "<ctrack.Conntrack: not opened>"
+
+
+def test_in_a_child_process_an_object_shows_whose_it_is(ct: Conntrack) -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, repr(ct).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as shown:
+        assert shown.read() == repr(ct).replace(", open>", ", of a parent process>")
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_names_are_those_of_ip_netns(netns: int) -> None:

@@ -27,7 +27,7 @@ from support import (
 )
 
 import ctrack
-from ctrack import Entry, _tuples, _tuples_table, neutron
+from ctrack import Entry, _tuples, _tuples_table, fwaas, neutron
 
 
 def everything(zone: int) -> list[Entry]:
@@ -165,8 +165,16 @@ def test_a_flush_without_a_zone_is_refused_and_names_what_flushes_everything(ct:
     fill()
     neutron.flush_entries("all")
     assert ct.count() == 0
-    first = (neutron.__doc__ or "").splitlines()[:2]
-    assert "flush_entries(None) refuse" in first[0] and "flush_entries(everything=True)" in first[1]
+
+
+def test_help_begins_with_what_the_module_is_and_how_it_differs() -> None:
+    for module, package in ((neutron, "OpenStack Neutron's"), (fwaas, "neutron-fwaas'")):
+        summary, empty, body = (module.__doc__ or "").splitlines()[:3]
+        assert summary == f"Drop-in for {package} conntrack module; unlike there, no missing value ever means everything."
+        assert empty == ""
+        assert body.startswith("flush_entries()") and "flush_entries(everything=True) deletes all entries" in body
+        own = {name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__}
+        assert own - {name for name in own if name.startswith("_")} == {*module.__all__} - {"EntryTuple"}
 
 
 def test_all_zones_and_several_of_them_are_listed_and_deleted_by_rules(ct: ctrack.Conntrack) -> None:
