@@ -4,6 +4,7 @@ package ctrack
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"unsafe"
 )
@@ -28,6 +29,28 @@ type Result struct {
 	// StartUnknown: start times were to be compared (Options.CompareStart), but at least one deleted entry has none, since the
 	// kernel kept none when it was made. It was told apart by its tuples, zone and ID alone.
 	StartUnknown bool
+}
+
+// String is the sums in one line for logs: "3 matched, 3 done, 0 gone, 0 failed"; behind that of failed stands why, and at the end what
+// else there is to say: ", 1 spared", ", others uncounted", ", start unknown". Since 0.2.
+func (r Result) String() string {
+	text := fmt.Sprintf("%d matched, %d done, %d gone, %d failed", r.Matched, r.Done, r.Gone, r.Failed)
+	switch {
+	case r.FirstError != 0 && r.Failed > 1:
+		text += fmt.Sprintf(" (first: %v)", r.FirstError)
+	case r.FirstError != 0:
+		text += fmt.Sprintf(" (%v)", r.FirstError)
+	}
+	if r.Spared != 0 {
+		text += fmt.Sprintf(", %d spared", r.Spared)
+	}
+	if r.Uncounted {
+		text += ", others uncounted"
+	}
+	if r.StartUnknown {
+		text += ", start unknown"
+	}
+	return text
 }
 
 func newResult() rawResult {
@@ -104,6 +127,11 @@ type Batch struct {
 	// ETIMEDOUT, ENOBUFS and the like: not known whether it was done. ECANCELED: not attempted, after an earlier failure. Nil if
 	// nothing was attempted at all.
 	Status []syscall.Errno
+}
+
+// String is that of the Result: sums, and not the status of each. Since 0.2.
+func (b Batch) String() string {
+	return b.Result.String()
 }
 
 // DeleteEntries deletes the given entries, each only if it is still the one that is meant: entries of List, or keys by hand. With

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 // Package ctrack lists, deletes and flushes the entries of the Linux kernel's connection-tracking table. It is the Go side of
-// libctrack, which it calls through cgo: no conntrack program, no text to parse. It compiles for every system, with and without cgo;
-// where libctrack is missing, [Open] says so.
+// libctrack, which it calls through cgo: no conntrack program, no text to parse. It compiles for every system that Go has but Plan 9,
+// with and without cgo; where libctrack is missing, [Open] says so.
 //
 //	conn, err := ctrack.Open(ctrack.Options{})
 //	if err != nil {
@@ -33,9 +33,9 @@
 //
 // # Privileges
 //
-// Open needs none in the caller's network namespace. Every other call needs CAP_NET_ADMIN in the user namespace that owns it,
-// for reading too, and fails with EPERM without. A Conn in a network namespace that is not that of the calling thread needs
-// CAP_SYS_ADMIN over it too. Capabilities belong to threads; those of a Go program all have the same, if it leaves them alone.
+// Open needs none in the caller's network namespace, but where there is no /proc: then it needs CAP_NET_ADMIN like every other call,
+// in the user namespace that owns the network namespace. They need it for reading too, and fail with EPERM without. A Conn in a
+// network namespace that is not that of the calling thread needs CAP_SYS_ADMIN over it too. Capabilities belong to threads; those of a Go program all have the same, if it leaves them alone.
 //
 // # Errors
 //

@@ -41,6 +41,10 @@ func (n Namespace) open() (int, error) {
 	}
 	// There may be no /proc. The kernel tells by a socket too, but wants CAP_NET_ADMIN for it, as for everything else.
 	if fd, err = namespaceOfSocket(); err != nil {
+		if err == syscall.EPERM {
+			return -1, namespaceError(ownNamespace+" cannot be opened, and without /proc this needs CAP_NET_ADMIN in the user namespace "+
+				"that owns the network namespace", err)
+		}
 		return -1, namespaceError(ownNamespace+" cannot be opened, and asking by a socket fails", err)
 	}
 	return fd, nil

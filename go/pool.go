@@ -199,6 +199,6 @@ func (p *pool) with(ctx context.Context, op string, call func(h *handle) int) er
 // failed is the error of the last call on the handle. Its text is copied: the next call overwrites it.
 func (h *handle) failed(op string, result int) error {
 	err := failure(op, result, h.errorText())
-	h.broken = h.broken || err.Errno == syscall.ENOTRECOVERABLE
+	h.broken = h.broken || err.Errno == errBroken
 	return err
 }

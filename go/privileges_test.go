@@ -137,6 +137,40 @@ func TestAnotherNamespaceNeedsCapSysAdminAndTheTextSaysSo(t *testing.T) {
 	}
 }
 
+func TestWithoutProcOpenNeedsTheCapabilityAndTheTextSaysSo(t *testing.T) {
+	ns := newNetns(t)
+	var with, without, setup error
+	ns.Do(func() {
+		// A file system of this thread's own, in which /proc is empty.
+		if setup = syscall.Unshare(syscall.CLONE_NEWNS); setup != nil {
+			return
+		}
+		if setup = syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); setup != nil {
+			return
+		}
+		if setup = syscall.Mount("none", "/proc", "tmpfs", 0, ""); setup != nil {
+			return
+		}
+		var c *ctrack.Conn
+		if c, with = ctrack.Open(ctrack.Options{}); with == nil {
+			_, with = c.Count(ctx)
+			c.Close()
+		}
+		if setup = dropCapability(capNetAdmin); setup == nil {
+			_, without = ctrack.Open(ctrack.Options{})
+		}
+	})
+	if setup != nil || with != nil {
+		t.Fatal(setup, with)
+	}
+	details := wantErrno(t, "open", without, syscall.EPERM)
+	for _, part := range []string{"without /proc this needs CAP_NET_ADMIN in the user namespace that owns", "operation not permitted"} {
+		if !strings.Contains(details.Text, part) {
+			t.Errorf("%q does not say %q", details.Text, part)
+		}
+	}
+}
+
 func inodeOf(t *testing.T, file *os.File) uint64 {
 	t.Helper()
 	info, err := file.Stat()

@@ -47,7 +47,8 @@ done
 for file in *.md; do
 	sed -i -e "s|^\\([[:space:]]*\\)\\(ctrack \\)\\{0,1\\}\"$quoted\"\$|\\1$name\"$new\"|" -e "s|^\\([[:space:]]*\\)\"$quoted/|\\1\"$new/|" \
 		-e "s|-require=$quoted@|-require=$new@|; s|-replace=$quoted=|-replace=$new=|; s|go doc -all $quoted\\b|go doc -all $new|" \
-		-e "s|module path is \`$quoted\`|module path is \`$new\`|" "$file"
+		-e "s|module path is \`$quoted\`|module path is \`$new\`|" \
+		-e '/^The module path is /s|, without a host: point |: get it from its host, or point |' "$file"
 done
 sed -i "s|^module $quoted\$|module $new|" go.mod
 sed -i "s|-require=$quoted@v0.0.0 -replace=$quoted=|-require=$new@v0.0.0 -replace=$new=|" test.sh

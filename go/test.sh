@@ -98,6 +98,10 @@ renamed() {
 				echo 'the old path is left'
 				exit 1
 			fi
+			if grep -n 'without a host' README.md || ! grep -qxF "The module path is \`$path\`: get it from its host, or point your \`go.mod\` at a copy of this directory." README.md; then
+				echo 'README.md does not say that the path has a host'
+				exit 1
+			fi
 			CGO_ENABLED=0 go vet ./... && CGO_ENABLED=1 go vet ./... && CGO_ENABLED=0 go test -count=1 ./... || exit 1
 		done
 		for wrong in ctrack example.com/mirror/ctrack '' /a.b/c 'a b.c/d' nohost/go; do
@@ -117,8 +121,9 @@ check 'go vet, linux/amd64 without cgo' vet_for linux amd64
 for machine in arm64 386 s390x; do
 	check "go vet, linux/$machine" vet_for linux "$machine"
 done
-for system in darwin windows; do
-	check "go vet, $system" vet_for "$system" amd64
+# Systems that lack one errno or another are among them.
+for system in darwin/amd64 windows/amd64 freebsd/amd64 netbsd/amd64 js/wasm wasip1/wasm; do
+	check "go vet, $system" vet_for "${system%/*}" "${system#*/}"
 done
 check 'go test without cgo' plain "$(go env GOARCH)"
 [ "$(go env GOARCH)" != amd64 ] || check 'go test, 386' plain 386

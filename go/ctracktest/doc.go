@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-// Package ctracktest is a conntrack table for tests: no kernel, no privileges, no libctrack, on every system that Go knows. Write
-// programs against [ctrack.Table], or the smaller interfaces that it consists of, and hand them a [Table] in tests:
+// Package ctracktest is a conntrack table for tests: no kernel, no privileges, no libctrack, on every system that Go has but
+// Plan 9. Write programs against [ctrack.Table], or the smaller interfaces that it consists of, and hand them a [Table] in tests:
 //
 //	table := ctracktest.New()
 //	table.Create(ctx, []ctrack.Entry{entry})
@@ -15,5 +15,6 @@
 //   - There are no counters and no start times, as if sysctls nf_conntrack_acct and nf_conntrack_timestamp were 0.
 //   - Helpers have any name; labels are kept, as if a firewall rule used some; the table is never full.
 //   - Status bits are those that were given, with StatusConfirmed; the kernel may set others beside them (StatusSrcNATDone).
+//   - DragonFly BSD, FreeBSD, OpenBSD and WASI have no ETIME: there the errno of a timeout of 0 is a number that is none of the system's.
 //   - No entry hides another. For that and all other errors of kernels see [Table.Fail] and [Table.FailEntries].
 package ctracktest

@@ -5,6 +5,7 @@ package ctracktest
 import (
 	"context"
 	"ctrack"
+	"ctrack/internal/errnos"
 	"ctrack/internal/hook"
 	"errors"
 	"fmt"
@@ -254,7 +255,7 @@ func impossible(e *ctrack.Entry) outcome {
 	case e.Status&^creatable != 0:
 		return refused(syscall.EOPNOTSUPP, "its status has bits that only the kernel can give")
 	case e.Timeout == 0:
-		return refused(syscall.ETIME, "its timeout is 0")
+		return refused(errnos.Time, "its timeout is 0")
 	}
 	if why := unknown(e); why.errno != 0 {
 		return why

@@ -5,6 +5,7 @@ package ctracktest
 import (
 	"context"
 	"ctrack"
+	"ctrack/internal/errnos"
 	"ctrack/internal/hook"
 	"fmt"
 	"syscall"
@@ -44,7 +45,7 @@ func changed(e ctrack.Entry, change *hook.Changed) (ctrack.Entry, outcome) {
 	if wants(ctrack.HasTimeout) {
 		switch {
 		case values.Timeout == 0:
-			return e, refused(syscall.ETIME, "a timeout of 0 would delete the entry")
+			return e, refused(errnos.Time, "a timeout of 0 would delete the entry")
 		case e.Status.All(ctrack.StatusFixedTimeout) && values.Timeout != e.Timeout:
 			return e, refused(syscall.EPERM, "the timeout of the entry is fixed (FIXED_TIMEOUT in its status)")
 		}

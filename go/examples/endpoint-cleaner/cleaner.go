@@ -18,7 +18,7 @@ import (
 )
 
 type cleaner struct {
-	conn           *ctrack.Conn
+	conn           ctrack.Deleter
 	stdout, stderr io.Writer
 	allowEmpty     bool
 
@@ -27,6 +27,24 @@ type cleaner struct {
 	known bool
 	// Endpoints that left, whose entries could not be deleted yet.
 	dead map[netip.Addr]bool
+	// What was said last of what is still wrong, so that it is said once.
+	said string
+}
+
+// complain says what is wrong, unless it said just that.
+func (c *cleaner) complain(text string) {
+	if text != c.said {
+		c.said = text
+		fmt.Fprintln(c.stderr, "endpoint-cleaner:", text)
+	}
+}
+
+// count is a number of things.
+func count(number int, one, more string) string {
+	if number == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(number, " ", more)
 }
 
 var errEmpty = errors.New("the list is empty; -allow-empty if that is meant")
@@ -63,7 +81,7 @@ func (c *cleaner) clean(ctx context.Context, dead map[netip.Addr]bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "%d entries deleted of %s\n", result.Done, join(addresses))
+	fmt.Fprintf(c.stdout, "%s deleted of %s\n", count(result.Done, "entry", "entries"), join(addresses))
 	return nil
 }
 
@@ -98,7 +116,7 @@ func (c *cleaner) take(ctx context.Context, list map[netip.Addr]bool) error {
 		delete(c.dead, address)
 	}
 	if !c.known {
-		fmt.Fprintf(c.stdout, "watching %d endpoints\n", len(list))
+		fmt.Fprintf(c.stdout, "watching %s\n", count(len(list), "endpoint", "endpoints"))
 	}
 	c.live, c.known = list, true
 	if len(c.dead) == 0 {
@@ -175,6 +193,7 @@ func (c *cleaner) watchStream(ctx context.Context, input io.Reader) error {
 					return nil
 				}
 			}
+			c.said = ""
 			c.takeText(ctx, list)
 		}
 	}
@@ -184,23 +203,19 @@ func (c *cleaner) watchStream(ctx context.Context, input io.Reader) error {
 func (c *cleaner) watchFile(ctx context.Context, path string, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	last, read, taken, complained := "", false, false, ""
+	last, read, taken := "", false, false
 	for {
 		bytes, err := os.ReadFile(path)
 		text := string(bytes)
 		switch {
 		case err != nil:
 			// Being replaced, perhaps.
-			if complained != err.Error() {
-				complained = err.Error()
-				fmt.Fprintln(c.stderr, "endpoint-cleaner:", err)
-			}
+			c.complain(err.Error())
 			read = false
 		case !read || text != last:
-			last, read, taken = text, true, false
+			last, read, taken, c.said = text, true, false, ""
 		case !taken:
 			// An error of the kernel is to be tried again; a list that is wrong stays so until it changes.
-			complained = ""
 			taken = c.takeText(ctx, text)
 		}
 		select {
@@ -215,12 +230,12 @@ func (c *cleaner) watchFile(ctx context.Context, path string, interval time.Dura
 func (c *cleaner) takeText(ctx context.Context, text string) bool {
 	list, err := parse(strings.NewReader(text))
 	if err != nil {
-		fmt.Fprintln(c.stderr, "endpoint-cleaner: the list is not taken:", err)
+		c.complain("the list is not taken: " + err.Error())
 		return true
 	}
 	err = c.take(ctx, list)
 	if err != nil && ctx.Err() == nil {
-		fmt.Fprintln(c.stderr, "endpoint-cleaner:", err)
+		c.complain(err.Error())
 	}
 	return err == nil || errors.Is(err, errEmpty)
 }

@@ -12,6 +12,9 @@
 //
 // A list that cannot be read or understood changes nothing. A file counts when it was the same twice in a row, since it may be
 // being written; an empty list is taken for a mistake unless -allow-empty says otherwise.
+//
+// With a missing list file, or without privilege once an address leaves, it says so once on stderr, keeps running and tries again;
+// with -once it ends with 1.
 package main
 
 import (

@@ -176,7 +176,7 @@ func TestAddressesThatLeaveTheFileLoseTheirFlows(t *testing.T) {
 	write("127.0.0.8\n127.0.0.7\n")
 	p.says(p.lines, "0 entries deleted of fd00::8")
 	write("127.0.0.8\n")
-	p.says(p.lines, "1 entries deleted of 127.0.0.7")
+	p.says(p.lines, "1 entry deleted of 127.0.0.7")
 	if code := p.end(); code != 0 {
 		t.Errorf("ended by the context: %d", code)
 	}

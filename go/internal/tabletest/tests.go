@@ -5,6 +5,7 @@ package tabletest
 import (
 	"context"
 	"ctrack"
+	"ctrack/internal/errnos"
 	"errors"
 	"fmt"
 	"os"
@@ -165,7 +166,7 @@ func creates(t *table) {
 	unanswered := ping("10.0.0.1", "10.0.0.2", 1)
 	unanswered.Orig.ICMPType = 3
 	batch, err := t.Create(ctx, []ctrack.Entry{right, right, expected, gone, claims, untold, nothing, later, scale, unanswered, tcp("10.0.0.1:1", "10.0.0.2:2")})
-	t.statuses("all kinds", batch, 0, syscall.EEXIST, syscall.EOPNOTSUPP, syscall.ETIME, syscall.EINVAL, syscall.EINVAL, syscall.EINVAL,
+	t.statuses("all kinds", batch, 0, syscall.EEXIST, syscall.EOPNOTSUPP, errnos.Time, syscall.EINVAL, syscall.EINVAL, syscall.EINVAL,
 		syscall.EOPNOTSUPP, syscall.EOPNOTSUPP, syscall.EINVAL, 0)
 	t.fails("all kinds", err, syscall.EEXIST, "ctrack: create_entries: entry[1]: entry exists; and 8 more")
 	_, err = t.Create(ctx, []ctrack.Entry{right, expected})
@@ -174,7 +175,7 @@ func creates(t *table) {
 		entry ctrack.Entry
 		errno syscall.Errno
 	}{
-		"its status has bits that only the kernel can give": {expected, syscall.EOPNOTSUPP}, "its timeout is 0": {gone, syscall.ETIME},
+		"its status has bits that only the kernel can give": {expected, syscall.EOPNOTSUPP}, "its timeout is 0": {gone, errnos.Time},
 		"DST_NAT is missing in status": {claims, syscall.EINVAL}, "SRC_NAT is missing in status": {untold, syscall.EINVAL},
 		"no destination is translated": {nothing, syscall.EINVAL}, "of a later kernel": {later, syscall.EOPNOTSUPP}, "larger than 14": {scale, syscall.EOPNOTSUPP},
 	} {
@@ -268,7 +269,7 @@ func updates(t *table) {
 		change ctrack.Change
 		errno  syscall.Errno
 	}{
-		"a timeout of 0 would delete the entry":  {ctrack.Change{Key: other, Timeout: ctrack.Is[time.Duration](0)}, syscall.ETIME},
+		"a timeout of 0 would delete the entry":  {ctrack.Change{Key: other, Timeout: ctrack.Is[time.Duration](0)}, errnos.Time},
 		"the timeout of the entry is fixed":      {ctrack.Change{Key: fixed, Timeout: ctrack.Is(time.Hour)}, syscall.EPERM},
 		"can be added to the status of an entry": {ctrack.Change{Key: other, Status: ctrack.Is(ctrack.StatusDstNAT), Mark: ctrack.MarkIs(9)}, syscall.EBUSY},
 		"need the WINDOW_SCALE flag":             {ctrack.Change{Key: e, TCPWindow: ctrack.Is(ctrack.TCPWindow{Orig: 1, Reply: 2}), Mark: ctrack.MarkIs(9)}, syscall.EBUSY},

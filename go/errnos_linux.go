@@ -4,4 +4,7 @@ package ctrack
 
 import "syscall"
 
-const errHidden = syscall.ENOTUNIQ
+const (
+	errHidden = syscall.ENOTUNIQ
+	errBroken = syscall.ENOTRECOVERABLE
+)
