@@ -46,7 +46,7 @@ _LAST_TCP_STATE = int(max(TcpState))
 def number(name: str, value: Any, largest: int, smallest: int = 0) -> int:
     """An integer in a range. True and False are no numbers here."""
     if value is None:
-        raise invalid(f"{name}: is missing")
+        raise invalid(f"{name}: is missing: None is no number")
     if isinstance(value, bool) or not isinstance(value, int):
         kind = type(value).__name__
         article = "an" if kind[0] in "aeiouAEIOU" else "a"
