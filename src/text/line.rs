@@ -127,7 +127,7 @@ fn write_times(out: &mut Out, e: &Entry, options: u32) {
 }
 
 /// As ctime(3) shows it, in local time, without the line end.
-fn write_time(out: &mut Out, label: &str, seconds: u64) {
+pub(super) fn write_time(out: &mut Out, label: &str, seconds: u64) {
     out.put(label);
     match local_time(seconds) {
         Some(time) => {
@@ -142,7 +142,7 @@ fn write_time(out: &mut Out, label: &str, seconds: u64) {
             }
             out.field(" ", time.year);
         }
-        None => out.field("", seconds),
+        None => out.field("@", seconds),
     }
     out.byte(b']');
 }

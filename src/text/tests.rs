@@ -108,6 +108,11 @@ fn bytes_that_are_no_utf_8_are_replaced_as_std_replaces_them() {
 }
 
 #[test]
+fn a_time_that_no_calendar_has_is_told_as_seconds() {
+    assert_eq!(written(|out| line::write_time(out, " [start=", u64::MAX)), format!(" [start=@{}]", u64::MAX));
+}
+
+#[test]
 fn a_text_that_does_not_fit_is_none() {
     for length in 0..12 {
         let mut buffer = [0; 11];
