@@ -45,20 +45,23 @@ type Check = Result<(), (&'static str, &'static str)>;
 /// Checks all entries; the error names the first wrong one and its field.
 pub(crate) fn entries(entries: &[Entry], purpose: Purpose) -> Result<(), Error> {
     for (index, entry) in entries.iter().enumerate() {
-        self::entry(entry, purpose).map_err(|(field, reason)| match field {
-            "" => Error::invalid(text("entry", format_args!("entry[{index}]")), reason),
-            _ => Error::invalid(text("entry", format_args!("entry[{index}].{field}")), reason),
-        })?;
+        self::entry(entry, purpose).map_err(|fault| refused("entry", format_args!("entry[{index}]"), fault))?;
     }
     Ok(())
 }
 
 /// Checks one entry.
 pub(crate) fn one(entry: &Entry, purpose: Purpose) -> Result<(), Error> {
-    self::entry(entry, purpose).map_err(|(field, reason)| match field {
-        "" => Error::invalid("key", reason),
-        _ => Error::invalid(text("key", format_args!("key.{field}")), reason),
-    })
+    self::entry(entry, purpose).map_err(|fault| refused("key", format_args!("key"), fault))
+}
+
+/// The error for what is wrong with a field of an entry, or with the whole of it where no field is named.
+fn refused(otherwise: &'static str, whole: std::fmt::Arguments<'_>, (field, reason): (&str, &'static str)) -> Error {
+    let place = match field {
+        "" => text(otherwise, whole),
+        _ => text(otherwise, format_args!("{whole}.{field}")),
+    };
+    Error::invalid(place, reason)
 }
 
 fn entry(e: &Entry, purpose: Purpose) -> Check {
