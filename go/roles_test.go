@@ -7,6 +7,7 @@ package ctrack_test
 import (
 	"ctrack"
 	"ctrack/internal/nstest"
+	"ctrack/internal/tabletest"
 	"errors"
 	"net/netip"
 	"slices"
@@ -15,19 +16,7 @@ import (
 	"testing"
 )
 
-// translated is the entry with answers from another endpoint (to), or to another address (from).
-func translated(e ctrack.Entry, from, to string) ctrack.Entry {
-	e.Reply = ctrack.Tuple{Src: e.Orig.Dst, Dst: e.Orig.Src, SrcPort: e.Orig.DstPort, DstPort: e.Orig.SrcPort}
-	if from != "" {
-		e.Reply.Dst, e.Reply.DstPort = addrPort(from).Addr(), addrPort(from).Port()
-		e.Status |= ctrack.StatusSrcNAT
-	}
-	if to != "" {
-		e.Reply.Src, e.Reply.SrcPort = addrPort(to).Addr(), addrPort(to).Port()
-		e.Status |= ctrack.StatusDstNAT
-	}
-	return e
-}
+var translated = tabletest.Translated
 
 // deletesExactly fails unless the filters delete the doomed and nothing else.
 func deletesExactly(t *testing.T, filters []ctrack.Filter, doomed, safe []ctrack.Entry) {

@@ -80,16 +80,16 @@ func ping(src, dst string, id uint16) ctrack.Entry {
 	return e
 }
 
-// answered is the entry with another end that answers, or another address that the answers go to.
-func answered(e ctrack.Entry, by, to string) ctrack.Entry {
+// Translated is the entry with answers from another endpoint (to), or to another address (from).
+func Translated(e ctrack.Entry, from, to string) ctrack.Entry {
 	e.Reply = ctrack.Tuple{Src: e.Orig.Dst, Dst: e.Orig.Src, SrcPort: e.Orig.DstPort, DstPort: e.Orig.SrcPort}
-	if by != "" {
-		e.Reply.Src, e.Reply.SrcPort = addrPort(by).Addr(), addrPort(by).Port()
-		e.Status |= ctrack.StatusDstNAT
+	if from != "" {
+		e.Reply.Dst, e.Reply.DstPort = addrPort(from).Addr(), addrPort(from).Port()
+		e.Status |= ctrack.StatusSrcNAT
 	}
 	if to != "" {
-		e.Reply.Dst, e.Reply.DstPort = addrPort(to).Addr(), addrPort(to).Port()
-		e.Status |= ctrack.StatusSrcNAT
+		e.Reply.Src, e.Reply.SrcPort = addrPort(to).Addr(), addrPort(to).Port()
+		e.Status |= ctrack.StatusDstNAT
 	}
 	return e
 }
@@ -99,8 +99,8 @@ func several() []ctrack.Entry {
 		udp("10.0.0.1:1", "10.0.0.2:53"), tcp("10.0.0.1:2", "10.0.0.2:80"), ping("10.0.0.1", "10.0.0.2", 3),
 		udp("[fd00::1]:1", "[fd00::2]:53"), tcp("[fd00::1]:2", "[fd00::2]:80"), ping("fd00::1", "fd00::2", 3),
 		udp("10.0.0.1:1", "10.0.0.2:53").InZone(7, ctrack.ZoneBoth), udp("10.0.0.1:4", "10.0.0.2:53").InZone(7, ctrack.ZoneOrig),
-		udp("10.0.0.1:5", "10.0.0.2:53").InZone(7, ctrack.ZoneReply), answered(udp("10.0.0.1:6", "10.96.0.10:53"), "10.0.0.3:8053", ""),
-		answered(tcp("10.0.0.1:7", "192.0.2.9:80"), "", "192.0.2.1:1024"),
+		udp("10.0.0.1:5", "10.0.0.2:53").InZone(7, ctrack.ZoneReply), Translated(udp("10.0.0.1:6", "10.96.0.10:53"), "", "10.0.0.3:8053"),
+		Translated(tcp("10.0.0.1:7", "192.0.2.9:80"), "192.0.2.1:1024", ""),
 	}
 }
 

@@ -24,7 +24,7 @@ func lists(t *table) {
 	other := udp("10.0.0.1:0", "10.0.0.2:0")
 	other.Proto = 253
 	given := []ctrack.Entry{full, sctp, other, ping("10.0.0.1", "10.0.0.2", 3), ping("fd00::1", "fd00::2", 4),
-		answered(udp("10.0.0.1:6", "10.96.0.10:53"), "10.0.0.3:8053", "192.0.2.1:7")}
+		Translated(udp("10.0.0.1:6", "10.96.0.10:53"), "192.0.2.1:7", "10.0.0.3:8053")}
 	t.make(given...)
 	t.holds("what was made", given...)
 	ids := map[uint32]bool{}
@@ -85,7 +85,7 @@ func listsFiltered(t *table) {
 }
 
 func gets(t *table) {
-	e := answered(udp("10.0.0.1:1", "10.96.0.10:53"), "10.0.0.3:8053", "").InZone(7, ctrack.ZoneReply)
+	e := Translated(udp("10.0.0.1:1", "10.96.0.10:53"), "", "10.0.0.3:8053").InZone(7, ctrack.ZoneReply)
 	t.make(e)
 	key := ctrack.Entry{Proto: e.Proto, Orig: e.Orig, Zone: e.Zone, ZoneDir: e.ZoneDir}
 	found, err := t.Get(ctx, key)
@@ -158,9 +158,9 @@ func creates(t *table) {
 		e.Has = ctrack.HasOrig | ctrack.HasPorts | ctrack.HasTimeout
 		e.Family, e.Timeout = ctrack.IPv4, 0
 	})
-	claims := with(func(e *ctrack.Entry) { *e = answered(*e, "10.0.0.3:3", ""); e.Status = ctrack.StatusSrcNAT })
-	untold := with(func(e *ctrack.Entry) { *e = answered(*e, "10.0.0.3:3", "10.0.0.4:4"); e.Status = ctrack.StatusDstNAT })
-	nothing := with(func(e *ctrack.Entry) { *e = answered(*e, "", ""); e.Status = ctrack.StatusDstNAT })
+	claims := with(func(e *ctrack.Entry) { *e = Translated(*e, "", "10.0.0.3:3"); e.Status = ctrack.StatusSrcNAT })
+	untold := with(func(e *ctrack.Entry) { *e = Translated(*e, "10.0.0.4:4", "10.0.0.3:3"); e.Status = ctrack.StatusDstNAT })
+	nothing := with(func(e *ctrack.Entry) { *e = Translated(*e, "", ""); e.Status = ctrack.StatusDstNAT })
 	later := with(func(e *ctrack.Entry) { e.Proto, e.TCP.State = ctrack.TCP, 13 })
 	scale := with(func(e *ctrack.Entry) { e.Proto, e.TCP.OrigWindowScale = ctrack.TCP, 15 })
 	unanswered := ping("10.0.0.1", "10.0.0.2", 1)
@@ -432,7 +432,7 @@ func tuples(t *table) {
 	t.make(e, e.InZone(7, ctrack.ZoneBoth), e.InZone(8, ctrack.ZoneBoth))
 	for what, taken := range map[string]ctrack.Entry{
 		"itself": e, "its reverse": udp("10.0.0.2:2", "10.0.0.1:1"), "its reverse in the zone": udp("10.0.0.2:2", "10.0.0.1:1").InZone(7, ctrack.ZoneBoth),
-		"its answers": answered(udp("10.0.0.3:1", "10.96.0.10:2"), "10.0.0.2:2", "10.0.0.1:1"),
+		"its answers": Translated(udp("10.0.0.3:1", "10.96.0.10:2"), "10.0.0.1:1", "10.0.0.2:2"),
 	} {
 		batch, err := t.Create(ctx, []ctrack.Entry{taken})
 		t.statuses(what, batch, syscall.EEXIST)
@@ -443,8 +443,8 @@ func tuples(t *table) {
 
 func translated(t *table) {
 	entries := []ctrack.Entry{
-		answered(udp("10.0.0.1:1", "10.96.0.10:53"), "10.0.0.3:8053", ""), answered(udp("10.0.0.1:2", "10.96.0.10:53"), "10.0.0.4:8053", ""),
-		answered(udp("10.0.0.1:3", "10.96.0.10:53"), "10.0.0.5:8053", "192.0.2.1:7"),
+		Translated(udp("10.0.0.1:1", "10.96.0.10:53"), "", "10.0.0.3:8053"), Translated(udp("10.0.0.1:2", "10.96.0.10:53"), "", "10.0.0.4:8053"),
+		Translated(udp("10.0.0.1:3", "10.96.0.10:53"), "192.0.2.1:7", "10.0.0.5:8053"),
 	}
 	t.make(entries...)
 	t.same("by who answers", t.list(ctrack.Filter{ReplySrc: host("10.0.0.4")}), entries[1:2])
