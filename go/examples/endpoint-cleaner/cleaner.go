@@ -220,8 +220,11 @@ func (c *cleaner) watchFile(ctx context.Context, path string, interval time.Dura
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-tick.C:
+		}
+		// Where both are so, select takes either: a program that was told to end must not begin another delete.
+		if ctx.Err() != nil {
+			return nil
 		}
 	}
 }
