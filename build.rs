@@ -23,8 +23,37 @@ fn built_for() {
     println!("cargo:rustc-env=CTRACK_BUILT_FOR={}", words.join(" "));
 }
 
+/// The chapters of the header: the file of each, and its title.
+#[cfg(feature = "header")]
+const CHAPTERS: [(&str, &str); 12] = [
+    ("version", "Version"),
+    ("open", "Handles and errors"),
+    ("entry", "Entries"),
+    ("filter", "Filters"),
+    ("result", "Results"),
+    ("read", "Reading: list, get, count, free zone"),
+    ("dump", "Reading in constant memory"),
+    ("delete", "Deleting"),
+    ("change", "Creating and updating"),
+    ("flush", "Flushing"),
+    ("presets", "Ready-made filters"),
+    ("text", "Entries as text"),
+];
+
+/// What a chapter says of a type of another one, and of the codec's.
+#[cfg(feature = "header")]
+const OTHERS: [(&str, &str); 5] = [
+    ("Entry", "struct ct_entry"),
+    ("ct_handle", "struct ct_handle"),
+    ("ct_open_opts", "struct ct_open_opts"),
+    ("ct_filter", "struct ct_filter"),
+    ("ct_result", "struct ct_result"),
+];
+
+/// One chapter after the other, each made by cbindgen of its own file, so that constants stand beside what they belong to.
 #[cfg(feature = "header")]
 fn header() {
+    use std::fmt::Write;
     use std::path::Path;
     println!("cargo:rerun-if-changed=src");
     println!("cargo:rerun-if-changed=cbindgen.toml");
@@ -32,11 +61,46 @@ fn header() {
     let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     let path = Path::new(&out).join("ctrack.h");
     let config = cbindgen::Config::from_file(Path::new(&root).join("cbindgen.toml")).expect("cbindgen.toml is right");
-    cbindgen::Builder::new()
-        .with_crate(&root)
-        .with_config(config)
-        .generate()
-        .expect("the header can be generated")
-        .write_to_file(&path);
+    let mut text = config.header.clone().expect("cbindgen.toml has the beginning").trim_start().to_owned();
+    text.push_str(BEGIN);
+    for (file, title) in CHAPTERS {
+        let source = Path::new(&root).join("src").join(file).with_extension("rs");
+        let defined = std::fs::read_to_string(&source).expect("each chapter has its file");
+        let mut config = cbindgen::Config { header: None, ..config.clone() };
+        for (name, elsewhere) in OTHERS {
+            if !defined.contains(&format!("pub struct {name} ")) {
+                config.export.rename.insert(name.into(), elsewhere.into());
+            }
+        }
+        let mut chapter = Vec::new();
+        let bindings = cbindgen::Builder::new().with_src(&source).with_config(config).generate();
+        bindings.expect("the chapter can be generated").write(&mut chapter);
+        let chapter = String::from_utf8(chapter).expect("the sources are UTF-8");
+        write!(text, "\n/*\n * ---- {title} ----\n */\n\n{}\n", chapter.trim()).expect("strings take everything");
+    }
+    text.push_str(END);
+    std::fs::write(&path, text).expect("OUT_DIR can be written");
     println!("cargo:rustc-env=CTRACK_GENERATED_HEADER={}", path.display());
 }
+
+#[cfg(feature = "header")]
+const BEGIN: &str = "
+#ifndef CTRACK_H
+#define CTRACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern \"C\" {
+#endif
+";
+
+#[cfg(feature = "header")]
+const END: &str = "
+#ifdef __cplusplus
+} /* extern \"C\" */
+#endif
+
+#endif /* CTRACK_H */
+";

@@ -47,12 +47,19 @@
  * handler of pthread_atfork()) and leaves no threads behind. Its descriptors are close-on-exec.
  */
 
-
 #ifndef CTRACK_H
 #define CTRACK_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * ---- Version ----
+ */
 
 /**
  * Major version of the library this header belongs to.
@@ -75,6 +82,26 @@
 #define CT_VERSION_NUMBER 512
 
 /**
+ * The version of the library that is running, as CT_VERSION_NUMBER is that of the header.
+ *
+ * @return major << 16 | minor << 8 | patch
+ * Since 0.1.
+ */
+uint32_t ct_version_number(void);
+
+/**
+ * The version of the library that is running, for example "0.1.0".
+ *
+ * @return static text, never NULL
+ * Since 0.1.
+ */
+const char *ct_version_string(void);
+
+/*
+ * ---- Handles and errors ----
+ */
+
+/**
  * ct_open_opts.flags: netns_fd counts.
  */
 #define CT_OPEN_NETNS (1u << 0)
@@ -88,177 +115,99 @@
 #define CT_OPEN_COMPARE_START (1u << 1)
 
 /**
- * ct_filter.flags: entries that match this filter are not selected, whatever the others say.
+ * A handle: one request socket in one network namespace, and the text of its last error.
  */
-#define CT_FILTER_EXCLUDE (1u << 0)
+struct ct_handle;
 
 /**
- * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
- * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
- * the more are deleted the more is saved. If the call fails, some entries may already have been deleted.
+ * How to open a handle. Set size, leave the rest zero for defaults.
  */
-#define CT_DELETE_UNCOUNTED (1u << 0)
+struct ct_open_opts {
+  /**
+   * sizeof(struct ct_open_opts).
+   */
+  uint32_t size;
+  /**
+   * CT_OPEN_ bits.
+   */
+  uint32_t flags;
+  /**
+   * With CT_OPEN_NETNS: a descriptor of the network namespace to work in (/proc/PID/ns/net, /run/netns/NAME).
+   * It is not kept and stays yours.
+   */
+  int32_t netns_fd;
+  /**
+   * The longest silence of the kernel, in milliseconds, before a call gives up with -ETIMEDOUT. 0: 10,000.
+   */
+  uint32_t timeout_ms;
+  /**
+   * Receive buffer of the socket in bytes. 0: the library's choice.
+   */
+  uint32_t rcvbuf;
+  /**
+   * Zero.
+   */
+  uint32_t pad0;
+};
 
 /**
- * ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
+ * Opens a handle.
+ *
+ * Opening needs no privilege; every call on the handle needs CAP_NET_ADMIN in the user namespace that owns the network
+ * namespace, for reading too. With CT_OPEN_NETNS it also needs CAP_SYS_ADMIN there and in the caller's own user
+ * namespace; the caller's thread stays where it is.
+ *
+ * A handle holds one descriptor, its socket, and from its first dump on a second one: the file in /proc that tells the number of
+ * buckets, where there is one. With CT_OPEN_NETNS opening it takes one more for a moment.
+ *
+ * @param ret_handle the new handle, yours to close with ct_handle_close()
+ * @param opts how to open it; NULL for defaults
+ * @return 0, or a negative errno:
+ *   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
+ *   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
+ *   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE the process or the
+ *   system has too many open files; -ENOMEM, with CT_OPEN_NETNS also where the process may have no more threads
+ * Since 0.1.
  */
-#define CT_RESULT_UNCOUNTED (1u << 0)
+int ct_handle_open(struct ct_handle **ret_handle,
+                   const struct ct_open_opts *opts);
 
 /**
- * ct_result.flags: start times were to be compared (CT_OPEN_COMPARE_START), but at least one deleted entry has none, since the
- * kernel kept none when it was made. It was told apart by its tuples, zone and id alone. Since 0.2.
+ * Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
+ *
+ * No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent. If another
+ * thread was in a call on it when the child was made, nothing is released: what it holds is half changed.
+ *
+ * @param h the handle; it must not be used any more
+ * Since 0.1.
  */
-#define CT_RESULT_START_UNKNOWN (1u << 1)
+void ct_handle_close(struct ct_handle *h);
 
 /**
- * ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
+ * What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault. Of
+ * several entries that failed, the first one is named: "entry[3]: create_entries: entry exists; and 4 more".
+ *
+ * "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
+ * handle, or with -ECHILD, do not change it.
+ *
+ * @param h the handle
+ * @return text in English, owned by the handle, valid until the next call on it
+ * Since 0.1.
  */
-#define CT_FLUSH_ALL (1u << 0)
+const char *ct_handle_error(const struct ct_handle *h);
 
 /**
- * family counts.
+ * Text for an errno value as this library uses it, of either sign.
+ *
+ * @param err the value, for example what a call returned
+ * @return static text in English, never NULL
+ * Since 0.1.
  */
-#define CT_MATCH_FAMILY (1ull << 0)
+const char *ct_strerror(int err);
 
-/**
- * proto counts.
+/*
+ * ---- Entries ----
  */
-#define CT_MATCH_PROTO (1ull << 1)
-
-/**
- * zone counts: entries that have this zone in both directions or in one of them; 0: entries without any zone. For the zone of
- * one direction see CT_MATCH_ORIG_ZONE.
- */
-#define CT_MATCH_ZONE (1ull << 2)
-
-/**
- * mark and mark_mask count: (entry's mark & mark_mask) == mark. A bit of mark outside mark_mask: -EINVAL.
- */
-#define CT_MATCH_MARK (1ull << 3)
-
-/**
- * status_set and status_clear count: all bits of the one are set, all of the other clear.
- */
-#define CT_MATCH_STATUS (1ull << 4)
-
-/**
- * orig_src and orig_src_prefix count. Every address wants CT_MATCH_FAMILY too.
- */
-#define CT_MATCH_ORIG_SRC (1ull << 5)
-
-/**
- * orig_dst and orig_dst_prefix count.
- */
-#define CT_MATCH_ORIG_DST (1ull << 6)
-
-/**
- * reply_src and reply_src_prefix count.
- */
-#define CT_MATCH_REPLY_SRC (1ull << 7)
-
-/**
- * reply_dst and reply_dst_prefix count.
- */
-#define CT_MATCH_REPLY_DST (1ull << 8)
-
-/**
- * orig_sport_first to orig_sport_last count. All ports want CT_MATCH_PROTO with a protocol that has ports.
- */
-#define CT_MATCH_ORIG_SPORT (1ull << 9)
-
-/**
- * orig_dport_first to orig_dport_last count.
- */
-#define CT_MATCH_ORIG_DPORT (1ull << 10)
-
-/**
- * reply_sport_first to reply_sport_last count.
- */
-#define CT_MATCH_REPLY_SPORT (1ull << 11)
-
-/**
- * reply_dport_first to reply_dport_last count.
- */
-#define CT_MATCH_REPLY_DPORT (1ull << 12)
-
-/**
- * icmp_type counts (of the original direction). The ICMP fields want CT_MATCH_PROTO with ICMP or ICMPv6.
- */
-#define CT_MATCH_ICMP_TYPE (1ull << 13)
-
-/**
- * icmp_code counts (of the original direction).
- */
-#define CT_MATCH_ICMP_CODE (1ull << 14)
-
-/**
- * icmp_id counts (of the original direction).
- */
-#define CT_MATCH_ICMP_ID (1ull << 15)
-
-/**
- * tcp_states counts. Wants CT_MATCH_PROTO with TCP.
- */
-#define CT_MATCH_TCP_STATES (1ull << 16)
-
-/**
- * labels and labels_mask count: (entry's labels & labels_mask) == labels.
- */
-#define CT_MATCH_LABELS (1ull << 17)
-
-/**
- * helper counts: exactly this name.
- */
-#define CT_MATCH_HELPER (1ull << 18)
-
-/**
- * orig_zone counts: the original direction is in this zone, be it the zone of both directions or of this one only; 0: the
- * original direction is in no zone (the reply direction may be in one). Only the original direction in zone 5, and not the
- * reply direction: orig_zone 5 with reply_zone 0; both: orig_zone 5 with reply_zone 5. An entry has one zone at most, so zones
- * that none can have together are refused: -EINVAL. Since 0.2.
- */
-#define CT_MATCH_ORIG_ZONE (1ull << 19)
-
-/**
- * reply_zone counts, in the same way. Since 0.2.
- */
-#define CT_MATCH_REPLY_ZONE (1ull << 20)
-
-/**
- * id counts: exactly this one, as in ct_entry.id and as `conntrack -o id` prints it. Two entries can have the same id: of a
- * million entries some 116 pairs do. So ct_delete() refuses a filter without CT_FILTER_EXCLUDE that has no other field by
- * which one of them would be left, with -EINVAL. Since 0.2.
- */
-#define CT_MATCH_ID (1ull << 21)
-
-/**
- * The line that `conntrack -L` prints, without a line end. Add CT_FORMAT_EXTENDED, CT_FORMAT_ID and CT_FORMAT_TIMESTAMP
- * for what its options -o extended, id and ktimestamp add. Of a key it shows the tuples that the key has; one of the reply
- * direction alone has "(reply)" in front.
- */
-#define CT_FORMAT_LINE (1u << 0)
-
-/**
- * One JSON object with every field that the kernel sent and struct ct_entry holds, without a line end. "zone" is always there,
- * 0 too, and is that of one direction where only that one has a zone. What the entry does not announce is not there, for example the
- * reply tuple of a key by the original one.
- */
-#define CT_FORMAT_JSON (1u << 1)
-
-/**
- * With CT_FORMAT_LINE: the family in front.
- */
-#define CT_FORMAT_EXTENDED (1u << 8)
-
-/**
- * With CT_FORMAT_LINE: the id at the end.
- */
-#define CT_FORMAT_ID (1u << 9)
-
-/**
- * With CT_FORMAT_LINE: the start (and stop) time, in the local time zone, if the kernel keeps it.
- */
-#define CT_FORMAT_TIMESTAMP (1u << 10)
 
 /**
  * IPv4, the value of AF_INET.
@@ -592,200 +541,6 @@
 #define CT_TCP_STATE_SYN_SENT2 9
 
 /**
- * A handle: one request socket in one network namespace, and the text of its last error.
- */
-struct ct_handle;
-
-/**
- * How to open a handle. Set size, leave the rest zero for defaults.
- */
-struct ct_open_opts {
-  /**
-   * sizeof(struct ct_open_opts).
-   */
-  uint32_t size;
-  /**
-   * CT_OPEN_ bits.
-   */
-  uint32_t flags;
-  /**
-   * With CT_OPEN_NETNS: a descriptor of the network namespace to work in (/proc/PID/ns/net, /run/netns/NAME).
-   * It is not kept and stays yours.
-   */
-  int32_t netns_fd;
-  /**
-   * The longest silence of the kernel, in milliseconds, before a call gives up with -ETIMEDOUT. 0: 10,000.
-   */
-  uint32_t timeout_ms;
-  /**
-   * Receive buffer of the socket in bytes. 0: the library's choice.
-   */
-  uint32_t rcvbuf;
-  /**
-   * Zero.
-   */
-  uint32_t pad0;
-};
-
-/**
- * What to select. Set size and, in match, the fields that count; the others must be zero.
- *
- * All fields that count must hold. Addresses are in network byte order, an IPv4 one in the first 4 bytes with the others
- * zero; everything else is in host byte order. Zero is a value everywhere, never a wildcard: 0.0.0.0 is an address, port
- * 0 a port, zone 0 a zone.
- */
-struct ct_filter {
-  /**
-   * sizeof(struct ct_filter). The same in all filters of one call.
-   */
-  uint32_t size;
-  /**
-   * CT_FILTER_ bits.
-   */
-  uint32_t flags;
-  /**
-   * CT_MATCH_ bits.
-   */
-  uint64_t match;
-  /**
-   * CT_FAMILY_IPV4 or CT_FAMILY_IPV6.
-   */
-  uint8_t family;
-  /**
-   * Protocol number (IPPROTO_, CT_PROTO_).
-   */
-  uint8_t proto;
-  /**
-   * ICMP or ICMPv6 type.
-   */
-  uint8_t icmp_type;
-  /**
-   * ICMP or ICMPv6 code.
-   */
-  uint8_t icmp_code;
-  /**
-   * ICMP or ICMPv6 identifier.
-   */
-  uint16_t icmp_id;
-  /**
-   * TCP states, bit n for CT_TCP_STATE_ value n.
-   */
-  uint16_t tcp_states;
-  /**
-   * Zone, 0 to 65535.
-   */
-  uint32_t zone;
-  /**
-   * Mark.
-   */
-  uint32_t mark;
-  /**
-   * Which bits of the mark are compared.
-   */
-  uint32_t mark_mask;
-  /**
-   * CT_STATUS_ bits that must be set.
-   */
-  uint32_t status_set;
-  /**
-   * CT_STATUS_ bits that must be clear.
-   */
-  uint32_t status_clear;
-  /**
-   * Prefix length of orig_src: 0 to 32 or 128. All address bits behind it must be zero.
-   */
-  uint8_t orig_src_prefix;
-  /**
-   * Prefix length of orig_dst.
-   */
-  uint8_t orig_dst_prefix;
-  /**
-   * Prefix length of reply_src.
-   */
-  uint8_t reply_src_prefix;
-  /**
-   * Prefix length of reply_dst.
-   */
-  uint8_t reply_dst_prefix;
-  /**
-   * Source address of the original direction: who began.
-   */
-  uint8_t orig_src[16];
-  /**
-   * Destination address of the original direction: whom it called (a service's virtual address, before NAT).
-   */
-  uint8_t orig_dst[16];
-  /**
-   * Source address of the reply direction: who really answers (an endpoint behind destination NAT).
-   */
-  uint8_t reply_src[16];
-  /**
-   * Destination address of the reply direction: where answers go (the masquerading address behind source NAT).
-   */
-  uint8_t reply_dst[16];
-  /**
-   * First of a range of source ports of the original direction.
-   */
-  uint16_t orig_sport_first;
-  /**
-   * Last of it, included.
-   */
-  uint16_t orig_sport_last;
-  /**
-   * First of a range of destination ports of the original direction.
-   */
-  uint16_t orig_dport_first;
-  /**
-   * Last of it, included.
-   */
-  uint16_t orig_dport_last;
-  /**
-   * First of a range of source ports of the reply direction.
-   */
-  uint16_t reply_sport_first;
-  /**
-   * Last of it, included.
-   */
-  uint16_t reply_sport_last;
-  /**
-   * First of a range of destination ports of the reply direction.
-   */
-  uint16_t reply_dport_first;
-  /**
-   * Last of it, included.
-   */
-  uint16_t reply_dport_last;
-  /**
-   * Labels, as in struct ct_entry.
-   */
-  uint8_t labels[16];
-  /**
-   * Which labels are compared.
-   */
-  uint8_t labels_mask[16];
-  /**
-   * Name of the helper, NUL-terminated.
-   */
-  char helper[16];
-  /**
-   * Zone of the original direction, 0 to 65535. Since 0.2.
-   */
-  uint32_t orig_zone;
-  /**
-   * Zone of the reply direction, 0 to 65535. Since 0.2.
-   */
-  uint32_t reply_zone;
-  /**
-   * The kernel's identifier of the entry. Since 0.2.
-   */
-  uint32_t id;
-  /**
-   * Zero.
-   */
-  uint32_t pad0;
-};
-
-/**
  * One direction of a connection: what its packets carry on arrival.
  *
  * Addresses are in network byte order, an IPv4 one in the first 4 bytes with the others zero. Everything else is in host
@@ -974,6 +729,304 @@ struct ct_entry {
   uint64_t reserved[4];
 };
 
+/*
+ * ---- Filters ----
+ */
+
+/**
+ * ct_filter.flags: entries that match this filter are not selected, whatever the others say.
+ */
+#define CT_FILTER_EXCLUDE (1u << 0)
+
+/**
+ * family counts.
+ */
+#define CT_MATCH_FAMILY (1ull << 0)
+
+/**
+ * proto counts.
+ */
+#define CT_MATCH_PROTO (1ull << 1)
+
+/**
+ * zone counts: entries that have this zone in both directions or in one of them; 0: entries without any zone. For the zone of
+ * one direction see CT_MATCH_ORIG_ZONE.
+ */
+#define CT_MATCH_ZONE (1ull << 2)
+
+/**
+ * mark and mark_mask count: (entry's mark & mark_mask) == mark. A bit of mark outside mark_mask: -EINVAL.
+ */
+#define CT_MATCH_MARK (1ull << 3)
+
+/**
+ * status_set and status_clear count: all bits of the one are set, all of the other clear.
+ */
+#define CT_MATCH_STATUS (1ull << 4)
+
+/**
+ * orig_src and orig_src_prefix count. Every address wants CT_MATCH_FAMILY too.
+ */
+#define CT_MATCH_ORIG_SRC (1ull << 5)
+
+/**
+ * orig_dst and orig_dst_prefix count.
+ */
+#define CT_MATCH_ORIG_DST (1ull << 6)
+
+/**
+ * reply_src and reply_src_prefix count.
+ */
+#define CT_MATCH_REPLY_SRC (1ull << 7)
+
+/**
+ * reply_dst and reply_dst_prefix count.
+ */
+#define CT_MATCH_REPLY_DST (1ull << 8)
+
+/**
+ * orig_sport_first to orig_sport_last count. All ports want CT_MATCH_PROTO with a protocol that has ports.
+ */
+#define CT_MATCH_ORIG_SPORT (1ull << 9)
+
+/**
+ * orig_dport_first to orig_dport_last count.
+ */
+#define CT_MATCH_ORIG_DPORT (1ull << 10)
+
+/**
+ * reply_sport_first to reply_sport_last count.
+ */
+#define CT_MATCH_REPLY_SPORT (1ull << 11)
+
+/**
+ * reply_dport_first to reply_dport_last count.
+ */
+#define CT_MATCH_REPLY_DPORT (1ull << 12)
+
+/**
+ * icmp_type counts (of the original direction). The ICMP fields want CT_MATCH_PROTO with ICMP or ICMPv6.
+ */
+#define CT_MATCH_ICMP_TYPE (1ull << 13)
+
+/**
+ * icmp_code counts (of the original direction).
+ */
+#define CT_MATCH_ICMP_CODE (1ull << 14)
+
+/**
+ * icmp_id counts (of the original direction).
+ */
+#define CT_MATCH_ICMP_ID (1ull << 15)
+
+/**
+ * tcp_states counts. Wants CT_MATCH_PROTO with TCP.
+ */
+#define CT_MATCH_TCP_STATES (1ull << 16)
+
+/**
+ * labels and labels_mask count: (entry's labels & labels_mask) == labels.
+ */
+#define CT_MATCH_LABELS (1ull << 17)
+
+/**
+ * helper counts: exactly this name.
+ */
+#define CT_MATCH_HELPER (1ull << 18)
+
+/**
+ * orig_zone counts: the original direction is in this zone, be it the zone of both directions or of this one only; 0: the
+ * original direction is in no zone (the reply direction may be in one). Only the original direction in zone 5, and not the
+ * reply direction: orig_zone 5 with reply_zone 0; both: orig_zone 5 with reply_zone 5. An entry has one zone at most, so zones
+ * that none can have together are refused: -EINVAL. Since 0.2.
+ */
+#define CT_MATCH_ORIG_ZONE (1ull << 19)
+
+/**
+ * reply_zone counts, in the same way. Since 0.2.
+ */
+#define CT_MATCH_REPLY_ZONE (1ull << 20)
+
+/**
+ * id counts: exactly this one, as in ct_entry.id and as `conntrack -o id` prints it. Two entries can have the same id: of a
+ * million entries some 116 pairs do. So ct_delete() refuses a filter without CT_FILTER_EXCLUDE that has no other field by
+ * which one of them would be left, with -EINVAL. Since 0.2.
+ */
+#define CT_MATCH_ID (1ull << 21)
+
+/**
+ * What to select. Set size and, in match, the fields that count; the others must be zero.
+ *
+ * All fields that count must hold. Addresses are in network byte order, an IPv4 one in the first 4 bytes with the others
+ * zero; everything else is in host byte order. Zero is a value everywhere, never a wildcard: 0.0.0.0 is an address, port
+ * 0 a port, zone 0 a zone.
+ */
+struct ct_filter {
+  /**
+   * sizeof(struct ct_filter). The same in all filters of one call.
+   */
+  uint32_t size;
+  /**
+   * CT_FILTER_ bits.
+   */
+  uint32_t flags;
+  /**
+   * CT_MATCH_ bits.
+   */
+  uint64_t match;
+  /**
+   * CT_FAMILY_IPV4 or CT_FAMILY_IPV6.
+   */
+  uint8_t family;
+  /**
+   * Protocol number (IPPROTO_, CT_PROTO_).
+   */
+  uint8_t proto;
+  /**
+   * ICMP or ICMPv6 type.
+   */
+  uint8_t icmp_type;
+  /**
+   * ICMP or ICMPv6 code.
+   */
+  uint8_t icmp_code;
+  /**
+   * ICMP or ICMPv6 identifier.
+   */
+  uint16_t icmp_id;
+  /**
+   * TCP states, bit n for CT_TCP_STATE_ value n.
+   */
+  uint16_t tcp_states;
+  /**
+   * Zone, 0 to 65535.
+   */
+  uint32_t zone;
+  /**
+   * Mark.
+   */
+  uint32_t mark;
+  /**
+   * Which bits of the mark are compared.
+   */
+  uint32_t mark_mask;
+  /**
+   * CT_STATUS_ bits that must be set.
+   */
+  uint32_t status_set;
+  /**
+   * CT_STATUS_ bits that must be clear.
+   */
+  uint32_t status_clear;
+  /**
+   * Prefix length of orig_src: 0 to 32 or 128. All address bits behind it must be zero.
+   */
+  uint8_t orig_src_prefix;
+  /**
+   * Prefix length of orig_dst.
+   */
+  uint8_t orig_dst_prefix;
+  /**
+   * Prefix length of reply_src.
+   */
+  uint8_t reply_src_prefix;
+  /**
+   * Prefix length of reply_dst.
+   */
+  uint8_t reply_dst_prefix;
+  /**
+   * Source address of the original direction: who began.
+   */
+  uint8_t orig_src[16];
+  /**
+   * Destination address of the original direction: whom it called (a service's virtual address, before NAT).
+   */
+  uint8_t orig_dst[16];
+  /**
+   * Source address of the reply direction: who really answers (an endpoint behind destination NAT).
+   */
+  uint8_t reply_src[16];
+  /**
+   * Destination address of the reply direction: where answers go (the masquerading address behind source NAT).
+   */
+  uint8_t reply_dst[16];
+  /**
+   * First of a range of source ports of the original direction.
+   */
+  uint16_t orig_sport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t orig_sport_last;
+  /**
+   * First of a range of destination ports of the original direction.
+   */
+  uint16_t orig_dport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t orig_dport_last;
+  /**
+   * First of a range of source ports of the reply direction.
+   */
+  uint16_t reply_sport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t reply_sport_last;
+  /**
+   * First of a range of destination ports of the reply direction.
+   */
+  uint16_t reply_dport_first;
+  /**
+   * Last of it, included.
+   */
+  uint16_t reply_dport_last;
+  /**
+   * Labels, as in struct ct_entry.
+   */
+  uint8_t labels[16];
+  /**
+   * Which labels are compared.
+   */
+  uint8_t labels_mask[16];
+  /**
+   * Name of the helper, NUL-terminated.
+   */
+  char helper[16];
+  /**
+   * Zone of the original direction, 0 to 65535. Since 0.2.
+   */
+  uint32_t orig_zone;
+  /**
+   * Zone of the reply direction, 0 to 65535. Since 0.2.
+   */
+  uint32_t reply_zone;
+  /**
+   * The kernel's identifier of the entry. Since 0.2.
+   */
+  uint32_t id;
+  /**
+   * Zero.
+   */
+  uint32_t pad0;
+};
+
+/*
+ * ---- Results ----
+ */
+
+/**
+ * ct_result.flags: the kernel deleted by itself; what it deleted is not in the sums.
+ */
+#define CT_RESULT_UNCOUNTED (1u << 0)
+
+/**
+ * ct_result.flags: start times were to be compared (CT_OPEN_COMPARE_START), but at least one deleted entry has none, since the
+ * kernel kept none when it was made. It was told apart by its tuples, zone and id alone. Since 0.2.
+ */
+#define CT_RESULT_START_UNKNOWN (1u << 1)
+
 /**
  * What a call did. Set size and zero the rest once; it can be used for call after call. Filled whenever the call got as far as reading it, on failure too.
  */
@@ -1018,64 +1071,9 @@ struct ct_result {
   uint64_t spared;
 };
 
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
-
-/**
- * Opens a handle.
- *
- * Opening needs no privilege; every call on the handle needs CAP_NET_ADMIN in the user namespace that owns the network
- * namespace, for reading too. With CT_OPEN_NETNS it also needs CAP_SYS_ADMIN there and in the caller's own user
- * namespace; the caller's thread stays where it is.
- *
- * A handle holds one descriptor, its socket, and from its first dump on a second one: the file in /proc that tells the number of
- * buckets, where there is one. With CT_OPEN_NETNS opening it takes one more for a moment.
- *
- * @param ret_handle the new handle, yours to close with ct_handle_close()
- * @param opts how to open it; NULL for defaults
- * @return 0, or a negative errno:
- *   -EINVAL ret_handle is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
- *   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered;
- *   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE the process or the
- *   system has too many open files; -ENOMEM, with CT_OPEN_NETNS also where the process may have no more threads
- * Since 0.1.
+/*
+ * ---- Reading: list, get, count, free zone ----
  */
-int ct_handle_open(struct ct_handle **ret_handle,
-                   const struct ct_open_opts *opts);
-
-/**
- * Closes a handle and releases all that belongs to it, an open dump too. NULL is fine.
- *
- * No other thread may be using it. A child process may close a handle of its parent: that does not disturb the parent. If another
- * thread was in a call on it when the child was made, nothing is released: what it holds is half changed.
- *
- * @param h the handle; it must not be used any more
- * Since 0.1.
- */
-void ct_handle_close(struct ct_handle *h);
-
-/**
- * What went wrong in the last call on the handle: the operation, the kernel's own words, the attribute or argument at fault. Of
- * several entries that failed, the first one is named: "entry[3]: create_entries: entry exists; and 4 more".
- *
- * "" if the last call succeeded, or if h is NULL. Never NULL. Calls that fail with -EBUSY because another thread uses the
- * handle, or with -ECHILD, do not change it.
- *
- * @param h the handle
- * @return text in English, owned by the handle, valid until the next call on it
- * Since 0.1.
- */
-const char *ct_handle_error(const struct ct_handle *h);
-
-/**
- * Text for an errno value as this library uses it, of either sign.
- *
- * @param err the value, for example what a call returned
- * @return static text in English, never NULL
- * Since 0.1.
- */
-const char *ct_strerror(int err);
 
 /**
  * Lists entries into one array.
@@ -1159,6 +1157,10 @@ int ct_count(struct ct_handle *h, uint64_t *ret_count);
  */
 int ct_zone_find_free(struct ct_handle *h, uint32_t first, uint32_t last, uint32_t *ret_zone);
 
+/*
+ * ---- Reading in constant memory ----
+ */
+
 /**
  * Begins to list entries in constant memory: ct_dump_next() hands them over, batch by batch.
  *
@@ -1197,6 +1199,17 @@ int ct_dump_next(struct ct_handle *h,
  * Since 0.1.
  */
 int ct_dump_end(struct ct_handle *h);
+
+/*
+ * ---- Deleting ----
+ */
+
+/**
+ * ct_delete() flags: the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
+ * the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
+ * the more are deleted the more is saved. If the call fails, some entries may already have been deleted.
+ */
+#define CT_DELETE_UNCOUNTED (1u << 0)
 
 /**
  * Deletes the selected entries, in one pass over the table for all filters.
@@ -1262,6 +1275,10 @@ int ct_delete_entries(struct ct_handle *h,
                       size_t n,
                       int32_t *status,
                       struct ct_result *result);
+
+/*
+ * ---- Creating and updating ----
+ */
 
 /**
  * Creates entries.
@@ -1343,6 +1360,15 @@ int ct_update_entries(struct ct_handle *h,
                       int32_t *status,
                       struct ct_result *result);
 
+/*
+ * ---- Flushing ----
+ */
+
+/**
+ * ct_flush() flags: every entry of the network namespace, all zones and families. Only with a NULL scope.
+ */
+#define CT_FLUSH_ALL (1u << 0)
+
 /**
  * Deletes all entries of a scope, or of the whole network namespace.
  *
@@ -1362,6 +1388,10 @@ int ct_update_entries(struct ct_handle *h,
 int ct_flush(struct ct_handle *h,
              const struct ct_filter *scope,
              uint32_t flags);
+
+/*
+ * ---- Ready-made filters ----
+ */
 
 /**
  * Makes two filters for all that an address began or answers: a pod, a container, a machine that is gone.
@@ -1457,6 +1487,39 @@ int ct_filter_everything_but(struct ct_handle *h,
                              size_t within,
                              size_t n);
 
+/*
+ * ---- Entries as text ----
+ */
+
+/**
+ * The line that `conntrack -L` prints, without a line end. Add CT_FORMAT_EXTENDED, CT_FORMAT_ID and CT_FORMAT_TIMESTAMP
+ * for what its options -o extended, id and ktimestamp add. Of a key it shows the tuples that the key has; one of the reply
+ * direction alone has "(reply)" in front.
+ */
+#define CT_FORMAT_LINE (1u << 0)
+
+/**
+ * One JSON object with every field that the kernel sent and struct ct_entry holds, without a line end. "zone" is always there,
+ * 0 too, and is that of one direction where only that one has a zone. What the entry does not announce is not there, for example the
+ * reply tuple of a key by the original one.
+ */
+#define CT_FORMAT_JSON (1u << 1)
+
+/**
+ * With CT_FORMAT_LINE: the family in front.
+ */
+#define CT_FORMAT_EXTENDED (1u << 8)
+
+/**
+ * With CT_FORMAT_LINE: the id at the end.
+ */
+#define CT_FORMAT_ID (1u << 9)
+
+/**
+ * With CT_FORMAT_LINE: the start (and stop) time, in the local time zone, if the kernel keeps it.
+ */
+#define CT_FORMAT_TIMESTAMP (1u << 10)
+
 /**
  * Writes an entry as text, by the rules of snprintf(3): at most len - 1 bytes and a NUL, and nothing at all if len is 0.
  *
@@ -1475,26 +1538,8 @@ int ct_entry_format(const struct ct_entry *e,
                     char *buf,
                     size_t len);
 
-/**
- * The version of the library that is running, as CT_VERSION_NUMBER is that of the header.
- *
- * @return major << 16 | minor << 8 | patch
- * Since 0.1.
- */
-uint32_t ct_version_number(void);
-
-/**
- * The version of the library that is running, for example "0.1.0".
- *
- * @return static text, never NULL
- * Since 0.1.
- */
-const char *ct_version_string(void);
-
-extern int pthread_setcancelstate(int state, int *before);
-
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+} /* extern "C" */
+#endif
 
-#endif  /* CTRACK_H */
+#endif /* CTRACK_H */

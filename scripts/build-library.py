@@ -31,7 +31,7 @@ def read_messages(lines: Iterable[str]) -> tuple[list[Path], list[str]]:
     built_for: list[str] = []
     for line in lines:
         message = json.loads(line)
-        if message["reason"] == "compiler-artifact" and message["target"]["name"] == "ctrack":
+        if message["reason"] == "compiler-artifact" and message["target"]["name"] == "ctrack_c":
             libraries += [Path(name) for name in message["filenames"] if name.endswith(".a")]
         elif message["reason"] == "build-script-executed":
             built_for += [value for name, value in message["env"] if name == "CTRACK_BUILT_FOR"]

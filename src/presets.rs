@@ -1,301 +1,271 @@
-//! Ready-made filters, by what happened: an endpoint died, a service changed, everything is to go but some.
-//!
-//! Nothing here makes a filter that matches everything, nor one that silently matches nothing: an empty list is refused, and so
-//! are addresses that stand for others. 0.0.0.0 and `::` do not mean "any address" in an entry (zero is a value, never a
-//! wildcard): [`port_on_any_address`] is for that. To narrow what is made here, set more fields of it, such as the zone.
+//! Ready-made filters.
 
-use crate::error::{text, Error};
-use crate::filter::{Filter, Prefix};
-use crate::selection::Selection;
-use crate::types::*;
-use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use super::abi::*;
+use super::call::with_handle;
+use super::convert::{each, filter, filter_name};
+use super::open::ct_handle;
+use ctnetlink::types::*;
+use ctrack::Error;
+use ctrack::Selection;
+use std::ffi::c_int;
 
-/// Everything that these addresses began or answer: pods, containers, machines that are gone. Two filters for each.
+const OWN: &str = "0.0.0.0 or :: does not mean any address; name the endpoint's own";
+
+/// Makes two filters for all that an address began or answers: a pod, a container, a machine that is gone.
 ///
-/// ```
-/// let filters = ctrack::presets::dead_endpoint(&["10.0.0.7".parse()?])?;
-/// assert_eq!(filters.len(), 2);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn dead_endpoint(addresses: &[IpAddr]) -> Result<Vec<Filter>, Error> {
-    if addresses.is_empty() {
-        return Err(Error::invalid("addresses", "none given"));
+/// Like every function ct_filter_...(), it adds to what the filters have: set size and zero the rest, or set what must hold
+/// besides, such as the zone, before or after. Nothing is sent.
+///
+/// @param h the handle, for ct_handle_error()
+/// @param f two filters
+/// @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+/// @param address 4 or 16 bytes, in network byte order
+/// @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter, the family or the address is wrong. An
+///   unspecified address (0.0.0.0, ::) is refused, since it does not mean any address
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_filter_dead_endpoint(
+    h: *mut ct_handle,
+    f: *mut ct_filter,
+    family: u8,
+    address: *const u8,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        amend(h, f, 2, &|index, raw| {
+            let bit = if index == 0 { CT_MATCH_ORIG_SRC } else { CT_MATCH_REPLY_SRC };
+            host(raw, bit, family, address, OWN)
+        })
     }
-    let mut filters = room(2 * addresses.len())?;
-    for (index, &address) in addresses.iter().enumerate() {
-        let host = Some(check(&|| at("addresses", index), address, "name the endpoint's own address")?);
-        filters.push(Filter { orig_src: host, ..Filter::default() });
-        filters.push(Filter { reply_src: host, ..Filter::default() });
-    }
-    Ok(filters)
 }
 
-/// The flows of a service that are not answered by one of its live endpoints; without a live endpoint all of its flows.
+/// Makes a filter for all flows to a service, as clients call it: before NAT. Those that a live endpoint answers are left out
+/// with ct_filter_live_endpoint().
 ///
-/// `address`: the service as clients call it, before NAT. The protocol must have ports.
-pub fn changed_service(proto: u8, address: SocketAddr, live: &[SocketAddr]) -> Result<Vec<Filter>, Error> {
-    const ELSE: &str = "for a port on any address use port_on_any_address()";
-    let host = check_socket(&|| "address".into(), address, ELSE)?;
-    let family = if address.is_ipv4() { CT_FAMILY_IPV4 } else { CT_FAMILY_IPV6 };
-    of_service(Filter { orig_dst: Some(host), ..Filter::default() }, proto, address.port(), Some(family), live)
-}
-
-/// The flows that were begun to this port, whatever the address: a NodePort, a port of the host. With live endpoints only those
-/// that none of them answers.
-///
-/// That is all that the table knows of the port, also what is only forwarded to the same port of somebody else: where that
-/// can be, set more fields, such as `status_set: CT_STATUS_DST_NAT` for what is translated here.
-///
-/// `family`: of these flows only. It must be given if the live endpoints are of one family, since no flow of the other one is
-/// answered by them.
-pub fn port_on_any_address(
+/// @param h the handle, for ct_handle_error()
+/// @param f the filter
+/// @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+/// @param address 4 or 16 bytes, in network byte order
+/// @param proto a protocol that has ports
+/// @param port the port
+/// @return 0, or a negative errno as for ct_filter_dead_endpoint(). For a port on any address use ct_filter_port()
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_filter_service(
+    h: *mut ct_handle,
+    f: *mut ct_filter,
+    family: u8,
+    address: *const u8,
     proto: u8,
     port: u16,
-    family: Option<u8>,
-    live: &[SocketAddr],
-) -> Result<Vec<Filter>, Error> {
-    of_service(Filter { family, ..Filter::default() }, proto, port, family, live)
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        amend(h, f, 1, &|_, raw| {
+            host(
+                raw,
+                CT_MATCH_ORIG_DST,
+                family,
+                address,
+                "0.0.0.0 or :: does not mean any address; use ct_filter_port()",
+            )?;
+            destination(raw, proto, port)
+        })
+    }
 }
 
-/// One including filter for a service, one excluding filter for each live endpoint.
-fn of_service(
-    service: Filter,
-    proto: u8,
+/// Makes a filter for all flows that were begun to this port, whatever the address: a NodePort, a port of the host.
+///
+/// That is all that the table knows of the port, also what is only forwarded to the same port of somebody else: where that can be,
+/// set more fields, such as CT_STATUS_DST_NAT in status_set for what is translated here. Set the family (before
+/// ct_filter_live_endpoint()) if the endpoints are of one family.
+///
+/// @param h the handle, for ct_handle_error()
+/// @param f the filter
+/// @param proto a protocol that has ports
+/// @param port the port
+/// @return 0, or a negative errno as for ct_filter_dead_endpoint()
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_filter_port(h: *mut ct_handle, f: *mut ct_filter, proto: u8, port: u16) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { amend(h, f, 1, &|_, raw| destination(raw, proto, port)) }
+}
+
+/// Makes a copy of a filter of ct_filter_service() or ct_filter_port() an excluding one, for the flows that a live endpoint
+/// answers.
+///
+/// @param h the handle, for ct_handle_error()
+/// @param f the copy
+/// @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+/// @param address 4 or 16 bytes, in network byte order
+/// @param port the port at which the endpoint answers
+/// @return 0, or a negative errno as for ct_filter_dead_endpoint()
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_filter_live_endpoint(
+    h: *mut ct_handle,
+    f: *mut ct_filter,
+    family: u8,
+    address: *const u8,
     port: u16,
-    family: Option<u8>,
-    live: &[SocketAddr],
-) -> Result<Vec<Filter>, Error> {
-    let service = Filter { proto: Some(proto), orig_dport: Some(port..=port), ..service };
-    let one = live.first().filter(|first| live.iter().all(|other| other.is_ipv4() == first.is_ipv4()));
-    if let (Some(_), None) = (one, family) {
-        let reason = "are of one family only, so that all flows of the other one would be taken; give the family";
-        return Err(Error::invalid("live", reason));
-    }
-    let mut filters = room(1 + live.len())?;
-    filters.push(service.clone());
-    for (index, &endpoint) in live.iter().enumerate() {
-        let source = check_socket(&|| at("live", index), endpoint, "name the endpoint's own address")?;
-        filters.push(Filter {
-            exclude: true,
-            reply_src: Some(source),
-            reply_sport: Some(endpoint.port()..=endpoint.port()),
-            ..service.clone()
-        });
-    }
-    sound(filters)
-}
-
-/// Filters that together match every entry, for [`everything_but`].
-pub fn whole_table() -> [Filter; 2] {
-    [CT_FAMILY_IPV4, CT_FAMILY_IPV6].map(|family| Filter { family: Some(family), ..Filter::default() })
-}
-
-/// Everything within some filters but what others match: in zone 5 all but the flows to one peer; of the [`whole_table`] all
-/// but a zone.
-///
-/// Both must be given, and must be including filters that limit something. A filter to spare that matched nothing would
-/// spare nothing, so an unspecified address is refused in all of them.
-///
-/// ```
-/// use ctrack::{presets, Filter};
-/// let zone = |zone| Filter { zone: Some(zone), ..Filter::default() };
-/// let filters = presets::everything_but(&presets::whole_table(), &[zone(0), zone(5)])?;
-/// assert_eq!(filters.iter().filter(|filter| filter.exclude).count(), 2);
-/// # Ok::<(), ctrack::Error>(())
-/// ```
-pub fn everything_but(within: &[Filter], spared: &[Filter]) -> Result<Vec<Filter>, Error> {
-    for (name, given) in [("within", within), ("spared", spared)] {
-        if given.is_empty() {
-            return Err(Error::invalid(name, "none given"));
-        }
-        for (index, filter) in given.iter().enumerate() {
-            if filter.exclude {
-                return Err(Error::invalid(at(name, index), "is an excluding filter; give what it matches"));
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        amend(h, f, 1, &|_, raw| {
+            if raw.r#match & CT_MATCH_ORIG_DPORT == 0 {
+                return Err(Error::invalid("filter[0].match", "is no filter of a service"));
             }
-            for prefix in [filter.orig_src, filter.orig_dst, filter.reply_src, filter.reply_dst].into_iter().flatten() {
-                if prefix == prefix.address.into() {
-                    let instead = "leave the field out, or give the prefix length 0";
-                    specified(&|| at(name, index), prefix.address, instead)?;
-                }
+            host(raw, CT_MATCH_REPLY_SRC, family, address, OWN)?;
+            raw.flags |= CT_FILTER_EXCLUDE;
+            raw.r#match |= CT_MATCH_REPLY_SPORT;
+            (raw.reply_sport_first, raw.reply_sport_last) = (port, port);
+            Ok(())
+        })
+    }
+}
+
+/// Makes filters for everything within the first of them but what the others match, by making those excluding ones.
+///
+/// For everything in the table but some, let the first two be CT_FAMILY_IPV4 and CT_FAMILY_IPV6 alone.
+///
+/// @param h the handle, for ct_handle_error()
+/// @param f n filters, f[0].size bytes apart, none of them excluding
+/// @param within how many of them say what is meant; at least 1, and each must limit something
+/// @param n how many in all; at least one more, so that something is spared
+/// @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter or a number is wrong. An unspecified address
+///   (0.0.0.0, ::) is refused, since it does not mean any address: what it is to spare would not be spared
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_filter_everything_but(
+    h: *mut ct_handle,
+    f: *mut ct_filter,
+    within: usize,
+    n: usize,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        amend(h, f, n, &|index, raw| {
+            if within == 0 || within >= n {
+                return Err(Error::invalid("within", "leaves nothing to take, or nothing to spare"));
             }
+            if raw.flags != 0 {
+                return Err(Error::invalid(filter_name(index, ".flags"), "is not zero"));
+            }
+            let sides = [&raw.orig_src, &raw.orig_dst, &raw.reply_src, &raw.reply_dst];
+            let lengths = [raw.orig_src_prefix, raw.orig_dst_prefix, raw.reply_src_prefix, raw.reply_dst_prefix];
+            if sides.iter().zip(lengths).any(|(side, length)| length == full(raw.family) && **side == [0; 16]) {
+                let reason =
+                    "0.0.0.0 or :: does not mean any address; leave the field out, or give the prefix length 0";
+                return Err(Error::invalid(filter_name(index, ""), reason));
+            }
+            if index >= within {
+                raw.flags = CT_FILTER_EXCLUDE;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Reads filters, changes them, and writes them back if all of them are sound.
+///
+/// # Safety
+/// The handle is NULL or live; `f` points to `n` filters as the header describes them, which may be written.
+unsafe fn amend(
+    h: *mut ct_handle,
+    f: *mut ct_filter,
+    n: usize,
+    change: &dyn Fn(usize, &mut ct_filter) -> Result<(), Error>,
+) -> c_int {
+    let amended = || {
+        if n == 0 {
+            return Err(Error::invalid("n", "is 0"));
         }
-    }
-    let mut filters = room(within.len() + spared.len())?;
-    filters.extend_from_slice(within);
-    filters.extend(spared.iter().map(|filter| Filter { exclude: true, ..filter.clone() }));
-    sound(filters)
-}
-
-fn room(count: usize) -> Result<Vec<Filter>, Error> {
-    let mut filters = Vec::new();
-    filters.try_reserve_exact(count).map_err(|_| Error::NoMemory { op: "filter" })?;
-    Ok(filters)
-}
-
-/// The filters, if a delete would take them.
-fn sound(filters: Vec<Filter>) -> Result<Vec<Filter>, Error> {
-    Selection::new(&filters)?.refuse_everything()?;
-    Ok(filters)
-}
-
-fn at(name: &'static str, index: usize) -> Cow<'static, str> {
-    text(name, format_args!("{name}[{index}]"))
-}
-
-/// An address as an entry can have it. `instead`: what to do where any address was meant.
-fn check(place: &dyn Fn() -> Cow<'static, str>, address: IpAddr, instead: &str) -> Result<Prefix, Error> {
-    specified(place, address, instead)?;
-    match address {
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
-            let reason = format_args!("{address} is an IPv4 address in IPv6; give the IPv4 address");
-            Err(Error::invalid(place(), text("is an IPv4 address in IPv6", reason)))
+        let (mut sound, mut raw_filters) = (Vec::new(), Vec::new());
+        let no_memory = |_| Error::NoMemory { op: "filter" };
+        // SAFETY: the caller's promise.
+        unsafe {
+            each(f, n, &mut |index, raw| {
+                let mut raw = *raw;
+                change(index, &mut raw)?;
+                sound.try_reserve(1).map_err(no_memory)?;
+                raw_filters.try_reserve(1).map_err(no_memory)?;
+                sound.push(filter(&raw, index)?);
+                raw_filters.push(raw);
+                Ok(())
+            })?;
         }
-        _ => Ok(address.into()),
+        let selection = Selection::new(&sound)?;
+        if sound.iter().any(|filter| !filter.exclude) {
+            selection.refuse_everything()?;
+        }
+        for (index, raw) in raw_filters.iter().enumerate() {
+            let to = f.cast::<u8>().wrapping_add(index * raw.size as usize);
+            // SAFETY: the caller promises `size` bytes that may be written there, and `each` that it is not less than the first
+            // release's. What was changed is among these.
+            unsafe { std::ptr::copy_nonoverlapping((&raw const *raw).cast::<u8>(), to, FILTER_SIZE_V0) };
+        }
+        Ok(0)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_handle(h, |_| amended()) }
+}
+
+fn full(family: u8) -> u8 {
+    if family == CT_FAMILY_IPV4 {
+        32
+    } else {
+        128
     }
 }
 
-fn specified(place: &dyn Fn() -> Cow<'static, str>, address: IpAddr, instead: &str) -> Result<(), Error> {
-    if address.is_unspecified() {
-        let reason = format_args!("{address} does not mean any address; {instead}");
-        return Err(Error::invalid(place(), text("does not mean any address", reason)));
+/// Adds one whole address.
+///
+/// # Safety
+/// `address` is NULL or points to the bytes of an address of this family.
+unsafe fn host(
+    raw: &mut ct_filter,
+    bit: u64,
+    family: u8,
+    address: *const u8,
+    instead: &'static str,
+) -> Result<(), Error> {
+    if address.is_null() {
+        return Err(Error::invalid("address", "is NULL"));
     }
+    if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
+        return Err(Error::invalid("family", "is neither IPv4 nor IPv6"));
+    }
+    let mut bytes = [0; 16];
+    // SAFETY: the caller promises so many.
+    unsafe { std::ptr::copy_nonoverlapping(address, bytes.as_mut_ptr(), usize::from(full(family) / 8)) };
+    if bytes == [0; 16] {
+        return Err(Error::invalid("address", instead));
+    }
+    if family == CT_FAMILY_IPV6 && bytes[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] {
+        return Err(Error::invalid("address", "is an IPv4 address in IPv6; give the IPv4 address"));
+    }
+    if raw.r#match & bit != 0 || (raw.r#match & CT_MATCH_FAMILY != 0 && raw.family != family) {
+        return Err(Error::invalid("filter[0]", "has such an address already, or is of another family"));
+    }
+    raw.r#match |= bit | CT_MATCH_FAMILY;
+    raw.family = family;
+    let (to, length) = match bit {
+        CT_MATCH_ORIG_SRC => (&mut raw.orig_src, &mut raw.orig_src_prefix),
+        CT_MATCH_ORIG_DST => (&mut raw.orig_dst, &mut raw.orig_dst_prefix),
+        _ => (&mut raw.reply_src, &mut raw.reply_src_prefix),
+    };
+    (*to, *length) = (bytes, full(family));
     Ok(())
 }
 
-fn check_socket(place: &dyn Fn() -> Cow<'static, str>, at: SocketAddr, instead: &str) -> Result<Prefix, Error> {
-    match at {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
-            Err(Error::invalid(place(), "has a scope, and the connection-tracking table knows none"))
-        }
-        _ => check(place, at.ip(), instead),
+/// Adds the protocol and the port that was called.
+fn destination(raw: &mut ct_filter, proto: u8, port: u16) -> Result<(), Error> {
+    if raw.r#match & (CT_MATCH_PROTO | CT_MATCH_ORIG_DPORT) != 0 {
+        return Err(Error::invalid("filter[0]", "has a protocol or such a port already"));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn end(text: &str) -> SocketAddr {
-        text.parse().unwrap()
-    }
-
-    fn zone(zone: u16) -> Filter {
-        Filter { zone: Some(zone), ..Filter::default() }
-    }
-
-    fn refusal(made: Result<Vec<Filter>, Error>) -> String {
-        let error = made.unwrap_err();
-        assert_eq!(error.errno(), libc::EINVAL);
-        error.to_string()
-    }
-
-    /// An entry from `src` to `dst`, answered by `from`.
-    fn flow(src: &str, dst: &str, from: &str) -> Entry {
-        let (src, dst, from) = (end(src), end(dst), end(from));
-        let mut entry = Entry::key(CT_PROTO_UDP, src.ip(), src.port(), dst.ip(), dst.port()).unwrap();
-        entry.has |= CT_HAS_REPLY;
-        entry.reply = Tuple { src: address_bytes(from.ip()), dst: entry.orig.src, ..Tuple::EMPTY };
-        (entry.reply.sport, entry.reply.dport) = (from.port(), src.port());
-        entry
-    }
-
-    #[test]
-    fn an_unspecified_address_is_refused_with_what_to_use_instead() {
-        for any in ["0.0.0.0", "::"] {
-            let socket = SocketAddr::new(ip(any), 80);
-            let host: Prefix = ip(any).into();
-            let filter = Filter { orig_dst: Some(host), ..Filter::default() };
-            for (made, instead) in [
-                (dead_endpoint(&[ip(any)]), "own address"),
-                (changed_service(CT_PROTO_UDP, socket, &[]), "use port_on_any_address()"),
-                (changed_service(CT_PROTO_UDP, end("10.0.0.1:80"), &[socket]), "own address"),
-                (port_on_any_address(CT_PROTO_UDP, 80, Some(CT_FAMILY_IPV4), &[socket]), "own address"),
-                (everything_but(&whole_table(), std::slice::from_ref(&filter)), "leave the field out"),
-                (everything_but(&[filter], &[zone(5)]), "leave the field out"),
-            ] {
-                let refusal = refusal(made);
-                assert!(refusal.contains(&format!("{any} does not mean any address; ")), "{refusal}");
-                assert!(refusal.contains(instead), "{refusal}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_ipv4_or_every_ipv6_address_is_a_prefix_and_no_unspecified_address() {
-        for any in ["0.0.0.0", "::"] {
-            for length in [0, 1, 31] {
-                let from = Filter { orig_src: Some(Prefix { address: ip(any), length }), ..Filter::default() };
-                assert!(everything_but(&[from], &[zone(5)]).is_ok());
-            }
-        }
-    }
-
-    #[test]
-    fn addresses_that_the_table_has_otherwise_and_empty_lists_are_refused() {
-        let mapped = ip("::ffff:10.0.0.1");
-        let scoped = end("[fe80::1%3]:80");
-        let excluding = Filter { exclude: true, ..zone(5) };
-        for (made, why) in [
-            (dead_endpoint(&[]), "addresses: none given"),
-            (dead_endpoint(&[ip("10.0.0.1"), mapped]), "addresses[1]: ::ffff:10.0.0.1 is an IPv4 address in IPv6"),
-            (changed_service(CT_PROTO_UDP, scoped, &[]), "address: has a scope"),
-            (changed_service(CT_PROTO_UDP, end("[fd00::1]:80"), &[scoped]), "live[0]: has a scope"),
-            (changed_service(CT_PROTO_UDP, end("[fd00::1]:80"), &[end("10.0.0.1:1")]), "another family"),
-            (changed_service(CT_PROTO_ICMP, end("10.0.0.1:80"), &[]), "ports"),
-            (port_on_any_address(253, 80, None, &[]), "ports"),
-            (port_on_any_address(CT_PROTO_UDP, 80, None, &[end("10.0.0.1:1")]), "live: are of one family only"),
-            (port_on_any_address(CT_PROTO_UDP, 80, Some(CT_FAMILY_IPV6), &[end("10.0.0.1:1")]), "another family"),
-            (everything_but(&[], &[zone(5)]), "within: none given"),
-            (everything_but(&whole_table(), &[]), "spared: none given"),
-            (everything_but(&whole_table(), std::slice::from_ref(&excluding)), "spared[0]: is an excluding filter"),
-            (everything_but(&[excluding], &[zone(5)]), "within[0]: is an excluding filter"),
-            (everything_but(&[Filter::default()], &[zone(5)]), "matches every entry"),
-            (everything_but(&[zone(5)], &[Filter::default()]), "excludes everything"),
-        ] {
-            let refusal = refusal(made);
-            assert!(refusal.contains(why), "{refusal:?} does not say {why:?}");
-        }
-    }
-
-    #[test]
-    fn a_port_on_any_address_takes_the_flows_that_no_live_endpoint_answers() {
-        let taken = |filters: Vec<Filter>, entry: &Entry| Selection::new(&filters).unwrap().selects(entry);
-        let live = [end("10.0.0.1:8080"), end("[fd00::1]:8080")];
-        let flows = [
-            flow("192.0.2.1:1", "192.0.2.9:30053", "10.0.0.1:8080"),
-            flow("192.0.2.1:2", "127.0.0.1:30053", "10.0.0.2:8080"),
-            flow("[2001:db8::1]:1", "[2001:db8::9]:30053", "[fd00::1]:8080"),
-            flow("[2001:db8::1]:2", "[::1]:30053", "[fd00::1]:8081"),
-            flow("192.0.2.1:30053", "192.0.2.9:53", "10.0.0.3:30053"),
-        ];
-        let of = |family, live: &[SocketAddr]| {
-            let filters = port_on_any_address(CT_PROTO_UDP, 30053, family, live).unwrap();
-            flows.each_ref().map(|flow| taken(filters.clone(), flow))
-        };
-        assert_eq!(of(None, &[]), [true, true, true, true, false]);
-        assert_eq!(of(None, &live), [false, true, false, true, false]);
-        assert_eq!(of(Some(CT_FAMILY_IPV4), &live[..1]), [false, true, false, false, false]);
-        assert_eq!(of(Some(CT_FAMILY_IPV6), &[]), [false, false, true, true, false]);
-    }
-
-    #[test]
-    fn everything_but_spares_what_it_is_told_and_keeps_within() {
-        let peer = Filter { orig_dst: Some(ip("192.0.2.9").into()), ..Filter::default() };
-        let to_peer = flow("192.0.2.1:1", "192.0.2.9:1", "192.0.2.9:1");
-        let other = flow("192.0.2.1:1", "192.0.2.8:1", "192.0.2.8:1");
-        let v6 = flow("[fd00::1]:1", "[fd00::2]:1", "[fd00::2]:1");
-        let all = [to_peer.in_zone(5), other.in_zone(5), other, v6, v6.in_zone(5)];
-        let of = |within: &[Filter], spared: &[Filter]| {
-            let selection = Selection::new(&everything_but(within, spared).unwrap()).unwrap();
-            all.each_ref().map(|entry| selection.selects(entry))
-        };
-        assert_eq!(of(&[zone(5)], std::slice::from_ref(&peer)), [false, true, false, false, true]);
-        assert_eq!(of(&whole_table(), &[zone(5)]), [false, false, true, true, false]);
-        assert_eq!(of(&whole_table(), &[peer, zone(0)]), [false, true, false, false, true]);
-    }
+    raw.r#match |= CT_MATCH_PROTO | CT_MATCH_ORIG_DPORT;
+    raw.proto = proto;
+    (raw.orig_dport_first, raw.orig_dport_last) = (port, port);
+    Ok(())
 }

@@ -3,8 +3,8 @@
 mod common;
 use common::c::{c_filter, Changed, Handle};
 use common::*;
-use ctrack::ffi::abi::CT_FLUSH_ALL;
 use ctrack::*;
+use ctrack_c::abi::CT_FLUSH_ALL;
 
 const EBUSY: i32 = -libc::EBUSY;
 
@@ -100,7 +100,7 @@ fn no_room_is_refused_and_the_dump_goes_on() {
         assert!(h.error().contains("cap"), "{}", h.error());
         // SAFETY: the handle is live, and NULL is refused before it is used.
         #[allow(unsafe_code)]
-        let null = unsafe { ctrack::ffi::dump::ct_dump_next(h.0, std::ptr::null_mut(), 5) };
+        let null = unsafe { ctrack_c::dump::ct_dump_next(h.0, std::ptr::null_mut(), 5) };
         assert_eq!(null, -libc::EINVAL);
         seen.extend(h.dump_rest(50).unwrap());
         assert_eq!(identities(&seen), identities(&thousand()));

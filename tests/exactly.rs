@@ -205,7 +205,7 @@ fn what_is_no_longer_selected_when_its_turn_comes_is_spared_and_counted() {
         let handle = Handle::open();
         let mut conntrack = Conntrack::open().unwrap();
         let mut spared = 0;
-        for size in [size_of::<ffi::ct_result>() as u32, 48] {
+        for size in [size_of::<ctrack_c::ct_result>() as u32, 48] {
             create(&mut conntrack, &(1..=MANY).map(|n| lasting(entry(n))).collect::<Vec<_>>());
             let mut next = MANY;
             let filter = c::c_filter(&Filter { status_clear: CT_STATUS_SEEN_REPLY, ..Filter::default() });
@@ -222,7 +222,7 @@ fn what_is_no_longer_selected_when_its_turn_comes_is_spared_and_counted() {
                     next = next.wrapping_sub(32);
                 },
                 || {
-                    let mut result = ffi::ct_result { size, spared: 4711, ..ffi::ct_result::default() };
+                    let mut result = ctrack_c::ct_result { size, spared: 4711, ..ctrack_c::ct_result::default() };
                     (handle.delete_into(&[filter], &mut result), result)
                 },
             );

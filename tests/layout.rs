@@ -1,8 +1,8 @@
 //! The structs as Rust lays them out are those of `abi/layout.txt`, field by field; scripts/test-install.sh compares that file
 //! with what C compilers make of the header.
 
-use ctrack::ffi::{ct_filter, ct_open_opts, ct_result};
 use ctrack::{Counters, Entry, Tuple};
+use ctrack_c::{ct_filter, ct_open_opts, ct_result};
 use std::fmt::Write;
 use std::mem::{offset_of, size_of};
 

@@ -3,17 +3,18 @@
 
 #![allow(unsafe_code, reason = "an allocator that counts, and the C interface")]
 
-pub(crate) use ::ctrack;
-
 #[allow(dead_code, reason = "shared with other tests")]
-#[path = "scripted/kernel.rs"]
+#[path = "support/kernel.rs"]
 mod kernel;
 #[allow(dead_code, reason = "shared with other tests")]
-#[path = "scripted/transport.rs"]
+#[path = "support/transport.rs"]
 mod transport;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/wire.rs"]
+mod wire;
 
-use ctrack::ffi::text::ct_entry_format;
 use ctrack::*;
+use ctrack_c::text::ct_entry_format;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io;

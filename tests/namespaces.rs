@@ -3,9 +3,9 @@
 mod common;
 use common::c::{open_opts, Handle};
 use common::*;
-use ctrack::ffi::abi::CT_OPEN_NETNS;
-use ctrack::ffi::ct_open_opts;
 use ctrack::*;
+use ctrack_c::abi::CT_OPEN_NETNS;
+use ctrack_c::ct_open_opts;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 

@@ -5,9 +5,9 @@
 mod common;
 use common::c::{c_filter, empty_filter, Handle};
 use common::*;
-use ctrack::ffi::abi::*;
-use ctrack::ffi::{ct_filter, presets as c};
 use ctrack::*;
+use ctrack_c::abi::*;
+use ctrack_c::{ct_filter, presets as c};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 

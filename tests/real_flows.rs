@@ -4,15 +4,15 @@
 
 #[path = "real_flows/flows.rs"]
 mod flows;
-#[path = "real_flows/json.rs"]
+#[path = "support/json.rs"]
 mod json_reader;
 #[path = "real_flows/namespace.rs"]
 mod namespace;
 #[path = "real_flows/witness.rs"]
 mod witness;
 
-use ctrack::ffi::text::ct_entry_format;
 use ctrack::*;
+use ctrack_c::text::ct_entry_format;
 use namespace::{in_namespace, run_again, sysctl, Held};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

@@ -4,9 +4,9 @@
 mod common;
 use common::c::{c_filter, empty_filter, Handle};
 use common::*;
-use ctrack::ffi::abi::*;
-use ctrack::ffi::ct_filter;
 use ctrack::*;
+use ctrack_c::abi::*;
+use ctrack_c::ct_filter;
 use std::collections::BTreeSet;
 
 const EINVAL: i32 = -libc::EINVAL;

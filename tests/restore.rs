@@ -7,8 +7,8 @@ mod namespace;
 
 use common::c::Handle;
 use common::{create, helped, identity, key, lasting, tcp, udp};
-use ctrack::ffi::abi::{ct_result, CT_FLUSH_ALL};
 use ctrack::*;
+use ctrack_c::abi::{ct_result, CT_FLUSH_ALL};
 use namespace::{in_namespace, long_timeouts, nft, traffic, Held};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};

@@ -3,8 +3,8 @@
 mod common;
 use common::c::{c_filter, open_opts, Handle};
 use common::*;
-use ctrack::ffi::ct_open_opts;
 use ctrack::*;
+use ctrack_c::ct_open_opts;
 use std::collections::HashSet;
 
 const MANY: u32 = 100_000;

@@ -161,7 +161,7 @@ fn a_child_cannot_use_the_handle_of_its_parent() {
                 h.get(&entries[0]).err() == echild,
                 h.dump_start(&[]).err() == echild,
                 Some(h.delete_entries(&entries).ret) == echild,
-                Some(h.flush(None, ctrack::ffi::abi::CT_FLUSH_ALL)) == echild,
+                Some(h.flush(None, ctrack_c::abi::CT_FLUSH_ALL)) == echild,
                 h.dump_end().err() == echild,
                 h.error().contains("parent"),
             ])

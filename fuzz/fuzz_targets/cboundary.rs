@@ -1,7 +1,7 @@
-//! Any arrays through the C functions: see fuzz/bodies.
+//! Any arrays through the C functions: see crates/fuzz-bodies.
 
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    ctrack::fuzz::cboundary::run(input);
+    fuzz_bodies::cboundary::run(input);
 });

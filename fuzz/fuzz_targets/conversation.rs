@@ -1,7 +1,7 @@
-//! Any datagrams as the kernel's answers: see fuzz/bodies.
+//! Any datagrams as the kernel's answers: see crates/fuzz-bodies.
 
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    ctrack::fuzz::conversation::run(input);
+    fuzz_bodies::conversation::run(input);
 });

@@ -3,10 +3,8 @@
 
 #![no_main]
 
-pub(crate) use ::ctrack;
-
-#[allow(dead_code, reason = "shared with tests/codec.rs")]
-#[path = "../../tests/scripted/differential.rs"]
+#[allow(dead_code, reason = "shared with the tests of the codec")]
+#[path = "../../crates/ctnetlink/tests/support/differential.rs"]
 mod differential;
 
 libfuzzer_sys::fuzz_target!(|payload: &[u8]| {

@@ -1,7 +1,7 @@
-//! Any entries as requests: see fuzz/bodies.
+//! Any entries as requests: see crates/fuzz-bodies.
 
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    ctrack::fuzz::encode::run(input);
+    fuzz_bodies::encode::run(input);
 });

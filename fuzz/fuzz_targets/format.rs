@@ -1,7 +1,7 @@
-//! Any entries as text: see fuzz/bodies.
+//! Any entries as text: see crates/fuzz-bodies.
 
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    ctrack::fuzz::format::run(input);
+    fuzz_bodies::format::run(input);
 });

@@ -1,7 +1,7 @@
-//! Any filters, kernels and tables: see fuzz/bodies.
+//! Any filters, kernels and tables: see crates/fuzz-bodies.
 
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    ctrack::fuzz::planner::run(input);
+    fuzz_bodies::planner::run(input);
 });

@@ -1,8 +1,8 @@
 //! The exported C functions, called as C calls them.
 
-use ctrack::ffi::abi::*;
-use ctrack::ffi::{ct_filter, ct_handle, ct_open_opts, ct_result, delete, dump, flush, handle, list};
 use ctrack::*;
+use ctrack_c::abi::*;
+use ctrack_c::{change, ct_filter, ct_handle, ct_open_opts, ct_result, delete, dump, flush, open, read};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
@@ -18,7 +18,7 @@ unsafe impl Sync for Handle {}
 impl Drop for Handle {
     fn drop(&mut self) {
         // SAFETY: the handle is live, and this is its last use.
-        unsafe { handle::ct_handle_close(self.0) };
+        unsafe { open::ct_handle_close(self.0) };
     }
 }
 
@@ -48,14 +48,14 @@ impl Handle {
     pub fn open() -> Handle {
         let mut raw = ptr::null_mut();
         // SAFETY: `raw` may be written; NULL options are fine.
-        assert_eq!(unsafe { handle::ct_handle_open(&mut raw, ptr::null()) }, 0);
+        assert_eq!(unsafe { open::ct_handle_open(&mut raw, ptr::null()) }, 0);
         Handle(raw)
     }
 
     pub fn open_with(opts: &ct_open_opts) -> Result<Handle, i32> {
         let mut raw = ptr::null_mut();
         // SAFETY: `raw` may be written, and `opts` says its own size.
-        let ret = unsafe { handle::ct_handle_open(&mut raw, opts) };
+        let ret = unsafe { open::ct_handle_open(&mut raw, opts) };
         assert_eq!(ret < 0, raw.is_null(), "written exactly on success");
         ok(ret).map(|()| Handle(raw))
     }
@@ -66,13 +66,13 @@ impl Handle {
 
     pub fn error(&self) -> String {
         // SAFETY: the handle is live, and the text is copied before its next use.
-        unsafe { CStr::from_ptr(handle::ct_handle_error(self.0)) }.to_str().unwrap().to_owned()
+        unsafe { CStr::from_ptr(open::ct_handle_error(self.0)) }.to_str().unwrap().to_owned()
     }
 
     pub fn list(&self, filters: &[ct_filter]) -> Result<Vec<Entry>, i32> {
         let (mut entries, mut count) = (ptr::null_mut(), 0);
         // SAFETY: the handle is live; the filters say their own size; both results may be written.
-        ok(unsafe { list::ct_list(self.0, filters.as_ptr(), filters.len(), &mut entries, &mut count) })?;
+        ok(unsafe { read::ct_list(self.0, filters.as_ptr(), filters.len(), &mut entries, &mut count) })?;
         assert_eq!(entries.is_null(), count == 0);
         let mut copy = Vec::new();
         if count > 0 {
@@ -80,28 +80,28 @@ impl Handle {
             copy.extend_from_slice(unsafe { std::slice::from_raw_parts(entries, count) });
         }
         // SAFETY: the array is ours to release, once.
-        unsafe { list::ct_entries_free(entries) };
+        unsafe { read::ct_entries_free(entries) };
         Ok(copy)
     }
 
     pub fn get(&self, key: &Entry) -> Result<Entry, i32> {
         let mut entry = Entry::EMPTY;
         // SAFETY: the handle is live, the pointers are those of references.
-        ok(unsafe { list::ct_get(self.0, key, &mut entry) })?;
+        ok(unsafe { read::ct_get(self.0, key, &mut entry) })?;
         Ok(entry)
     }
 
     pub fn count(&self) -> Result<u64, i32> {
         let mut count = 0;
         // SAFETY: the handle is live, the pointer is that of a reference.
-        ok(unsafe { list::ct_count(self.0, &mut count) })?;
+        ok(unsafe { read::ct_count(self.0, &mut count) })?;
         Ok(count)
     }
 
     pub fn find_free_zone(&self, first: u32, last: u32) -> Result<u32, i32> {
         let mut zone = 0;
         // SAFETY: the handle is live, the pointer is that of a reference.
-        ok(unsafe { list::ct_zone_find_free(self.0, first, last, &mut zone) })?;
+        ok(unsafe { read::ct_zone_find_free(self.0, first, last, &mut zone) })?;
         Ok(zone)
     }
 
@@ -154,11 +154,11 @@ impl Handle {
     }
 
     pub fn create_entries(&self, entries: &[Entry]) -> Changed {
-        self.change(entries, delete::ct_create_entries)
+        self.change(entries, change::ct_create_entries)
     }
 
     pub fn update_entries(&self, entries: &[Entry]) -> Changed {
-        self.change(entries, delete::ct_update_entries)
+        self.change(entries, change::ct_update_entries)
     }
 
     fn change(&self, entries: &[Entry], call: Call) -> Changed {

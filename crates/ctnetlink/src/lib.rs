@@ -1,0 +1,41 @@
+//! The messages of ctnetlink, the kernel's connection tracking over netlink (`NETLINK_NETFILTER`, `linux/netfilter/nfnetlink_conntrack.h`):
+//! bytes <-> types.
+//!
+//! No sockets, no state but the layouts that a [`Decoder`] remembers, no panic on any input, no unsafe code, no standard library. It is
+//! the codec of the crate `ctrack`, which has the conversations with the kernel; use it alone where you read and write netlink
+//! yourself.
+//!
+//! [`types`] plain data; [`consts`] kernel numbers; [`attr`] the attribute walk; [`buffer`] where requests are put together; [`message`]
+//! netlink headers, acks and errors; [`detail`] the kernel's own words; [`decode`] an entry from the kernel; [`layout`] the same for
+//! messages of a layout that came before; [`encode`] requests to it; [`kernel_filter`] dumps and flushes that the kernel filters;
+//! `template` the usual shapes; [`stats`] the count request; [`error`] what can be wrong with bytes.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(test, ctrack_mutants))]
+extern crate std;
+
+#[macro_use]
+#[doc(hidden)]
+pub mod mutants;
+
+pub mod attr;
+pub mod buffer;
+pub mod consts;
+pub mod decode;
+pub mod detail;
+pub mod encode;
+pub mod error;
+pub mod kernel_filter;
+pub mod layout;
+pub mod message;
+pub mod stats;
+mod template;
+pub mod types;
+
+pub use decode::{decode_details, decode_entry, Details, SeqAdj, Synproxy};
+pub use detail::KernelDetail;
+pub use error::WireError;
+pub use layout::Decoder;
+pub use types::{Counters, Entry, Masked, Tuple};

@@ -1,0 +1,198 @@
+//! What the running kernel honours, measured: never guessed from a version, since distributions backport.
+//!
+//! Every probe reads, but for one DELETE that no kernel carries out (see `wire::kernel_filter::probe`). A kernel does not change
+//! while a program runs, so what is found is kept for the process; a transport that is no real socket keeps its own.
+
+use crate::error::Error;
+use crate::selection::plan::Caps;
+use crate::socket::batch::refusal;
+use crate::socket::dump::Dump;
+use crate::socket::link::{Link, Wait, DUMP_BUFFER};
+use ctnetlink::buffer::Buffer;
+use ctnetlink::consts::*;
+use ctnetlink::encode::{put_get, Name};
+use ctnetlink::kernel_filter::{probe, KernelFilter, Side};
+use ctnetlink::message::{decode_ack, first_message};
+use ctnetlink::types::*;
+
+// The capabilities, by their numbers in `Known`.
+
+const ZONE: u32 = 0;
+const STATUS: u32 = 1;
+const TUPLE: u32 = 2;
+const IPV6: u32 = 3;
+const FLUSH: u32 = 4;
+/// The first of one for each of [`MAYBE_PORTLESS`].
+const PORTLESS: u32 = 5;
+
+/// What the selection could make use of, asked of the kernel where it is not known yet.
+pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps, Error> {
+    Ok(Caps {
+        zone: mutant!("zone-measured", known(link, ZONE, &|link| refuses_dump(link, op, &probe::put_zone))?, true),
+        status: mutant!(
+            "status-measured",
+            known(link, STATUS, &|link| refuses_dump(link, op, &probe::put_status))?,
+            true
+        ),
+        tuple: mutant!("tuple-measured", known(link, TUPLE, &|link| refuses_dump(link, op, &probe::put_tuple))?, true),
+        flush: mutant!("flush-measured", flushes_by_filter(link, op)?, true),
+        ipv6: ipv6 && mutant!("ipv6-measured", known(link, IPV6, &|link| matches_ipv6(link, op))?, true),
+    })
+}
+
+fn known(
+    link: &mut Link,
+    capability: u32,
+    measure: &dyn Fn(&mut Link) -> Result<Option<bool>, Error>,
+) -> Result<bool, Error> {
+    if let Some(honoured) = link.known().get(capability) {
+        return Ok(honoured);
+    }
+    let measured = measure(link)?;
+    if let Some(honoured) = measured {
+        link.known().set(capability, honoured);
+    }
+    Ok(measured.unwrap_or(false))
+}
+
+/// Protocols with ports (or keys) of which some kernels keep none, since they were built without their tracker, or have none any
+/// more (DCCP from 6.16 on, UDP-Lite in 7.3).
+const MAYBE_PORTLESS: [u8; 4] = [CT_PROTO_DCCP, CT_PROTO_GRE, CT_PROTO_SCTP, CT_PROTO_UDPLITE];
+
+/// The bit, by its place in [`MAYBE_PORTLESS`], of the protocol of an entry that has ports; 0 for the others.
+pub(crate) fn maybe_portless(entry: &Entry) -> u8 {
+    match entry.proto {
+        // Most are, and no kernel keeps these without ports.
+        CT_PROTO_TCP | CT_PROTO_UDP => 0,
+        _ if !entry.has(CT_HAS_PORTS) => 0,
+        proto => MAYBE_PORTLESS.iter().position(|&one| one == proto).map_or(0, |place| 1 << place),
+    }
+}
+
+/// Those of the bits of [`maybe_portless`] of whose protocols this kernel keeps no ports. It would make an entry for the addresses
+/// alone, and say yes.
+#[inline(never)]
+pub(crate) fn portless(link: &mut Link, op: &'static str, asked: u8) -> Result<u8, Error> {
+    let mut found = 0;
+    for (place, proto) in (0..).zip(MAYBE_PORTLESS) {
+        let bit = 1 << place;
+        if asked & bit != 0 && known(link, PORTLESS + place, &|link| finds_without_ports(link, op, proto))? {
+            found |= bit;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the kernel looks for an entry that is named without ports: one that keeps them refuses to.
+fn finds_without_ports(link: &mut Link, op: &'static str, proto: u8) -> Result<Option<bool>, Error> {
+    let nobody = Entry { has: CT_HAS_ORIG, family: CT_FAMILY_IPV4, proto, ..Entry::EMPTY };
+    Ok(match refusal(link, op, &|buffer, seq| put_get(buffer, seq, &nobody, Name::ORIG))? {
+        Some((libc::EINVAL, _)) => Some(false),
+        None | Some((libc::ENOENT, _)) => Some(true),
+        _ => None,
+    })
+}
+
+/// Whether the kernel refuses a dump whose filter is wrong: then it has read the filter. One that does not know it begins to
+/// dump, and is interrupted.
+fn refuses_dump(link: &mut Link, op: &'static str, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
+    link.make_room(op, DUMP_BUFFER)?;
+    let mut request = Buffer::for_a_request().map_err(|_| Error::NoMemory { op })?;
+    let seq = link.next_seq();
+    put(&mut request, seq);
+    link.send(op, &request)?;
+    let answer = first_answer(link, op, seq);
+    match answer {
+        Ok(Some(errno @ (libc::EPERM | libc::EACCES))) => Err(link.refused(op, errno, Default::default())),
+        Ok(Some(libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR)) => {
+            Ok(mutant!("busy-says-nothing", None, Some(true)))
+        }
+        Ok(Some(_)) => Ok(Some(true)),
+        Ok(None) => {
+            link.abandon(op);
+            Ok(Some(false))
+        }
+        Err(error) => {
+            link.abandon(op);
+            Err(error)
+        }
+    }
+}
+
+/// The errno with which the kernel refuses a dump; `None` if it begins.
+fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i32>, Error> {
+    let mut wait = Wait::new();
+    loop {
+        let length = link.receive(op, &mut wait)?;
+        let mut at = 0;
+        while at < length {
+            let malformed = |source| Error::Malformed { op, source };
+            let (message, step) = first_message(&link.received(length)[at..]).map_err(malformed)?;
+            at += step;
+            if message.header.seq != seq || message.header.port != link.port() {
+                continue;
+            }
+            return match message.header.kind {
+                NLMSG_ERROR => {
+                    Ok(Some(decode_ack(&message, &[]).map_err(malformed)?.errno).filter(|errno| *errno != 0))
+                }
+                NLMSG_NOOP => continue,
+                _ => Ok(None),
+            };
+        }
+    }
+}
+
+/// Whether the kernel flushes by CTA_FILTER (Linux 6.12).
+pub(crate) fn flushes_by_filter(link: &mut Link, op: &'static str) -> Result<bool, Error> {
+    known(link, FLUSH, &|link| flushes_by_tuple(link, op))
+}
+
+/// The same, asked: such a kernel refuses a port without a protocol, instead of not finding the entry.
+fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
+    Ok(match refusal(link, op, &probe::put_flush)? {
+        Some((libc::EINVAL, _)) => Some(true),
+        Some((libc::ENOENT | libc::EOPNOTSUPP, _)) => Some(false),
+        _ => None,
+    })
+}
+
+/// Whether addresses of IPv6 are matched the right way round: kernels up to 6.18 let through what they should hold back
+/// (ctnetlink_filter_match_tuple(): "!ipv6_addr_cmp()").
+///
+/// That can only be seen with an entry at hand. Asked for its address, the kernel must send it; asked for an address that no
+/// entry has, nothing. No entry of IPv6: not known.
+fn matches_ipv6(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
+    if !link.may_probe_ipv6() {
+        return Ok(None);
+    }
+    let family = KernelFilter { family: CT_FAMILY_IPV6, ..KernelFilter::default() };
+    let from = |src: [u8; 16]| KernelFilter { orig: Side { src: Some(src), ..Side::default() }, ..family.clone() };
+    let Some(some) = first_entry(link, op, &family)? else {
+        return Ok(None);
+    };
+    let own = first_entry(link, op, &from(some.orig.src))?;
+    let nobody = first_entry(link, op, &from([0; 16]))?;
+    Ok(match (own, nobody) {
+        (Some(own), None) if own.orig.src == some.orig.src => Some(true),
+        (_, Some(_)) => mutant!("ipv6-from-nobody", Some(false), Some(true)),
+        // The entry went away meanwhile.
+        _ => None,
+    })
+}
+
+fn first_entry(link: &mut Link, op: &'static str, filter: &KernelFilter) -> Result<Option<Entry>, Error> {
+    let mut entry = Entry::EMPTY;
+    let mut dump = Dump::start(link, op, filter)?;
+    match dump.next(link, &mut entry) {
+        Ok(false) => Ok(None),
+        Ok(true) => {
+            link.abandon(op);
+            Ok(Some(entry))
+        }
+        // A refused filter is one that is not honoured; a disturbed dump says nothing. Neither is a reason to fail.
+        Err(Error::Kernel { .. }) => Ok(None),
+        Err(error) if error.is_transient() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

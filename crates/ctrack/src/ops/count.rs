@@ -1,0 +1,49 @@
+//! How many entries there are: one small request, whatever the size of the table.
+
+use crate::error::Error;
+use crate::socket::batch::{Replies, Requests};
+use crate::socket::link::Link;
+use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_GET_STATS};
+use ctnetlink::detail::KernelDetail;
+use ctnetlink::stats::{decode_count, put_count_request};
+use ctnetlink::WireError;
+
+/// The kernel's count for the network namespace. It includes entries that are expired but not yet reaped.
+pub(crate) fn count(link: &mut Link, op: &'static str) -> Result<u64, Error> {
+    let mut requests = Requests::for_data(op);
+    requests.push(put_count_request)?;
+    let mut reply = Reply::default();
+    requests.exchange(link, 0, 1, &mut reply)?;
+    if let Some((errno, detail)) = reply.refused {
+        return Err(link.refused(op, errno, detail));
+    }
+    reply.count.ok_or(Error::Malformed { op, source: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
+}
+
+/// The count, if the kernel can count: one that cannot is no reason to fail.
+pub(crate) fn count_if_possible(link: &mut Link, op: &'static str) -> Result<Option<u64>, Error> {
+    match count(link, op) {
+        Ok(count) => Ok(Some(count)),
+        Err(Error::Kernel { .. } | Error::Malformed { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Reply {
+    count: Option<u64>,
+    refused: Option<(i32, KernelDetail)>,
+}
+
+impl Replies for Reply {
+    fn failed(&mut self, _: usize, errno: i32, detail: KernelDetail) {
+        self.refused = Some((errno, detail));
+    }
+
+    fn data(&mut self, _: usize, kind: u16, payload: &[u8]) -> Result<(), WireError> {
+        if kind == message_type(IPCTNL_MSG_CT_GET_STATS) {
+            self.count = Some(decode_count(payload)?);
+        }
+        Ok(())
+    }
+}

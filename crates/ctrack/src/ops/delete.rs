@@ -1,0 +1,177 @@
+//! Deletes: by filter, and of given entries.
+
+use super::caps::caps;
+use super::change::{broken_off, Changer, LookUp, Verb};
+use super::check::{self, Purpose};
+use super::count::count_if_possible;
+use super::select::{for_each, Visitor};
+use super::Outcome;
+use crate::error::Error;
+use crate::selection::plan::exact_flush;
+use crate::selection::Selection;
+use crate::socket::batch::{refusal, BATCH};
+use crate::socket::link::Link;
+use ctnetlink::kernel_filter::{put_guarded_flush, put_tuple_flush, FlushFilterProven};
+use ctnetlink::types::*;
+
+/// How much care a delete takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Care {
+    /// Compare the start time too, which takes a look-up for each entry.
+    pub compare_start: bool,
+}
+
+/// Deletes what the selection takes: a dump, the decision on each decoded entry, then deletes by tuple, zone and id.
+///
+/// Where the selection depends on what changes while an entry lives, each one is looked up again, a batch at a time, and judged
+/// by the whole selection right before its delete.
+///
+/// A dump that is disturbed too often deletes nothing.
+pub(crate) fn delete(
+    link: &mut Link,
+    op: &'static str,
+    selection: &Selection,
+    care: Care,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let mut marked = Marked { keys: Vec::new(), op };
+    for_each(link, op, selection, &mut marked)?;
+    outcome.matched = marked.keys.len() as u64;
+    let changes = mutant!("looked-up-again", selection.depends_on_changes(), false);
+    let look_up = if care.compare_start || changes { LookUp::Always } else { LookUp::WhereOpen };
+    let mut changer = Changer::new(op, Verb::Delete(Some(selection)), look_up, care.compare_start);
+    let (mut entries, mut status) = (Vec::new(), [0; BATCH]);
+    entries.try_reserve(BATCH.min(marked.keys.len())).map_err(|_| Error::NoMemory { op })?;
+    for (number, keys) in marked.keys.chunks(BATCH).enumerate() {
+        entries.clear();
+        entries.extend(keys.iter().map(Key::to_entry));
+        let first = number * BATCH;
+        if let Err(error) = changer.chunk(link, &entries, first, &mut status[..keys.len()], outcome) {
+            changer.give_up(&error, outcome, &mut |_, _| {});
+            let left = marked.keys.len() - first - keys.len();
+            return broken_off(number == 0, left, None, error, outcome);
+        }
+    }
+    changer.settle(link, outcome, &mut |_, _| {});
+    Ok(())
+}
+
+struct Marked {
+    keys: Vec<Key>,
+    op: &'static str,
+}
+
+/// What it takes to delete an entry: less than half of one.
+struct Key {
+    has: u64,
+    start_ns: u64,
+    orig: Tuple,
+    reply: Tuple,
+    id: u32,
+    family: u8,
+    proto: u8,
+}
+
+impl Key {
+    const HAS: u64 = CT_HAS_ORIG
+        | CT_HAS_REPLY
+        | CT_HAS_PORTS
+        | CT_HAS_ICMP
+        | CT_HAS_ID
+        | CT_HAS_ZONE
+        | CT_HAS_ORIG_ZONE
+        | CT_HAS_REPLY_ZONE
+        | CT_HAS_START;
+
+    fn of(entry: &Entry) -> Key {
+        let Entry { has, start_ns, orig, reply, id, family, proto, .. } = *entry;
+        Key { has: has & Key::HAS, start_ns, orig, reply, id, family, proto }
+    }
+
+    fn to_entry(&self) -> Entry {
+        let Key { has, start_ns, orig, reply, id, family, proto } = *self;
+        let zone = orig.zone.max(reply.zone);
+        Entry { has, start_ns, orig, reply, id, family, proto, zone, ..Entry::EMPTY }
+    }
+}
+
+impl Visitor for Marked {
+    fn restart(&mut self) {
+        self.keys.clear();
+    }
+
+    fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
+        self.keys.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+        self.keys.push(Key::of(entry));
+        Ok(())
+    }
+}
+
+/// Deletes the given entries. `status[i]`: 0 deleted, -ENOENT gone, another negative errno for a failure.
+///
+/// Those whose name and id leave something open are looked up first (see [`Name::says_all`](ctnetlink::encode::Name)).
+pub(crate) fn delete_entries(
+    link: &mut Link,
+    entries: &[Entry],
+    care: Care,
+    status: &mut [i32],
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    check::entries(entries, Purpose::Key)?;
+    let look_up = if care.compare_start { LookUp::Always } else { LookUp::WhereOpen };
+    Changer::new("delete_entries", Verb::Delete(None), look_up, care.compare_start).all(link, entries, status, outcome)
+}
+
+/// Lets the kernel delete what the selection takes, in one message for each filter, if that is exact for these filters on this
+/// kernel. `false`: it is not, or the kernel would not, or not for all of them: the rest is left to the counted way.
+pub(crate) fn delete_uncounted(
+    link: &mut Link,
+    op: &'static str,
+    selection: &Selection,
+    outcome: &mut Outcome,
+) -> Result<bool, Error> {
+    if mutant!("excludes-never-flushed", selection.excludes(), false)
+        || selection.include().is_empty()
+        || selection.include().len() > MOST_FLUSHES
+    {
+        return Ok(false);
+    }
+    if mutant!("changes-flushed-by-one", selection.include().len() > 1, false) && selection.depends_on_changes() {
+        // One flush comes after the other: an entry could move from what the later one takes to what the earlier one took.
+        return Ok(false);
+    }
+    if count_if_possible(link, op)? == Some(0) {
+        // Nothing to ask the kernel about.
+        return Ok(false);
+    }
+    let caps = caps(link, op, false)?;
+    let mut filters = Vec::new();
+    filters.try_reserve_exact(selection.include().len()).map_err(|_| Error::NoMemory { op })?;
+    for matcher in selection.include() {
+        match exact_flush(matcher, caps) {
+            Some(filter) => filters.push(filter),
+            None => return Ok(false),
+        }
+    }
+    let proven = caps.flush.then_some(FlushFilterProven);
+    for filter in filters {
+        let refused = match (filter.has_tuple(), proven) {
+            (true, Some(proven)) => refusal(link, op, &|buffer, seq| put_tuple_flush(buffer, seq, &filter, proven))?,
+            (true, None) => return Ok(false),
+            (false, _) => refusal(link, op, &|buffer, seq| put_guarded_flush(buffer, seq, &filter))?,
+        };
+        match refused {
+            None => outcome.uncounted = true,
+            // What kernels say that do not flush by CTA_FILTER, or not by this.
+            Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => {
+                return Ok(mutant!("refused-flush", false, true))
+            }
+            Some((errno, detail)) => return Err(link.refused(op, errno, detail)),
+        }
+    }
+    // No look for offloaded entries, as behind a flush of everything: a kernel that flushes by CTA_FILTER skips none.
+    Ok(true)
+}
+
+/// Each is a walk over the whole table; a dump and deletes soon cost less.
+const MOST_FLUSHES: usize = 4;

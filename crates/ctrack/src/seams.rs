@@ -1,0 +1,19 @@
+//! What the C library and the fuzz targets take of this crate beside its interface. No part of that: it changes without notice.
+
+pub use crate::error::{errno_c_text, text};
+pub use crate::ops::check;
+pub use crate::selection::plan::{Load, Plan};
+pub use crate::sys::try_box;
+pub use crate::text::{with_json, with_line};
+
+use crate::selection::plan::{exact_flush, Caps};
+use crate::selection::Selection;
+use ctnetlink::kernel_filter::KernelFilter;
+
+/// The one message by which a kernel with these capabilities would delete exactly what is selected. `None`: there is none.
+pub fn only_flush(selection: &Selection, caps: Caps) -> Option<KernelFilter> {
+    match selection.include() {
+        [one] if !selection.excludes() && selection.refuse_everything().is_ok() => exact_flush(one, caps),
+        _ => None,
+    }
+}

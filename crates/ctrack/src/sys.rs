@@ -1,0 +1,260 @@
+//! The few system calls that netlink-sys and std lack. The only place of this crate with unsafe code.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// linux/sockios.h: a descriptor of the network namespace of a socket.
+const SIOCGSKNS: libc::Ioctl = 0x894C;
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Waits until the descriptor can be read. `false`: the time is over.
+pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> io::Result<bool> {
+    // Rounded up, so that no time left means no time left.
+    let millis = timeout.as_millis() + u128::from(timeout.subsec_nanos() % 1_000_000 != 0);
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: `poll` is one valid pollfd for the whole call.
+    let ready = check(unsafe { libc::poll(&mut poll, 1, millis.try_into().unwrap_or(libc::c_int::MAX)) })?;
+    Ok(ready > 0)
+}
+
+/// Asks for a receive buffer of `bytes`, beyond the system's limit where the caller may (CAP_NET_ADMIN in the first user
+/// namespace), else up to it. The kernel's own default stays if both fail.
+pub(crate) fn set_receive_buffer(fd: RawFd, bytes: u32) {
+    set_buffer(fd, bytes, [libc::SO_RCVBUFFORCE, libc::SO_RCVBUF]);
+}
+
+/// The same for what is sent.
+pub(crate) fn set_send_buffer(fd: RawFd, bytes: u32) {
+    set_buffer(fd, bytes, [libc::SO_SNDBUFFORCE, libc::SO_SNDBUF]);
+}
+
+fn set_buffer(fd: RawFd, bytes: u32, options: [libc::c_int; 2]) {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    for option in options {
+        let value = (&raw const bytes).cast();
+        // SAFETY: `value` points to `length` bytes that live for the whole call.
+        if unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value, length) } == 0 {
+            return;
+        }
+    }
+}
+
+/// A descriptor of the network namespace that the socket is in. Wants CAP_NET_ADMIN over it.
+pub(crate) fn netns_of_socket(socket: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: this ioctl takes no argument and returns a new descriptor.
+    let fd = check(unsafe { libc::ioctl(socket, SIOCGSKNS) })?;
+    // SAFETY: the kernel just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A box, or nothing where memory is short: `Box::new` aborts the process there.
+pub fn try_box<T>(value: T) -> Option<Box<T>> {
+    let layout = Layout::new::<T>();
+    if layout.size() == 0 {
+        // Allocates nothing.
+        return Some(Box::new(value));
+    }
+    // SAFETY: the size is not zero.
+    let place = NonNull::new(unsafe { std::alloc::alloc(layout) }.cast::<T>())?;
+    // SAFETY: `place` is a T's room and alignment, from the allocator that boxes use, and nobody else's.
+    unsafe {
+        place.write(value);
+        Some(Box::from_raw(place.as_ptr()))
+    }
+}
+
+/// Runs `work` on a thread of its own and waits for its end. No signal handler of the program runs there.
+///
+/// Not on one of std's: making that aborts the process where memory is short. `work` must not allocate much either: the stack is
+/// small, unless the program has so much thread-local data that only the default takes it.
+pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    const SMALL_STACK: usize = 64 * 1024;
+    let mut job = Job { work: Some(work), result: None };
+    let thread = with_signals_blocked(|| match start(&mut job, Some(SMALL_STACK)) {
+        Err(libc::EINVAL) => start(&mut job, None),
+        result => result,
+    });
+    let thread = thread.map_err(|errno| match errno {
+        // What is said where memory lacks, and where there are too many threads.
+        libc::EAGAIN => io::Error::from_raw_os_error(libc::ENOMEM),
+        errno => io::Error::from_raw_os_error(errno),
+    })?;
+    // SAFETY: the thread was made just now and is joined this once; the caller of `start` keeps `job` until then.
+    let joined = unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+    debug_assert_eq!(joined, 0);
+    job.result.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTRECOVERABLE))
+}
+
+struct Job<W, T> {
+    work: Option<W>,
+    /// `None` in the end: it panicked.
+    result: Option<T>,
+}
+
+/// Starts a thread that does the job, which must stay where it is, untouched, until the thread is joined.
+fn start<T: Send, W: FnOnce() -> T + Send>(job: &mut Job<W, T>, stack: Option<usize>) -> Result<libc::pthread_t, i32> {
+    extern "C" fn run<T, W: FnOnce() -> T>(job: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: it is the job of `start`, which nobody touches until this thread is joined.
+        let job = unsafe { &mut *job.cast::<Job<W, T>>() };
+        if let Some(work) = job.work.take() {
+            job.result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok();
+        }
+        std::ptr::null_mut()
+    }
+    let ok = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(result) };
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let mut thread = std::mem::MaybeUninit::<libc::pthread_t>::uninit();
+    let job = std::ptr::from_mut(job).cast();
+    // SAFETY: the attributes are initialised first, and destroyed last; `run` gets what it expects, which outlives the thread
+    // (caller); the thread is only read when pthread_create() says that it made one.
+    unsafe {
+        ok(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
+        let made = stack
+            .map_or(Ok(()), |size| ok(libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), size)))
+            .and_then(|()| ok(libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), run::<T, W>, job)));
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        made.map(|()| thread.assume_init())
+    }
+}
+
+/// Does something while no signal handler of the program runs on this thread. A thread that is made meanwhile keeps it so.
+///
+/// Signals are blocked and unblocked, and no mask is set: glibc leaves its own signals out of any mask that it is given, and one of
+/// them may be blocked by now (hold_cancellation()).
+fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset() initialises the set that the next call reads; that one initialises the old mask.
+    unsafe {
+        mutant!("signals-blocked", libc::sigfillset(all.as_mut_ptr()), libc::sigemptyset(all.as_mut_ptr()));
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let result = work();
+    // SAFETY: both sets were initialised above.
+    unsafe {
+        for signal in 1..=libc::SIGRTMAX() {
+            if libc::sigismember(before.as_ptr(), signal) == 1 {
+                libc::sigdelset(all.as_mut_ptr(), signal);
+            }
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, all.as_ptr(), std::ptr::null_mut());
+    }
+    result
+}
+
+/// Moves this thread into a network namespace. Wants CAP_SYS_ADMIN over it and over the caller's own user namespace.
+pub(crate) fn enter_netns(netns: &OwnedFd) -> io::Result<()> {
+    // SAFETY: setns() takes any descriptor and fails on one that is no network namespace.
+    check(unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
+}
+
+/// Seconds since 1970. time(2) has them from the kernel's last tick: a look at the clock itself took a sixth of
+/// the time of a line of text.
+pub(crate) fn now() -> u64 {
+    if cfg!(miri) {
+        return 1_700_000_000;
+    }
+    // SAFETY: with NULL it only returns the time.
+    let now = unsafe { libc::time(std::ptr::null_mut()) };
+    u64::try_from(now).unwrap_or(0)
+}
+
+/// A moment in local time. `weekday` and `month` are the three letters of ctime(3).
+pub(crate) struct LocalTime {
+    pub weekday: &'static str,
+    pub month: &'static str,
+    pub day: u64,
+    pub hour: u64,
+    pub minute: u64,
+    pub second: u64,
+    pub year: u64,
+}
+
+/// Seconds since 1970 in local time.
+pub(crate) fn local_time(seconds: u64) -> Option<LocalTime> {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    if cfg!(miri) {
+        return None;
+    }
+    #[allow(deprecated, reason = "libc announces that musl's will grow")]
+    let seconds = libc::time_t::try_from(seconds).ok()?;
+    let mut tm = std::mem::MaybeUninit::<libc::tm>::uninit();
+    // SAFETY: both pointers are valid for the call, and `tm` is only read when localtime_r() says that it filled it.
+    let tm = unsafe {
+        if libc::localtime_r(&seconds, tm.as_mut_ptr()).is_null() {
+            return None;
+        }
+        tm.assume_init()
+    };
+    let part = |value: libc::c_int| u64::try_from(value).ok();
+    Some(LocalTime {
+        weekday: DAYS.get(usize::try_from(tm.tm_wday).ok()?)?,
+        month: MONTHS.get(usize::try_from(tm.tm_mon).ok()?)?,
+        day: part(tm.tm_mday)?,
+        hour: part(tm.tm_hour)?,
+        minute: part(tm.tm_min)?,
+        second: part(tm.tm_sec)?,
+        year: part(tm.tm_year)? + 1900,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which signals this thread does not take.
+    fn blocked() -> Vec<i32> {
+        let mut mask = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: with no new mask the call only writes the present one, which is then read.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr());
+            (1..=libc::SIGSYS).filter(|signal| libc::sigismember(mask.as_ptr(), *signal) == 1).collect()
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "has no attributes of threads")]
+    fn work_on_a_thread_is_done_elsewhere_with_all_signals_blocked_and_its_result_comes_back() {
+        let (own, before) = (std::thread::current().id(), blocked());
+        let here = String::from("borrowed");
+        let (there, signals, text) =
+            on_a_thread(|| (std::thread::current().id(), blocked(), here.as_str().to_owned())).unwrap();
+        assert_ne!(there, own);
+        assert_eq!(text, here);
+        // All but the two that cannot be.
+        let all: Vec<_> =
+            (1..=libc::SIGSYS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)).collect();
+        assert_eq!(signals, all);
+        assert_eq!(blocked(), before, "the mask of the caller");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "has no attributes of threads")]
+    fn a_panic_on_a_thread_is_an_error_there() {
+        let error = on_a_thread(|| -> () { std::panic::resume_unwind(Box::new(())) }).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTRECOVERABLE));
+    }
+
+    #[test]
+    fn a_box_holds_what_was_put_into_it_and_drops_it() {
+        let shared = std::rc::Rc::new(7);
+        let boxed = try_box(shared.clone()).unwrap();
+        assert_eq!((**boxed, std::rc::Rc::strong_count(&shared)), (7, 2));
+        drop(boxed);
+        assert_eq!(std::rc::Rc::strong_count(&shared), 1);
+        try_box(()).unwrap();
+    }
+}

@@ -1,0 +1,92 @@
+//! The library without a kernel: every operation, every fault that ctnetlink knows, and every byte that is sent, on a
+//! transport that follows a script.
+//!
+//! `transport` the scripted transport; `kernel` a small conntrack table behind it, and `kernel::filtering` what kernels filter by;
+//! `operations` right results; `requests` what is sent; `proofs` what makes an entry gone; `faults` what may go wrong with any
+//! operation; `dumps` and `batches` what may go wrong with these; `errors` the text of every kind of error; `guards` what single guards are there for; `plans` every plan on
+//! every kind of kernel, with the random filters of `chance` and the plain matcher of `judge`.
+
+#[path = "scripted/batches.rs"]
+mod batches;
+#[path = "scripted/chance.rs"]
+mod chance;
+#[path = "scripted/dumps.rs"]
+mod dumps;
+#[path = "scripted/errors.rs"]
+mod errors;
+#[path = "scripted/failures.rs"]
+mod failures;
+#[path = "scripted/faults.rs"]
+mod faults;
+#[path = "scripted/guards.rs"]
+mod guards;
+#[path = "support/judge.rs"]
+mod judge;
+#[path = "support/kernel.rs"]
+mod kernel;
+#[path = "scripted/operations.rs"]
+mod operations;
+#[path = "scripted/plans.rs"]
+mod plans;
+#[path = "scripted/proofs.rs"]
+mod proofs;
+#[path = "support/random.rs"]
+mod random;
+#[path = "scripted/requests.rs"]
+mod requests;
+#[path = "support/transport.rs"]
+mod transport;
+#[path = "support/wire.rs"]
+mod wire;
+
+use ctrack::*;
+use kernel::Table;
+use std::net::IpAddr;
+use transport::{Script, TIMEOUT};
+
+/// An entry as the kernel lists it: UDP over IPv4, told apart by its source port.
+fn udp(port: u16) -> Entry {
+    listed(Entry::key(CT_PROTO_UDP, ip("10.0.0.1"), port, ip("10.0.0.2"), 53).unwrap(), port.into())
+}
+
+/// The same over IPv6.
+fn udp6(port: u16) -> Entry {
+    listed(Entry::key(CT_PROTO_UDP, ip("fd00::1"), port, ip("fd00::2"), 53).unwrap(), 0x10_0000 + u32::from(port))
+}
+
+/// A key with all that the kernel adds.
+fn listed(mut entry: Entry, id: u32) -> Entry {
+    entry.has |= CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_MARK | CT_HAS_ID | CT_HAS_USE;
+    let Tuple { src, dst, sport, dport, zone, .. } = entry.orig;
+    entry.reply = Tuple { src: dst, dst: src, sport: dport, dport: sport, ..entry.orig };
+    entry.reply.zone = if entry.has(CT_HAS_ZONE) { zone } else { 0 };
+    (entry.id, entry.status, entry.timeout, entry.use_count) = (id, CT_STATUS_CONFIRMED, 100, 1);
+    entry
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// A handle on a table.
+fn on(table: &Table) -> (Conntrack, Script) {
+    let kernel = table.clone();
+    let script = Script::new(move |_, requests| kernel.answer(requests));
+    (over(&script), script)
+}
+
+/// A handle on a script.
+fn over(script: &Script) -> Conntrack {
+    Conntrack::over(script.transport(), TIMEOUT)
+}
+
+/// The key of an entry: its original tuple and zone, and nothing else.
+fn key_of(entry: &Entry) -> Entry {
+    let zones = CT_HAS_ZONE | CT_HAS_ORIG_ZONE;
+    let mut key = Entry { has: entry.has & (CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_ICMP | zones), ..Entry::EMPTY };
+    (key.family, key.proto, key.orig) = (entry.family, entry.proto, entry.orig);
+    if key.has & zones != 0 {
+        key.zone = entry.zone;
+    }
+    key
+}

@@ -1,0 +1,1 @@
+../../../ctnetlink/tests/support/wire.rs

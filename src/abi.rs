@@ -1,0 +1,14 @@
+//! All that C sees but functions.
+
+pub use super::delete::CT_DELETE_UNCOUNTED;
+pub use super::filter::*;
+pub use super::flush::CT_FLUSH_ALL;
+pub use super::open::{ct_handle, ct_open_opts, CT_OPEN_COMPARE_START, CT_OPEN_NETNS};
+pub use super::result::{ct_result, CT_RESULT_START_UNKNOWN, CT_RESULT_UNCOUNTED};
+pub use super::version::{CT_VERSION_MAJOR, CT_VERSION_MINOR, CT_VERSION_NUMBER, CT_VERSION_PATCH};
+
+pub(crate) use super::filter::MATCH_ALL;
+#[cfg(test)]
+pub(crate) use super::open::OPEN_OPTS_SIZE_V0;
+#[cfg(test)]
+pub(crate) use super::result::RESULT_SIZE_V0;
