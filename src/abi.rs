@@ -1,10 +1,12 @@
 //! All that C sees but functions.
 
 pub use super::delete::CT_DELETE_UNCOUNTED;
+pub use super::entry::*;
 pub use super::filter::*;
 pub use super::flush::CT_FLUSH_ALL;
 pub use super::open::{ct_handle, ct_open_opts, CT_OPEN_COMPARE_START, CT_OPEN_NETNS};
 pub use super::result::{ct_result, CT_RESULT_START_UNKNOWN, CT_RESULT_UNCOUNTED};
+pub use super::text::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 pub use super::version::{CT_VERSION_MAJOR, CT_VERSION_MINOR, CT_VERSION_NUMBER, CT_VERSION_PATCH};
 
 pub(crate) use super::filter::MATCH_ALL;

@@ -133,15 +133,15 @@ fn checked(raw: &ct_filter) -> Result<Filter, Fault> {
     let helper = counts(CT_MATCH_HELPER).then(|| helper(&raw.helper)).transpose()?;
     Ok(Filter {
         exclude: raw.flags & CT_FILTER_EXCLUDE != 0,
-        family: counts(CT_MATCH_FAMILY).then_some(raw.family),
-        proto: counts(CT_MATCH_PROTO).then_some(raw.proto),
+        family: counts(CT_MATCH_FAMILY).then_some(Family(raw.family)),
+        proto: counts(CT_MATCH_PROTO).then_some(Proto(raw.proto)),
         zone: zone(CT_MATCH_ZONE, raw.zone, ".zone")?,
         orig_zone: zone(CT_MATCH_ORIG_ZONE, raw.orig_zone, ".orig_zone")?,
         reply_zone: zone(CT_MATCH_REPLY_ZONE, raw.reply_zone, ".reply_zone")?,
         id: counts(CT_MATCH_ID).then_some(raw.id),
         mark: counts(CT_MATCH_MARK).then_some(Masked { value: raw.mark, mask: raw.mark_mask }),
-        status_set: raw.status_set,
-        status_clear: raw.status_clear,
+        status_set: Status::from_bits_retain(raw.status_set),
+        status_clear: Status::from_bits_retain(raw.status_clear),
         orig_src: prefix(CT_MATCH_ORIG_SRC, &raw.orig_src, raw.orig_src_prefix, ".orig_src")?,
         orig_dst: prefix(CT_MATCH_ORIG_DST, &raw.orig_dst, raw.orig_dst_prefix, ".orig_dst")?,
         reply_src: prefix(CT_MATCH_REPLY_SRC, &raw.reply_src, raw.reply_src_prefix, ".reply_src")?,
@@ -153,7 +153,7 @@ fn checked(raw: &ct_filter) -> Result<Filter, Fault> {
         icmp_type: counts(CT_MATCH_ICMP_TYPE).then_some(raw.icmp_type),
         icmp_code: counts(CT_MATCH_ICMP_CODE).then_some(raw.icmp_code),
         icmp_id: counts(CT_MATCH_ICMP_ID).then_some(raw.icmp_id),
-        tcp_states: counts(CT_MATCH_TCP_STATES).then_some(raw.tcp_states),
+        tcp_states: counts(CT_MATCH_TCP_STATES).then_some(TcpStates::from_bits_retain(raw.tcp_states)),
         labels: counts(CT_MATCH_LABELS).then_some(Masked { value: raw.labels, mask: raw.labels_mask }),
         helper,
     })

@@ -245,31 +245,8 @@ pub struct ct_entry {
     pub reserved: [u64; 4],
 }
 
-/// Every field is where it is in the codec's struct, and every number is the same.
 const _: () = {
-    use ctnetlink::types::{self, Counters, Entry, Tuple};
-    macro_rules! same {
-        ($($number:ident)*) => { $(assert!($number == types::$number);)* };
-    }
-    same! {
-        CT_FAMILY_IPV4 CT_FAMILY_IPV6 CT_PROTO_ICMP CT_PROTO_TCP
-        CT_PROTO_UDP CT_PROTO_DCCP CT_PROTO_GRE CT_PROTO_ICMPV6
-        CT_PROTO_SCTP CT_PROTO_UDPLITE CT_HAS_ORIG CT_HAS_REPLY
-        CT_HAS_PORTS CT_HAS_ICMP CT_HAS_STATUS CT_HAS_TIMEOUT
-        CT_HAS_MARK CT_HAS_ID CT_HAS_USE CT_HAS_ZONE
-        CT_HAS_ORIG_ZONE CT_HAS_REPLY_ZONE CT_HAS_ORIG_COUNTERS CT_HAS_REPLY_COUNTERS
-        CT_HAS_START CT_HAS_STOP CT_HAS_LABELS CT_HAS_HELPER
-        CT_HAS_TCP_STATE CT_HAS_TCP_WSCALE CT_HAS_TCP_FLAGS CT_HAS_SCTP
-        CT_HAS_DCCP CT_HAS_MASTER CT_HAS_SEQ_ADJ CT_HAS_SYNPROXY
-        CT_HAS_SECCTX CT_HAS_MARK_MASK CT_HAS_LABELS_ADD CT_HAS_LABELS_REMOVE
-        CT_STATUS_EXPECTED CT_STATUS_SEEN_REPLY CT_STATUS_ASSURED CT_STATUS_CONFIRMED
-        CT_STATUS_SRC_NAT CT_STATUS_DST_NAT CT_STATUS_SEQ_ADJUST CT_STATUS_SRC_NAT_DONE
-        CT_STATUS_DST_NAT_DONE CT_STATUS_DYING CT_STATUS_FIXED_TIMEOUT CT_STATUS_TEMPLATE
-        CT_STATUS_UNTRACKED CT_STATUS_HELPER CT_STATUS_OFFLOAD CT_STATUS_HW_OFFLOAD
-        CT_TCP_STATE_NONE CT_TCP_STATE_SYN_SENT CT_TCP_STATE_SYN_RECV CT_TCP_STATE_ESTABLISHED
-        CT_TCP_STATE_FIN_WAIT CT_TCP_STATE_CLOSE_WAIT CT_TCP_STATE_LAST_ACK CT_TCP_STATE_TIME_WAIT
-        CT_TCP_STATE_CLOSE CT_TCP_STATE_SYN_SENT2
-    }
+    use ctnetlink::types::{Counters, Entry, Tuple};
     assert!(size_of::<ct_entry>() == size_of::<Entry>() && align_of::<ct_entry>() == align_of::<Entry>());
     assert!(size_of::<ct_tuple>() == size_of::<Tuple>() && size_of::<ct_counters>() == size_of::<Counters>());
 };

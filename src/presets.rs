@@ -4,7 +4,6 @@ use super::abi::*;
 use super::call::with_handle;
 use super::convert::{each, filter, filter_name};
 use super::open::ct_handle;
-use ctnetlink::types::*;
 use ctrack::Error;
 use ctrack::Selection;
 use std::ffi::c_int;

@@ -5,7 +5,7 @@ use super::boundary::{input, out, uncancelled};
 use super::call::with_handle;
 use super::convert::filters;
 use super::open::ct_handle;
-use ctnetlink::Entry;
+use ctnetlink::{Entry, Has};
 use ctrack::Error;
 use std::ffi::c_int;
 
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn ct_entries_free(entries: *mut Entry) {
 /// Arrays that C owns. In front of the first entry lies one more, which remembers the capacity, so that giving the array back
 /// needs nothing but the pointer.
 mod owned {
-    use super::{Entry, Error};
+    use super::{Entry, Error, Has};
 
     pub fn new() -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
@@ -80,7 +80,7 @@ mod owned {
             return std::ptr::null_mut();
         }
         let mut entries = std::mem::ManuallyDrop::new(std::mem::take(&mut entries));
-        entries[0].has = entries.capacity() as u64;
+        entries[0].has = Has::from_bits_retain(entries.capacity() as u64);
         entries.as_mut_ptr().wrapping_add(1)
     }
 
@@ -94,7 +94,7 @@ mod owned {
         }
         let start = entries.wrapping_sub(1);
         // SAFETY: `give` put the capacity there (caller), and C sees only what lies behind.
-        let capacity = unsafe { (*start).has } as usize;
+        let capacity = unsafe { (*start).has }.bits() as usize;
         // SAFETY: the pointer and capacity are those of the Vec that `give` let go (caller); entries need no drop.
         drop(unsafe { Vec::from_raw_parts(start, 0, capacity) });
     }

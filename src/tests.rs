@@ -14,7 +14,7 @@ use super::process::Process;
 use super::read::*;
 use super::text::*;
 use ctnetlink::types::*;
-use ctrack::{Conntrack, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE};
+use ctrack::{Conntrack, Format::EXTENDED, Format::ID, CT_FORMAT_JSON, CT_FORMAT_LINE};
 use kernel::Table;
 use std::ffi::{c_char, c_int, CStr};
 use std::mem::{offset_of, size_of};
@@ -65,21 +65,21 @@ fn on(entries: &[Entry]) -> (Handle, Script, Table) {
 }
 
 fn key(port: u16) -> Entry {
-    Entry::key(CT_PROTO_UDP, "10.0.0.1".parse().unwrap(), port, "10.0.0.2".parse().unwrap(), 53).unwrap()
+    Entry::key(Proto::UDP, "10.0.0.1".parse().unwrap(), port, "10.0.0.2".parse().unwrap(), 53).unwrap()
 }
 
 /// As the kernel lists it.
 fn udp(port: u16) -> Entry {
     let mut entry = key(port);
-    entry.has |= CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_MARK | CT_HAS_ID;
+    entry.has |= Has::REPLY | Has::STATUS | Has::TIMEOUT | Has::MARK | Has::ID;
     entry.reply = Tuple { src: entry.orig.dst, dst: entry.orig.src, sport: 53, dport: port, ..Tuple::EMPTY };
-    (entry.id, entry.status, entry.timeout) = (port.into(), CT_STATUS_CONFIRMED, 100);
+    (entry.id, entry.status, entry.timeout) = (port.into(), Status::CONFIRMED, 100);
     entry
 }
 
 /// To be created or updated.
 fn change(port: u16) -> Entry {
-    Entry { has: key(port).has | CT_HAS_TIMEOUT, timeout: 9, ..key(port) }
+    Entry { has: key(port).has | Has::TIMEOUT, timeout: 9, ..key(port) }
 }
 
 fn filter() -> ct_filter {
@@ -87,7 +87,7 @@ fn filter() -> ct_filter {
 }
 
 fn ipv4() -> ct_filter {
-    ct_filter { r#match: CT_MATCH_FAMILY, family: CT_FAMILY_IPV4, ..filter() }
+    ct_filter { r#match: CT_MATCH_FAMILY, family: Family::IPV4, ..filter() }
 }
 
 fn result() -> ct_result {
@@ -311,7 +311,7 @@ fn filters_of_a_later_release_are_taken_one_by_one_at_their_own_distance() {
         let mut known = ipv4();
         known.size = size_of::<Larger<ct_filter>>() as u32;
         known.r#match |= CT_MATCH_PROTO | CT_MATCH_ORIG_SPORT;
-        known.proto = CT_PROTO_UDP;
+        known.proto = Proto::UDP;
         (known.orig_sport_first, known.orig_sport_last) = (port, port);
         Larger { known, more: [0; 2] }
     };
@@ -783,7 +783,7 @@ fn a_field_of_an_entry_that_is_set_without_its_has_bit_is_refused_by_name() {
             ("reserved", |e| e.reserved[0] = 1),
         ],
     );
-    let mark = Entry { has: key(1).has | CT_HAS_MARK, ..key(1) };
+    let mark = Entry { has: key(1).has | Has::MARK, ..key(1) };
     let (h, script, _) = on(&[]);
     let late = Entry { timeout: 1, ..mark };
     assert_eq!(unsafe { ct_update_entries(h.0, &late, 1, &mut 0, &mut result()) }, -libc::EINVAL);
@@ -795,7 +795,7 @@ fn a_field_of_an_entry_that_is_set_without_its_has_bit_is_refused_by_name() {
 fn a_field_of_the_reply_tuple_that_is_set_without_the_tuple_is_refused_by_name() {
     assert_unannounced(change(1), &[("reply.sport", |e| e.reply.sport = 1), ("reply.dport", |e| e.reply.dport = 1)]);
     let mut icmp = Entry::icmp_key("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap(), 8, 0, 1).unwrap();
-    (icmp.has, icmp.timeout) = (icmp.has | CT_HAS_TIMEOUT, 9);
+    (icmp.has, icmp.timeout) = (icmp.has | Has::TIMEOUT, 9);
     assert_unannounced(
         icmp,
         &[
@@ -888,7 +888,7 @@ fn text_follows_the_rules_of_snprintf() {
     let e = udp(1);
     for (format, whole) in [
         (CT_FORMAT_LINE, ctrack::line(&e, 0)),
-        (CT_FORMAT_LINE | CT_FORMAT_EXTENDED | CT_FORMAT_ID, ctrack::line(&e, CT_FORMAT_EXTENDED | CT_FORMAT_ID)),
+        (CT_FORMAT_LINE | Format::EXTENDED | Format::ID, ctrack::line(&e, Format::EXTENDED | Format::ID)),
         (CT_FORMAT_JSON, ctrack::json(&e)),
     ] {
         let length = whole.len();
@@ -912,8 +912,8 @@ fn formats_that_are_none_are_refused() {
     for format in [
         0,
         CT_FORMAT_LINE | CT_FORMAT_JSON,
-        CT_FORMAT_EXTENDED,
-        CT_FORMAT_JSON | CT_FORMAT_ID,
+        Format::EXTENDED,
+        CT_FORMAT_JSON | Format::ID,
         CT_FORMAT_LINE | 1 << 2,
         CT_FORMAT_LINE | 1 << 31,
         u32::MAX,
@@ -937,7 +937,7 @@ fn any_256_bytes_can_be_written_as_text() {
         // Only numbers and arrays of them: any bytes are an entry.
         let e = unsafe { &*bytes.as_ptr().cast::<Entry>() };
         let mut buffer = [0 as c_char; 1024];
-        for format in [CT_FORMAT_LINE | CT_FORMAT_EXTENDED | CT_FORMAT_ID, CT_FORMAT_JSON] {
+        for format in [CT_FORMAT_LINE | Format::EXTENDED | Format::ID, CT_FORMAT_JSON] {
             let returned = unsafe { ct_entry_format(e, format, buffer.as_mut_ptr(), buffer.len()) };
             assert!(returned > 0, "{returned}");
             assert!(format & CT_FORMAT_JSON != 0 || returned < 1024, "1024 is always enough for a line: {returned}");

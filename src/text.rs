@@ -3,7 +3,7 @@
 use super::boundary::{array_out, input, without_handle};
 use ctnetlink::Entry;
 use ctrack::seams::{with_json, with_line};
-use ctrack::Error;
+use ctrack::{Error, Format};
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
 
@@ -23,8 +23,8 @@ pub const CT_FORMAT_ID: u32 = 1u32 << 9;
 pub const CT_FORMAT_TIMESTAMP: u32 = 1u32 << 10;
 
 const _: () = {
-    assert!(CT_FORMAT_EXTENDED == ctrack::CT_FORMAT_EXTENDED && CT_FORMAT_ID == ctrack::CT_FORMAT_ID);
-    assert!(CT_FORMAT_TIMESTAMP == ctrack::CT_FORMAT_TIMESTAMP);
+    assert!(CT_FORMAT_EXTENDED == ctrack::Format::EXTENDED.bits() && CT_FORMAT_ID == ctrack::Format::ID.bits());
+    assert!(CT_FORMAT_TIMESTAMP == ctrack::Format::TIMESTAMP.bits());
 };
 
 /// Writes an entry as text, by the rules of snprintf(3): at most len - 1 bytes and a NUL, and nothing at all if len is 0.
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn ct_entry_format(e: *const Entry, format: u32, buf: *mut
         let options = format & !(CT_FORMAT_LINE | CT_FORMAT_JSON);
         match format & (CT_FORMAT_LINE | CT_FORMAT_JSON) {
             CT_FORMAT_LINE if options & !(CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP) == 0 => {
-                with_line(entry, options, keep)
+                with_line(entry, Format::from_bits_retain(options), keep)
             }
             CT_FORMAT_JSON if options == 0 => with_json(entry, keep),
             _ => Err(Error::invalid("format", "is no format")),

@@ -7,14 +7,14 @@ use ctrack::*;
 
 /// What of an entry must survive being made again: all but what only the kernel can know.
 fn content(e: &Entry) -> Entry {
-    let kernels = CT_HAS_ID
-        | CT_HAS_USE
-        | CT_HAS_TIMEOUT
-        | CT_HAS_ORIG_COUNTERS
-        | CT_HAS_REPLY_COUNTERS
-        | CT_HAS_START
-        | CT_HAS_STOP
-        | CT_HAS_SYNPROXY;
+    let kernels = Has::ID
+        | Has::USE
+        | Has::TIMEOUT
+        | Has::ORIG_COUNTERS
+        | Has::REPLY_COUNTERS
+        | Has::START
+        | Has::STOP
+        | Has::SYNPROXY;
     let none = Counters::default();
     let mut e = Entry { has: e.has & !kernels, id: 0, use_count: 0, timeout: 0, start_ns: 0, stop_ns: 0, ..*e };
     (e.orig_counters, e.reply_counters) = (none, none);
@@ -38,7 +38,7 @@ fn one_listed(conntrack: &mut Conntrack, entry: Entry) -> Entry {
 
 /// The key of a listed entry, to which changes are added.
 fn change(listed: &Entry) -> Entry {
-    Entry { has: by_hand(listed).has | CT_HAS_ID, id: listed.id, ..by_hand(listed) }
+    Entry { has: by_hand(listed).has | Has::ID, id: listed.id, ..by_hand(listed) }
 }
 
 fn changed_one(conntrack: &mut Conntrack, entry: Entry) -> i32 {
@@ -98,9 +98,9 @@ fn what_was_asked_for_is_what_is_made() {
             let listed = one_listed(&mut conntrack, asked);
             assert_eq!(listed.mark, asked.mark);
             // What the kernel adds by itself: that it is in the table, and that translation was thought about.
-            let added = CT_STATUS_CONFIRMED | CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE | CT_STATUS_HELPER;
+            let added = Status::CONFIRMED | Status::SRC_NAT_DONE | Status::DST_NAT_DONE | Status::HELPER;
             assert_eq!(listed.status & !added, asked.status & !added, "{listed:?}");
-            assert_ne!(listed.status & CT_STATUS_CONFIRMED, 0);
+            assert_ne!(listed.status & Status::CONFIRMED, 0);
             assert_eq!((listed.labels, listed.helper), (asked.labels, asked.helper));
             assert_eq!(listed.tcp_state, asked.tcp_state);
             assert_eq!(
@@ -110,7 +110,7 @@ fn what_was_asked_for_is_what_is_made() {
             assert_eq!((listed.tcp_flags_orig, listed.tcp_flags_reply), (asked.tcp_flags_orig, asked.tcp_flags_reply));
             assert_eq!(listed.sctp_state, asked.sctp_state);
             assert_eq!((listed.sctp_vtag_orig, listed.sctp_vtag_reply), (asked.sctp_vtag_orig, asked.sctp_vtag_reply));
-            if asked.has(CT_HAS_REPLY) {
+            if asked.has(Has::REPLY) {
                 assert_eq!(Tuple { zone: 0, ..listed.reply }, Tuple { zone: 0, ..asked.reply });
             } else {
                 assert_eq!((listed.reply.src, listed.reply.dst), (asked.orig.dst, asked.orig.src));
@@ -169,13 +169,13 @@ fn entries_that_cannot_be_made_as_given_are_refused_before_anything_is_sent() {
             entry
         };
         for (wrong, field) in [
-            (with(|e| (e.has, e.timeout) = (e.has & !CT_HAS_TIMEOUT, 0)), ".timeout"),
+            (with(|e| (e.has, e.timeout) = (e.has & !Has::TIMEOUT, 0)), ".timeout"),
             (with(|e| e.mark = 1), ".mark: "),
             (with(|e| e.reserved[3] = 1), ".reserved"),
             (with(|e| e.has |= 1 << 63), ": announces"),
-            (with(|e| (e.has, e.status) = (e.has | CT_HAS_STATUS, CT_STATUS_SRC_NAT)), ".reply"),
-            (with(|e| (e.has, e.mark_mask) = (e.has | CT_HAS_MARK | CT_HAS_MARK_MASK, 1)), ".mark_mask"),
-            (with(|e| e.has |= CT_HAS_HELPER), ".helper"),
+            (with(|e| (e.has, e.status) = (e.has | Has::STATUS, Status::SRC_NAT)), ".reply"),
+            (with(|e| (e.has, e.mark_mask) = (e.has | Has::MARK | Has::MARK_MASK, 1)), ".mark_mask"),
+            (with(|e| e.has |= Has::HELPER), ".helper"),
         ] {
             let made = handle.create_entries(&[right, wrong]);
             assert_eq!(made.ret, -libc::EINVAL, "{field}");
@@ -194,7 +194,7 @@ fn a_mark_is_replaced_under_its_mask() {
         let mut old = listed.mark;
         for (mark, mask) in [(0x1234, 0xffff), (0xff00_0000, 0xff00_0000), (0, 0xf), (0xf, 0), (7, u32::MAX)] {
             let mut new = marked(change(&listed), mark);
-            new.has |= CT_HAS_MARK_MASK;
+            new.has |= Has::MARK_MASK;
             new.mark_mask = mask;
             assert_eq!(changed_one(&mut conntrack, new), 0);
             let expected = (old & !mask) ^ mark;
@@ -227,12 +227,12 @@ fn timeout_status_and_tcp_state_can_be_changed_and_nothing_else_changes() {
             listed = now;
             now
         };
-        let now = step(&|e| e.timeout = 77, CT_HAS_TIMEOUT);
+        let now = step(&|e| e.timeout = 77, Has::TIMEOUT);
         assert!((1..=77).contains(&now.timeout), "{now:?}");
-        let now = step(&|e| e.status = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, CT_HAS_STATUS);
-        assert_eq!(now.status & CT_STATUS_ASSURED, CT_STATUS_ASSURED);
-        let now = step(&|e| e.tcp_state = CT_TCP_STATE_CLOSE_WAIT, CT_HAS_TCP_STATE);
-        assert_eq!(now.tcp_state(), Some(CT_TCP_STATE_CLOSE_WAIT));
+        let now = step(&|e| e.status = Status::SEEN_REPLY | Status::ASSURED, Has::STATUS);
+        assert_eq!(now.status & Status::ASSURED, Status::ASSURED);
+        let now = step(&|e| e.tcp_state = TcpState::CLOSE_WAIT, Has::TCP_STATE);
+        assert_eq!(now.tcp_state(), Some(TcpState::CLOSE_WAIT));
         let all_now = cli_table();
         assert!(untouched.is_subset(&all_now), "the others are as they were");
         assert_eq!(all_now.len(), untouched.len() + 1);
@@ -245,7 +245,7 @@ fn labels_can_be_changed_where_a_rule_uses_them_and_are_refused_elsewhere() {
         let mut conntrack = Conntrack::open().unwrap();
         let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
         let mut new = change(&listed);
-        new.has |= CT_HAS_LABELS;
+        new.has |= Has::LABELS;
         new.labels[9] = 0x81;
         assert_eq!(changed_one(&mut conntrack, new), -libc::ENOSPC);
         table::allow_labels();
@@ -281,31 +281,31 @@ fn a_helper_can_be_cleared_but_not_exchanged() {
 fn status_bits_are_added_to_those_that_are_there_and_what_only_the_kernel_sets_is_refused_before_anything_changes() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
-        let assured = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
+        let assured = Status::SEEN_REPLY | Status::ASSURED;
         let mut entry = tcp("1.1.1.1", 1, "2.2.2.2", 2);
-        (entry.has, entry.status) = (entry.has | CT_HAS_STATUS, assured);
+        (entry.has, entry.status) = (entry.has | Has::STATUS, assured);
         let listed = one_listed(&mut conntrack, entry);
         let before = cli_table();
-        let set = |status| Entry { has: change(&listed).has | CT_HAS_STATUS, status, ..change(&listed) };
-        for status in [0, CT_STATUS_CONFIRMED, CT_STATUS_ASSURED, CT_STATUS_SEEN_REPLY, assured] {
+        let set = |status| Entry { has: change(&listed).has | Has::STATUS, status, ..change(&listed) };
+        for status in [0, Status::CONFIRMED, Status::ASSURED, Status::SEEN_REPLY, assured] {
             assert_eq!(changed_one(&mut conntrack, set(status)), 0, "{status:#x} is what it has already");
             assert_untouched(&before, "an update with what is there");
         }
         // The kernel refuses some of these and ignores others, by its version; a mark beside them must not come through alone.
         for status in [
-            CT_STATUS_DYING,
-            CT_STATUS_EXPECTED,
-            CT_STATUS_SRC_NAT,
-            CT_STATUS_DST_NAT_DONE,
-            CT_STATUS_SEQ_ADJUST,
-            CT_STATUS_OFFLOAD,
+            Status::DYING,
+            Status::EXPECTED,
+            Status::SRC_NAT,
+            Status::DST_NAT_DONE,
+            Status::SEQ_ADJUST,
+            Status::OFFLOAD,
         ] {
             let update = marked(set(assured | status), 99);
             assert_eq!(changed_one(&mut conntrack, update), -libc::EBUSY, "{status:#x}");
             assert_untouched(&before, "a refused update");
         }
-        assert_eq!(changed_one(&mut conntrack, set(CT_STATUS_FIXED_TIMEOUT)), 0);
-        assert_eq!(conntrack.get(&listed).unwrap().status, listed.status | CT_STATUS_FIXED_TIMEOUT);
+        assert_eq!(changed_one(&mut conntrack, set(Status::FIXED_TIMEOUT)), 0);
+        assert_eq!(conntrack.get(&listed).unwrap().status, listed.status | Status::FIXED_TIMEOUT);
     });
 }
 
@@ -317,9 +317,9 @@ fn a_listed_entry_can_be_updated_as_it_stands() {
         create(&mut conntrack, &table::mixed());
         let listed = all(&mut conntrack);
         let mut new: Vec<_> = listed.iter().map(|entry| marked(*entry, entry.mark ^ 0x5a5a)).collect();
-        for fixed in new.iter_mut().filter(|entry| entry.status & CT_STATUS_FIXED_TIMEOUT != 0) {
+        for fixed in new.iter_mut().filter(|entry| entry.status.intersects(Status::FIXED_TIMEOUT)) {
             // The one thing that such an entry does not let change.
-            (fixed.has, fixed.timeout) = (fixed.has & !CT_HAS_TIMEOUT, 0);
+            (fixed.has, fixed.timeout) = (fixed.has & !Has::TIMEOUT, 0);
         }
         let BatchOutcome { status, outcome, .. } = conntrack.update_entries(&new).unwrap();
         assert_eq!(status, vec![0; listed.len()], "{outcome:?}");
@@ -337,7 +337,7 @@ fn a_fixed_timeout_refuses_another_one_wherever_it_stands_in_the_batch() {
     netns(|| {
         let mut entries: Vec<_> = (1..=128).map(|n| udp("1.1.1.1", n, "2.2.2.2", 2)).collect();
         for at in [0, 64, 127] {
-            (entries[at].has, entries[at].status) = (entries[at].has | CT_HAS_STATUS, CT_STATUS_FIXED_TIMEOUT);
+            (entries[at].has, entries[at].status) = (entries[at].has | Has::STATUS, Status::FIXED_TIMEOUT);
         }
         let handle = Handle::open();
         assert_eq!(handle.create_entries(&entries).ret, 0);
@@ -362,7 +362,7 @@ fn a_fixed_timeout_refuses_another_one_wherever_it_stands_in_the_batch() {
 fn a_fixed_timeout_is_not_blamed_on_a_missing_capability() {
     netns(|| {
         let mut entry = udp("1.1.1.1", 1, "2.2.2.2", 2);
-        (entry.has, entry.status) = (entry.has | CT_HAS_STATUS, CT_STATUS_FIXED_TIMEOUT);
+        (entry.has, entry.status) = (entry.has | Has::STATUS, Status::FIXED_TIMEOUT);
         let handle = Handle::open();
         assert_eq!(handle.create_entries(&[entry, udp("1.1.1.1", 2, "2.2.2.2", 2)]).ret, 0);
         let new = |n| Entry { timeout: 500, ..lasting(by_hand(&udp("1.1.1.1", n, "2.2.2.2", 2))) };
@@ -399,7 +399,7 @@ fn labels_of(conntrack: &mut Conntrack, entry: &Entry) -> u16 {
 }
 
 fn labelled(entry: &Entry, how: u64, labels: u16) -> Entry {
-    let mut entry = Entry { has: change(entry).has | CT_HAS_LABELS | how, ..change(entry) };
+    let mut entry = Entry { has: change(entry).has | Has::LABELS | how, ..change(entry) };
     entry.labels[..2].copy_from_slice(&labels.to_ne_bytes());
     entry
 }
@@ -412,22 +412,22 @@ fn labels_are_added_and_removed_without_a_look_at_the_others() {
         let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
         for (how, bits, now) in [
             (0, 0b0110, 0b0110),
-            (CT_HAS_LABELS_ADD, 0b1001, 0b1111),
-            (CT_HAS_LABELS_ADD, 0b0001, 0b1111),
-            (CT_HAS_LABELS_REMOVE, 0b0101, 0b1010),
-            (CT_HAS_LABELS_REMOVE, 0b0001, 0b1010),
-            (CT_HAS_LABELS_ADD, 0, 0b1010),
+            (Has::LABELS_ADD, 0b1001, 0b1111),
+            (Has::LABELS_ADD, 0b0001, 0b1111),
+            (Has::LABELS_REMOVE, 0b0101, 0b1010),
+            (Has::LABELS_REMOVE, 0b0001, 0b1010),
+            (Has::LABELS_ADD, 0, 0b1010),
             (0, 0b0001, 0b0001),
         ] {
             assert_eq!(changed_one(&mut conntrack, labelled(&listed, how, bits)), 0);
             assert_eq!(labels_of(&mut conntrack, &listed), now, "{how:#x} {bits:#b}");
         }
-        let both = labelled(&listed, CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE, 1);
-        let alone = Entry { has: change(&listed).has | CT_HAS_LABELS_ADD | CT_HAS_MARK, ..change(&listed) };
+        let both = labelled(&listed, Has::LABELS_ADD | Has::LABELS_REMOVE, 1);
+        let alone = Entry { has: change(&listed).has | Has::LABELS_ADD | Has::MARK, ..change(&listed) };
         for wrong in [both, alone] {
             assert_eq!(conntrack.update_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL);
         }
-        let new = Entry { has: udp("1.1.1.1", 2, "2.2.2.2", 2).has | CT_HAS_LABELS | CT_HAS_LABELS_ADD, ..listed };
+        let new = Entry { has: udp("1.1.1.1", 2, "2.2.2.2", 2).has | Has::LABELS | Has::LABELS_ADD, ..listed };
         assert_eq!(conntrack.create_entries(&[new]).unwrap_err().errno(), libc::EINVAL);
     });
 }
@@ -446,10 +446,10 @@ fn of_two_programs_that_each_add_and_remove_a_label_neither_undoes_the_other() {
                     enter(netns);
                     let mut conntrack = Conntrack::open().unwrap();
                     for n in 0..2000u32 {
-                        let how = if n % 2 == 0 { CT_HAS_LABELS_ADD } else { CT_HAS_LABELS_REMOVE };
+                        let how = if n % 2 == 0 { Has::LABELS_ADD } else { Has::LABELS_REMOVE };
                         assert_eq!(changed_one(&mut conntrack, labelled(listed, how, 1 << bit)), 0);
                         let now = labels_of(&mut conntrack, listed) >> bit & 1 == 1;
-                        assert_eq!(now, how == CT_HAS_LABELS_ADD, "somebody else undid it");
+                        assert_eq!(now, how == Has::LABELS_ADD, "somebody else undid it");
                     }
                 });
             }
@@ -481,7 +481,7 @@ fn window_scales_and_tcp_flags_are_changed_as_asked_or_refused() {
         let mut conntrack = Conntrack::open().unwrap();
         let listed = one_listed(&mut conntrack, tcp("1.1.1.1", 1, "2.2.2.2", 2));
         let scales = |has: u64, flags: u8| {
-            let mut entry = Entry { has: change(&listed).has | CT_HAS_TCP_WSCALE | has, ..change(&listed) };
+            let mut entry = Entry { has: change(&listed).has | Has::TCP_WSCALE | has, ..change(&listed) };
             (entry.tcp_wscale_orig, entry.tcp_wscale_reply) = (7, 6);
             (entry.tcp_flags_orig, entry.tcp_flags_reply) = (flags, flags);
             (entry.tcp_mask_orig, entry.tcp_mask_reply) = (flags, flags);
@@ -489,13 +489,13 @@ fn window_scales_and_tcp_flags_are_changed_as_asked_or_refused() {
         };
         let now = |conntrack: &mut Conntrack| {
             let entry = conntrack.get(&listed).unwrap();
-            assert_eq!(entry.tcp_state, CT_TCP_STATE_ESTABLISHED, "the state stays");
+            assert_eq!(entry.tcp_state, TcpState::ESTABLISHED, "the state stays");
             (entry.tcp_wscale_orig, entry.tcp_wscale_reply)
         };
         assert_eq!(changed_one(&mut conntrack, marked(scales(0, 0), 5)), -libc::EBUSY);
         assert_eq!((now(&mut conntrack), conntrack.get(&listed).unwrap().mark), ((0, 0), 0));
-        assert_eq!(changed_one(&mut conntrack, scales(CT_HAS_TCP_FLAGS, 0x02)), -libc::EBUSY);
-        assert_eq!(changed_one(&mut conntrack, scales(CT_HAS_TCP_FLAGS, 0x01)), 0);
+        assert_eq!(changed_one(&mut conntrack, scales(Has::TCP_FLAGS, 0x02)), -libc::EBUSY);
+        assert_eq!(changed_one(&mut conntrack, scales(Has::TCP_FLAGS, 0x01)), 0);
         assert_eq!(now(&mut conntrack), (7, 6));
         assert_eq!(conntrack.get(&listed).unwrap().tcp_flags_orig & 1, 1);
         assert_eq!(changed_one(&mut conntrack, scales(0, 0)), 0, "what it has already");
@@ -512,8 +512,8 @@ fn a_status_bit_that_came_meanwhile_is_no_reason_to_refuse() {
             scope.spawn(|| {
                 enter(&netns);
                 let mut other = Conntrack::open().unwrap();
-                let status = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
-                let seen = Entry { has: by_hand(&entry).has | CT_HAS_STATUS, status, ..by_hand(&entry) };
+                let status = Status::SEEN_REPLY | Status::ASSURED;
+                let seen = Entry { has: by_hand(&entry).has | Has::STATUS, status, ..by_hand(&entry) };
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                     other.delete_entries(&[by_hand(&entry)]).unwrap();
                     create(&mut other, &[entry]);
@@ -521,8 +521,8 @@ fn a_status_bit_that_came_meanwhile_is_no_reason_to_refuse() {
                 }
             });
             let mut conntrack = Conntrack::open().unwrap();
-            let status = CT_STATUS_FIXED_TIMEOUT;
-            let fixed = Entry { has: by_hand(&entry).has | CT_HAS_STATUS, status, ..by_hand(&entry) };
+            let status = Status::FIXED_TIMEOUT;
+            let fixed = Entry { has: by_hand(&entry).has | Has::STATUS, status, ..by_hand(&entry) };
             let statuses: Vec<i32> =
                 (0..20_000).map(|_| conntrack.update_entries(&[fixed]).map_or(1, |result| result.status[0])).collect();
             // Before anything can fail: the other thread must come to its end.

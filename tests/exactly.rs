@@ -11,17 +11,17 @@ const TIMES: usize = 200;
 
 /// An entry whose reply comes from another address: DNAT.
 fn dnat(to: &str) -> Entry {
-    translated(CT_STATUS_DST_NAT, to, "1.1.1.1")
+    translated(Status::DST_NAT, to, "1.1.1.1")
 }
 
 /// An entry whose replies go to another address: SNAT.
 fn snat(to: &str) -> Entry {
-    translated(CT_STATUS_SRC_NAT, "2.2.2.2", to)
+    translated(Status::SRC_NAT, "2.2.2.2", to)
 }
 
 fn translated(status: u32, from: &str, to: &str) -> Entry {
     let mut entry = plain();
-    entry.has |= CT_HAS_REPLY | CT_HAS_STATUS;
+    entry.has |= Has::REPLY | Has::STATUS;
     entry.status = status;
     entry.reply = udp(from, 53, to, 1000).orig;
     entry
@@ -63,18 +63,18 @@ fn the_successor_of_a_listed_entry_is_never_deleted_in_its_place() {
             ("DNAT to untranslated", dnat("3.3.3.3"), plain()),
             ("DNAT to DNAT", dnat("3.3.3.3"), dnat("4.4.4.4")),
             ("SNAT to SNAT", snat("3.3.3.3"), snat("4.4.4.4")),
-            ("zone 5 of the original direction to 8", zoned(CT_HAS_ORIG_ZONE, 5), zoned(CT_HAS_ORIG_ZONE, 8)),
-            ("zone 5 of the reply direction to 8", zoned(CT_HAS_REPLY_ZONE, 5), zoned(CT_HAS_REPLY_ZONE, 8)),
-            ("zone 5 to 5 of the original direction", plain().in_zone(5), zoned(CT_HAS_ORIG_ZONE, 5)),
-            ("zone 5 of the original direction to 5", zoned(CT_HAS_ORIG_ZONE, 5), plain().in_zone(5)),
-            ("zone 5 of the reply direction to 5", zoned(CT_HAS_REPLY_ZONE, 5), plain().in_zone(5)),
+            ("zone 5 of the original direction to 8", zoned(Has::ORIG_ZONE, 5), zoned(Has::ORIG_ZONE, 8)),
+            ("zone 5 of the reply direction to 8", zoned(Has::REPLY_ZONE, 5), zoned(Has::REPLY_ZONE, 8)),
+            ("zone 5 to 5 of the original direction", plain().in_zone(5), zoned(Has::ORIG_ZONE, 5)),
+            ("zone 5 of the original direction to 5", zoned(Has::ORIG_ZONE, 5), plain().in_zone(5)),
+            ("zone 5 of the reply direction to 5", zoned(Has::REPLY_ZONE, 5), plain().in_zone(5)),
             ("its own mirror image to DNAT", udp("1.1.1.1", 9, "1.1.1.1", 9), {
                 let mut entry = udp("1.1.1.1", 9, "1.1.1.1", 9);
-                (entry.has, entry.status) = (entry.has | CT_HAS_REPLY | CT_HAS_STATUS, CT_STATUS_DST_NAT);
+                (entry.has, entry.status) = (entry.has | Has::REPLY | Has::STATUS, Status::DST_NAT);
                 entry.reply = udp("3.3.3.3", 9, "1.1.1.1", 9).orig;
                 entry
             }),
-            ("zone 5 of the original direction to none", zoned(CT_HAS_ORIG_ZONE, 5), plain()),
+            ("zone 5 of the original direction to none", zoned(Has::ORIG_ZONE, 5), plain()),
         ];
         let mut alike = 0;
         for (what, before, after) in cases {
@@ -93,8 +93,8 @@ fn a_successor_that_differs_in_nothing_but_its_zone_for_one_direction_takes_star
         let mut conntrack = Conntrack::open().unwrap();
         conntrack.compare_start(true);
         for (before, after) in [
-            (plain(), in_one_zone(plain(), CT_HAS_ORIG_ZONE, 5)),
-            (plain().in_zone(5), in_one_zone(plain(), CT_HAS_REPLY_ZONE, 5)),
+            (plain(), in_one_zone(plain(), Has::ORIG_ZONE, 5)),
+            (plain().in_zone(5), in_one_zone(plain(), Has::REPLY_ZONE, 5)),
         ] {
             // Even where the kernel keeps none: the look-up compares zones too.
             assert_eq!(successors(&mut conntrack, before, after).0, 0);
@@ -116,7 +116,7 @@ fn a_start_on_one_side_only_means_another_entry_and_none_on_either_side_is_told(
                 keep_starts(first);
                 create(&mut conntrack, &[plain()]);
                 let old = conntrack.get(&by_hand(&plain())).unwrap();
-                assert_eq!(old.has(CT_HAS_START), first);
+                assert_eq!(old.has(Has::START), first);
                 assert_eq!(conntrack.delete_entries(&[old]).unwrap().status, [0]);
                 keep_starts(second);
                 create(&mut conntrack, &[plain()]);
@@ -134,7 +134,7 @@ fn a_start_on_one_side_only_means_another_entry_and_none_on_either_side_is_told(
             keep_starts(kept);
             create(&mut conntrack, &[plain()]);
             keep_starts(!kept);
-            let outcome = conntrack.delete(&[Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() }]).unwrap();
+            let outcome = conntrack.delete(&[Filter { proto: Some(Proto::UDP), ..Filter::default() }]).unwrap();
             assert_eq!((outcome.done, outcome.start_unknown), (1, unknown));
         }
         // A key that was filled by hand says nothing of the start by leaving it out.
@@ -170,7 +170,7 @@ fn translated_flows_that_replace_untranslated_ones_during_a_delete_survive_it() 
         let old = |n: u16| udp("10.0.0.1", n, "10.96.0.10", 53);
         let new = |n: u16| {
             let mut entry = old(n);
-            (entry.has, entry.status) = (entry.has | CT_HAS_REPLY | CT_HAS_STATUS, CT_STATUS_DST_NAT);
+            (entry.has, entry.status) = (entry.has | Has::REPLY | Has::STATUS, Status::DST_NAT);
             entry.reply = udp("10.2.0.2", 53, "10.0.0.1", n).orig;
             entry
         };
@@ -192,7 +192,7 @@ fn translated_flows_that_replace_untranslated_ones_during_a_delete_survive_it() 
         assert_eq!(outcome.failed, 0);
         println!("{outcome:?}, {} replaced meanwhile", made.len());
         let left = all(&mut conntrack);
-        let lives = |port: &u16| left.iter().any(|entry| entry.orig.sport == *port && entry.has(CT_HAS_REPLY));
+        let lives = |port: &u16| left.iter().any(|entry| entry.orig.sport == *port && entry.has(Has::REPLY));
         assert_eq!(made.iter().filter(|port| !lives(port)).count(), 0, "live translated flows were deleted");
     });
 }
@@ -208,15 +208,15 @@ fn what_is_no_longer_selected_when_its_turn_comes_is_spared_and_counted() {
         for size in [size_of::<ctrack_c::ct_result>() as u32, 48] {
             create(&mut conntrack, &(1..=MANY).map(|n| lasting(entry(n))).collect::<Vec<_>>());
             let mut next = MANY;
-            let filter = c::c_filter(&Filter { status_clear: CT_STATUS_SEEN_REPLY, ..Filter::default() });
+            let filter = c::c_filter(&Filter { status_clear: Status::SEEN_REPLY, ..Filter::default() });
             let (ret, result) = meanwhile(
                 |other| {
                     // From the end of the table's order nothing is known, so all over the place.
                     let ports = (0..32).map(|k| next.wrapping_mul(40_503).wrapping_add(k) % MANY + 1);
-                    let status = CT_STATUS_SEEN_REPLY;
+                    let status = Status::SEEN_REPLY;
                     let updates = ports.map(|port| {
                         let key = by_hand(&entry(port));
-                        Entry { has: key.has | CT_HAS_STATUS, status, ..key }
+                        Entry { has: key.has | Has::STATUS, status, ..key }
                     });
                     other.update_entries(&updates.collect::<Vec<_>>()).unwrap();
                     next = next.wrapping_sub(32);
@@ -247,7 +247,7 @@ fn hidden(zone: u16) -> [Entry; 3] {
     let mirror = |bit, zone| {
         let mut entry = in_one_zone(udp("2.2.2.2", 53, "1.1.1.1", 1000), bit, zone);
         if zone == 7 {
-            (entry.has, entry.reply) = (entry.has | CT_HAS_REPLY, udp("8.8.8.8", 8, "9.9.9.9", 8).orig);
+            (entry.has, entry.reply) = (entry.has | Has::REPLY, udp("8.8.8.8", 8, "9.9.9.9", 8).orig);
             entry.reply.zone = zone.into();
         }
         entry
@@ -255,14 +255,14 @@ fn hidden(zone: u16) -> [Entry; 3] {
     let reversed = |bit, own: u16| {
         let mut entry = in_one_zone(udp("7.7.7.7", 7, "7.7.7.8", 7), bit, own);
         let zone = entry.reply.zone;
-        (entry.has, entry.reply) = (entry.has | CT_HAS_REPLY, Tuple { zone, ..plain().orig });
+        (entry.has, entry.reply) = (entry.has | Has::REPLY, Tuple { zone, ..plain().orig });
         entry
     };
     let target = lasting(marked(plain().in_zone(zone), 42));
     if zone == 0 {
-        [target, mirror(CT_HAS_REPLY_ZONE, 7), reversed(CT_HAS_ORIG_ZONE, 9)]
+        [target, mirror(Has::REPLY_ZONE, 7), reversed(Has::ORIG_ZONE, 9)]
     } else {
-        [target, mirror(CT_HAS_ORIG_ZONE, zone), reversed(CT_HAS_REPLY_ZONE, zone)]
+        [target, mirror(Has::ORIG_ZONE, zone), reversed(Has::REPLY_ZONE, zone)]
     }
 }
 
@@ -334,7 +334,7 @@ fn an_entry_that_others_hide_is_found_updated_and_deleted_under_another_name() {
             let listed = conntrack.list(&[mark_42()]).unwrap()[0];
             for key in [listed, by_hand(&listed)] {
                 assert_eq!(conntrack.get(&key).unwrap().id, listed.id);
-                let change = |mark| Entry { has: by_hand(&key).has | CT_HAS_MARK, mark, ..by_hand(&key) };
+                let change = |mark| Entry { has: by_hand(&key).has | Has::MARK, mark, ..by_hand(&key) };
                 assert_eq!(conntrack.update_entries(&[change(43)]).unwrap().status, [0]);
                 assert_eq!(conntrack.get(&key).unwrap().mark, 43);
                 assert_eq!(conntrack.update_entries(&[change(42)]).unwrap().status, [0]);
@@ -371,7 +371,7 @@ fn an_entry_that_no_request_can_reach_is_told_as_failed_and_never_as_gone() {
                 let text = result.outcome.error.unwrap().to_string();
                 assert!(text.contains("cannot be reached") && text.contains("zone-"), "it names what hides it: {text}");
                 stays(&mut conntrack);
-                let change = Entry { has: by_hand(&key).has | CT_HAS_MARK, mark: 43, ..by_hand(&key) };
+                let change = Entry { has: by_hand(&key).has | Has::MARK, mark: 43, ..by_hand(&key) };
                 assert_eq!(conntrack.update_entries(&[change]).unwrap().status, [-libc::ENOTUNIQ]);
                 stays(&mut conntrack);
             }
@@ -391,7 +391,7 @@ fn an_entry_that_no_request_can_reach_is_told_as_failed_and_never_as_gone() {
             let [src, dst] = if by_packets { ["127.0.0.1/32", "127.0.0.2/32"] } else { ["1.1.1.1/32", "2.2.2.2/32"] };
             let exact = Filter {
                 zone: Some(0),
-                proto: Some(CT_PROTO_UDP),
+                proto: Some(Proto::UDP),
                 orig_src: Some(net(src)),
                 orig_dst: Some(net(dst)),
                 orig_sport: Some(1000..=1000),
@@ -410,7 +410,7 @@ fn an_entry_is_listed_and_deleted_once_while_its_mark_moves_between_two_filters(
         let mut conntrack = Conntrack::open().unwrap();
         let flow = |mark| Filter {
             zone: Some(0),
-            proto: Some(CT_PROTO_UDP),
+            proto: Some(Proto::UDP),
             orig_src: Some(net("1.1.1.1/32")),
             orig_dst: Some(net("2.2.2.2/32")),
             orig_sport: Some(1000..=1000),
@@ -422,7 +422,7 @@ fn an_entry_is_listed_and_deleted_once_while_its_mark_moves_between_two_filters(
         let mut mark = 1;
         let flip = |other: &mut Conntrack| {
             mark = 3 - mark;
-            let change = Entry { has: by_hand(&plain()).has | CT_HAS_MARK, mark, ..by_hand(&plain()) };
+            let change = Entry { has: by_hand(&plain()).has | Has::MARK, mark, ..by_hand(&plain()) };
             other.update_entries(&[change]).unwrap();
         };
         meanwhile(flip, || {
@@ -443,10 +443,10 @@ fn tuples_that_are_their_own_mirror_image_are_all_found() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
         let own = || udp("1.1.1.1", 5000, "1.1.1.1", 5000);
-        create(&mut conntrack, &[in_one_zone(own(), CT_HAS_ORIG_ZONE, 7), in_one_zone(own(), CT_HAS_REPLY_ZONE, 7)]);
+        create(&mut conntrack, &[in_one_zone(own(), Has::ORIG_ZONE, 7), in_one_zone(own(), Has::REPLY_ZONE, 7)]);
         let whole = Filter {
             zone: Some(7),
-            proto: Some(CT_PROTO_UDP),
+            proto: Some(Proto::UDP),
             orig_src: Some(net("1.1.1.1/32")),
             orig_dst: Some(net("1.1.1.1/32")),
             orig_sport: Some(5000..=5000),
@@ -464,17 +464,17 @@ fn tuples_that_are_their_own_mirror_image_are_all_found() {
 fn a_listed_entry_with_bits_and_states_of_a_later_kernel_is_a_key_like_any_other() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
-        let sctp = |n| key(CT_PROTO_SCTP, "1.1.1.1", n, "2.2.2.2", 9);
+        let sctp = |n| key(Proto::SCTP, "1.1.1.1", n, "2.2.2.2", 9);
         create(&mut conntrack, &[sctp(1), sctp(2), tcp("1.1.1.1", 3, "2.2.2.2", 9), plain()].map(lasting));
         let mut listed = all(&mut conntrack);
         for entry in &mut listed {
             entry.status |= 1 << 16;
-            (entry.has, entry.helper) = (entry.has | CT_HAS_HELPER, [b'x' as _; 16]);
+            (entry.has, entry.helper) = (entry.has | Has::HELPER, [b'x' as _; 16]);
             match entry.proto {
-                CT_PROTO_SCTP => (entry.has, entry.sctp_state) = (entry.has | CT_HAS_SCTP, 10),
-                CT_PROTO_TCP => {
+                Proto::SCTP => (entry.has, entry.sctp_state) = (entry.has | Has::SCTP, 10),
+                Proto::TCP => {
                     (entry.tcp_state, entry.tcp_wscale_orig) = (12, 15);
-                    entry.has |= CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE;
+                    entry.has |= Has::TCP_STATE | Has::TCP_WSCALE;
                 }
                 _ => {}
             }
@@ -489,7 +489,7 @@ fn a_listed_entry_with_bits_and_states_of_a_later_kernel_is_a_key_like_any_other
             assert_eq!(conntrack.delete_entries(&[listed[1], wrong]).unwrap_err().errno(), libc::EINVAL);
         }
         let mut update = listed[0];
-        (update.has, update.mark) = (update.has | CT_HAS_MARK, 1);
+        (update.has, update.mark) = (update.has | Has::MARK, 1);
         assert_eq!(conntrack.update_entries(&[update]).unwrap_err().errno(), libc::EINVAL, "values to set are checked");
         assert_eq!(conntrack.delete_entries(&listed).unwrap().status, vec![0; 4]);
         assert_eq!(cli_count(), 0);

@@ -21,7 +21,7 @@ fn matches(f: &Filter, e: &Entry) -> bool {
     };
     let between = |range: &Option<RangeInclusive<u16>>, port: u16| match range {
         None => true,
-        Some(range) => e.has(CT_HAS_PORTS) && *range.start() <= port && port <= *range.end(),
+        Some(range) => e.has(Has::PORTS) && *range.start() <= port && port <= *range.end(),
     };
     let zones = if e.orig.zone == 0 && e.reply.zone == 0 { vec![0] } else { vec![e.orig.zone, e.reply.zone] };
     let zone_holds = f.zone.is_none_or(|zone| match zone {
@@ -29,12 +29,12 @@ fn matches(f: &Filter, e: &Entry) -> bool {
         zone => zones.contains(&u32::from(zone)),
     });
     let labels_hold = f.labels.is_none_or(|l| (0..16).all(|at| e.labels[at] & l.mask[at] == l.value[at]));
-    let icmp = e.has(CT_HAS_ICMP);
+    let icmp = e.has(Has::ICMP);
     f.family.is_none_or(|family| e.family == family)
         && f.proto.is_none_or(|proto| e.proto == proto)
         && zone_holds
-        && f.orig_zone.is_none_or(|zone| in_zone(e, CT_HAS_ORIG_ZONE) == u32::from(zone))
-        && f.reply_zone.is_none_or(|zone| in_zone(e, CT_HAS_REPLY_ZONE) == u32::from(zone))
+        && f.orig_zone.is_none_or(|zone| in_zone(e, Has::ORIG_ZONE) == u32::from(zone))
+        && f.reply_zone.is_none_or(|zone| in_zone(e, Has::REPLY_ZONE) == u32::from(zone))
         && f.id.is_none_or(|id| e.id() == Some(id))
         && f.mark.is_none_or(|mark| e.mark & mark.mask == mark.value)
         && (0..32).all(|bit| f.status_set >> bit & 1 == 0 || e.status >> bit & 1 == 1)
@@ -57,7 +57,7 @@ fn matches(f: &Filter, e: &Entry) -> bool {
 
 /// The zone of one direction, by what the kernel sent: that of both, or that of this one.
 fn in_zone(e: &Entry, own: u64) -> u32 {
-    if e.has(CT_HAS_ZONE) || e.has(own) {
+    if e.has(Has::ZONE) || e.has(own) {
         e.zone
     } else {
         0
@@ -110,7 +110,7 @@ fn any() -> Filter {
 /// Filter sets of which each selects some entries and not all.
 fn sets() -> Vec<Vec<Filter>> {
     let mut sets: Vec<Vec<Filter>> = Vec::new();
-    for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
+    for family in [Family::IPV4, Family::IPV6] {
         sets.push(vec![filter(|f| f.family = Some(family))]);
     }
     for number in [1, 6, 17, 47, 58, 89, 132, 136, 253] {
@@ -123,27 +123,27 @@ fn sets() -> Vec<Vec<Filter>> {
             .map(|(v, m)| vec![mark(v, m)]),
     );
     for (set, clear) in [
-        (CT_STATUS_SEEN_REPLY, 0),
-        (0, CT_STATUS_SEEN_REPLY),
-        (CT_STATUS_SEEN_REPLY, CT_STATUS_ASSURED),
-        (CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, CT_STATUS_FIXED_TIMEOUT),
-        (CT_STATUS_SRC_NAT, 0),
-        (CT_STATUS_DST_NAT, CT_STATUS_SRC_NAT),
-        (CT_STATUS_CONFIRMED, CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT),
-        (CT_STATUS_HELPER, 0),
+        (Status::SEEN_REPLY, 0),
+        (0, Status::SEEN_REPLY),
+        (Status::SEEN_REPLY, Status::ASSURED),
+        (Status::SEEN_REPLY | Status::ASSURED, Status::FIXED_TIMEOUT),
+        (Status::SRC_NAT, 0),
+        (Status::DST_NAT, Status::SRC_NAT),
+        (Status::CONFIRMED, Status::SRC_NAT | Status::DST_NAT),
+        (Status::HELPER, 0),
     ] {
         sets.push(vec![status(set, clear)]);
     }
     addresses(&mut sets);
     ports(&mut sets);
-    for (number, kind) in [(CT_PROTO_ICMP, 8), (CT_PROTO_ICMP, 13), (CT_PROTO_ICMPV6, 128), (CT_PROTO_ICMPV6, 139)] {
+    for (number, kind) in [(Proto::ICMP, 8), (Proto::ICMP, 13), (Proto::ICMPV6, 128), (Proto::ICMPV6, 139)] {
         sets.push(vec![proto(number, |f| f.icmp_type = Some(kind))]);
         sets.push(vec![proto(number, |f| (f.icmp_type, f.icmp_code, f.icmp_id) = (Some(kind), Some(0), Some(1)))]);
     }
-    sets.extend([0, 1, 3333, 65535].map(|id| vec![proto(CT_PROTO_ICMP, |f| f.icmp_id = Some(id))]));
-    sets.push(vec![proto(CT_PROTO_ICMPV6, |f| f.icmp_code = Some(5))]);
+    sets.extend([0, 1, 3333, 65535].map(|id| vec![proto(Proto::ICMP, |f| f.icmp_id = Some(id))]));
+    sets.push(vec![proto(Proto::ICMPV6, |f| f.icmp_code = Some(5))]);
     sets.extend(
-        [1, 1 << 3, 1 << 9, 0b11_0000_0110].map(|states| vec![proto(CT_PROTO_TCP, |f| f.tcp_states = Some(states))]),
+        [1, 1 << 3, 1 << 9, 0b11_0000_0110].map(|states| vec![proto(Proto::TCP, |f| f.tcp_states = Some(states))]),
     );
     sets.extend(
         [labels(&[0], &[0]), labels(&[64], &[1, 64, 127]), labels(&[], &[0, 1]), labels(&[127], &[127])]
@@ -160,7 +160,7 @@ fn zones_of_one_direction(sets: &mut Vec<Vec<Filter>>) {
         sets.push(vec![of(None, Some(number), None)]);
         sets.push(vec![of(None, None, Some(number))]);
         sets.push(vec![of(None, Some(number), Some(number))]);
-        sets.push(vec![of(Some(number), Some(number), None), but(proto(CT_PROTO_ICMP, |_| {}))]);
+        sets.push(vec![of(Some(number), Some(number), None), but(proto(Proto::ICMP, |_| {}))]);
     }
     for number in [7, 9] {
         sets.push(vec![of(None, Some(number), Some(0))]);
@@ -169,7 +169,7 @@ fn zones_of_one_direction(sets: &mut Vec<Vec<Filter>>) {
     sets.push(vec![of(None, Some(0), Some(7))]);
     sets.push(vec![of(Some(7), Some(0), None)]);
     sets.push(vec![zone(7), but(of(None, None, Some(0)))]);
-    sets.push(vec![proto(CT_PROTO_UDP, |f| f.orig_zone = Some(7)), proto(CT_PROTO_TCP, |f| f.reply_zone = Some(0))]);
+    sets.push(vec![proto(Proto::UDP, |f| f.orig_zone = Some(7)), proto(Proto::TCP, |f| f.reply_zone = Some(0))]);
     // Whole tuples, which are looked up.
     for (port, orig_zone, reply_zone) in [
         (3000, Some(7), None),
@@ -178,7 +178,7 @@ fn zones_of_one_direction(sets: &mut Vec<Vec<Filter>>) {
         (3001, Some(7), Some(0)),
         (3002, None, Some(7)),
     ] {
-        sets.push(vec![proto(CT_PROTO_UDP, |f| {
+        sets.push(vec![proto(Proto::UDP, |f| {
             (f.orig_src, f.orig_dst) = (Some(ip("10.0.0.1").into()), Some(ip("172.16.0.255").into()));
             (f.orig_sport, f.orig_dport) = (Some(port..=port), Some(53..=53));
             (f.orig_zone, f.reply_zone) = (orig_zone, reply_zone);
@@ -213,7 +213,7 @@ fn addresses(sets: &mut Vec<Vec<Filter>>) {
 }
 
 fn ports(sets: &mut Vec<Vec<Filter>>) {
-    for number in [CT_PROTO_TCP, CT_PROTO_UDP, CT_PROTO_UDPLITE] {
+    for number in [Proto::TCP, Proto::UDP, Proto::UDPLITE] {
         for range in [0..=0, 53..=53, 0..=4000, 4000..=65535, 65535..=65535, 54..=6000] {
             for role in 0..4 {
                 let set = |f: &mut Filter| {
@@ -229,24 +229,24 @@ fn ports(sets: &mut Vec<Vec<Filter>>) {
             }
         }
     }
-    sets.push(vec![proto(CT_PROTO_GRE, |f| f.orig_dport = Some(77..=77))]);
-    sets.push(vec![proto(CT_PROTO_SCTP, |f| (f.orig_sport, f.reply_sport) = (Some(5000..=5000), Some(6000..=6000)))]);
+    sets.push(vec![proto(Proto::GRE, |f| f.orig_dport = Some(77..=77))]);
+    sets.push(vec![proto(Proto::SCTP, |f| (f.orig_sport, f.reply_sport) = (Some(5000..=5000), Some(6000..=6000)))]);
 }
 
 /// Sets of several filters, including and excluding ones.
 fn several(sets: &mut Vec<Vec<Filter>>) {
     let pod: Prefix = ip("10.0.0.1").into();
-    let v4 = || filter(|f| f.family = Some(CT_FAMILY_IPV4));
-    let dns = || proto(CT_PROTO_UDP, |f| f.orig_dport = Some(53..=53));
+    let v4 = || filter(|f| f.family = Some(Family::IPV4));
+    let dns = || proto(Proto::UDP, |f| f.orig_dport = Some(53..=53));
     sets.extend([
         vec![filter(|f| f.orig_src = Some(pod)), filter(|f| f.reply_src = Some(pod))],
-        vec![v4(), but(proto(CT_PROTO_TCP, |_| {}))],
+        vec![v4(), but(proto(Proto::TCP, |_| {}))],
         vec![dns(), but(filter(|f| f.reply_src = Some(net("10.0.0.0/8")))), but(zone(7))],
-        vec![zone(7), zone(65535), but(filter(|f| f.family = Some(CT_FAMILY_IPV6)))],
-        vec![proto(CT_PROTO_TCP, |f| f.tcp_states = Some(1 << 3)), but(status(CT_STATUS_DST_NAT, 0))],
+        vec![zone(7), zone(65535), but(filter(|f| f.family = Some(Family::IPV6)))],
+        vec![proto(Proto::TCP, |f| f.tcp_states = Some(1 << 3)), but(status(Status::DST_NAT, 0))],
         vec![mark(0xff, u32::MAX), mark(0x10, 0xfff), proto(253, |_| {})],
         vec![zone(0), but(zone(0)), zone(7)],
-        vec![filter(|f| (f.zone, f.proto, f.family) = (Some(7), Some(CT_PROTO_UDP), Some(CT_FAMILY_IPV6)))],
+        vec![filter(|f| (f.zone, f.proto, f.family) = (Some(7), Some(Proto::UDP), Some(Family::IPV6)))],
         vec![v4(), v4(), dns(), but(labels(&[0], &[0]))],
     ]);
 }
@@ -255,9 +255,9 @@ fn several(sets: &mut Vec<Vec<Filter>>) {
 fn sets_for_lists() -> Vec<Vec<Filter>> {
     vec![
         vec![but(zone(7))],
-        vec![but(zone(0)), but(proto(CT_PROTO_UDP, |_| {}))],
-        vec![any(), but(filter(|f| f.family = Some(CT_FAMILY_IPV4)))],
-        vec![mark(0, 0), but(status(CT_STATUS_SEEN_REPLY, 0))],
+        vec![but(zone(0)), but(proto(Proto::UDP, |_| {}))],
+        vec![any(), but(filter(|f| f.family = Some(Family::IPV4)))],
+        vec![mark(0, 0), but(status(Status::SEEN_REPLY, 0))],
     ]
 }
 
@@ -280,17 +280,17 @@ fn the_table_keeps_what_the_filters_are_about() {
     netns(|| {
         let (_, full) = filled();
         for (what, bits) in [
-            ("labels", CT_HAS_LABELS),
-            ("a helper", CT_HAS_HELPER),
-            ("a zone", CT_HAS_ZONE),
-            ("a zone of the original direction", CT_HAS_ORIG_ZONE),
-            ("a zone of the reply direction", CT_HAS_REPLY_ZONE),
-            ("an SCTP state", CT_HAS_SCTP),
+            ("labels", Has::LABELS),
+            ("a helper", Has::HELPER),
+            ("a zone", Has::ZONE),
+            ("a zone of the original direction", Has::ORIG_ZONE),
+            ("a zone of the reply direction", Has::REPLY_ZONE),
+            ("an SCTP state", Has::SCTP),
         ] {
             assert!(full.iter().any(|entry| entry.has(bits)), "no entry has {what}");
         }
-        for bit in [CT_STATUS_SRC_NAT, CT_STATUS_DST_NAT, CT_STATUS_ASSURED, CT_STATUS_FIXED_TIMEOUT] {
-            assert!(full.iter().any(|entry| entry.status & bit != 0), "no entry has status {bit:#x}");
+        for bit in [Status::SRC_NAT, Status::DST_NAT, Status::ASSURED, Status::FIXED_TIMEOUT] {
+            assert!(full.iter().any(|entry| entry.status.intersects(bit)), "no entry has status {bit:#x}");
         }
     });
 }
@@ -337,7 +337,7 @@ fn an_id_and_another_field_take_the_one_entry_that_has_both() {
             for wrong in [
                 filter(entry.id ^ 1),
                 filter(entry.id.swap_bytes()),
-                Filter { family: Some(CT_FAMILY_IPV4 + CT_FAMILY_IPV6 - entry.family), id: Some(entry.id), ..any() },
+                Filter { family: Some(Family::IPV4 + Family::IPV6 - entry.family), id: Some(entry.id), ..any() },
                 Filter { mark: Some(Masked { value: !entry.mark, mask: u32::MAX }), ..right.clone() },
             ] {
                 assert_eq!(conntrack.list(std::slice::from_ref(&wrong)).unwrap(), [], "{wrong:?} for {entry:?}");
@@ -376,7 +376,7 @@ fn an_excluding_id_spares_its_entry() {
 fn an_uncounted_delete_by_zone_of_one_direction_or_id_is_left_to_the_counted_way() {
     netns(|| {
         let (mut conntrack, full) = filled();
-        let some = *full.iter().find(|entry| entry.has(CT_HAS_ZONE)).unwrap();
+        let some = *full.iter().find(|entry| entry.has(Has::ZONE)).unwrap();
         for filter in [
             filter(|f| f.orig_zone = Some(9)),
             filter(|f| (f.orig_zone, f.reply_zone) = (Some(7), Some(7))),
@@ -422,14 +422,14 @@ fn a_scoped_flush_removes_exactly_its_scope() {
         let in_zone_7 =
             || &(&cli_ids(&["-w", "7"]) | &cli_ids(&["--orig-zone", "7"])) | &cli_ids(&["--reply-zone", "7"]);
         let scopes: [(Filter, &dyn Fn() -> BTreeSet<u32>); 8] = [
-            (filter(|f| f.family = Some(CT_FAMILY_IPV4)), &|| cli_ids(&["-f", "ipv4"])),
-            (filter(|f| f.family = Some(CT_FAMILY_IPV6)), &|| cli_ids(&["-f", "ipv6"])),
+            (filter(|f| f.family = Some(Family::IPV4)), &|| cli_ids(&["-f", "ipv4"])),
+            (filter(|f| f.family = Some(Family::IPV6)), &|| cli_ids(&["-f", "ipv6"])),
             (zone(7), &in_zone_7),
             (zone(65535), &|| cli_ids(&["-w", "65535"])),
             (mark(1, 1), &|| cli_ids(&["-m", "1/1"])),
             (mark(u32::MAX, u32::MAX), &|| cli_ids(&["-m", "0xffffffff"])),
-            (status(CT_STATUS_ASSURED, 0), &|| cli_ids(&["-u", "ASSURED"])),
-            (filter(|f| (f.zone, f.family) = (Some(7), Some(CT_FAMILY_IPV6))), &|| {
+            (status(Status::ASSURED, 0), &|| cli_ids(&["-u", "ASSURED"])),
+            (filter(|f| (f.zone, f.family) = (Some(7), Some(Family::IPV6))), &|| {
                 &in_zone_7() & &cli_ids(&["-f", "ipv6"])
             }),
         ];

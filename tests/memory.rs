@@ -168,20 +168,19 @@ const IN_A_DATAGRAM: u32 = 132;
 
 fn shapes() -> Vec<Entry> {
     let mut shapes = Vec::new();
-    for (proto, zone, mark) in [(CT_PROTO_TCP, 0, 1), (CT_PROTO_TCP, 7, 0), (CT_PROTO_UDP, 0, 0), (CT_PROTO_UDP, 9, 5)]
-    {
+    for (proto, zone, mark) in [(Proto::TCP, 0, 1), (Proto::TCP, 7, 0), (Proto::UDP, 0, 0), (Proto::UDP, 9, 5)] {
         for (src, dst) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
             let key = Entry::key(proto, src.parse().unwrap(), 1000, dst.parse().unwrap(), 80).unwrap();
             let mut entry = key.in_zone(zone);
-            entry.has |= CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_ID;
+            entry.has |= Has::REPLY | Has::STATUS | Has::TIMEOUT | Has::ID;
             let orig = entry.orig;
             entry.reply = Tuple { src: orig.dst, dst: orig.src, sport: orig.dport, dport: orig.sport, ..orig };
             (entry.status, entry.timeout, entry.id) = (0xe, 600, ID);
             if mark != 0 {
-                (entry.has, entry.mark) = (entry.has | CT_HAS_MARK, mark);
+                (entry.has, entry.mark) = (entry.has | Has::MARK, mark);
             }
-            if proto == CT_PROTO_TCP {
-                (entry.has, entry.tcp_state) = (entry.has | CT_HAS_TCP_STATE, CT_TCP_STATE_ESTABLISHED);
+            if proto == Proto::TCP {
+                (entry.has, entry.tcp_state) = (entry.has | Has::TCP_STATE, TcpState::ESTABLISHED);
             }
             shapes.push(entry);
         }
@@ -323,9 +322,9 @@ fn a_list_is_kept_in_one_array_whose_size_is_known_before() {
 fn a_text_allocates_nothing() {
     let mut text = [0; 4096];
     for mut entry in shapes() {
-        entry.has |= CT_HAS_START | CT_HAS_ORIG_COUNTERS | CT_HAS_REPLY_COUNTERS | CT_HAS_LABELS | CT_HAS_HELPER;
+        entry.has |= Has::START | Has::ORIG_COUNTERS | Has::REPLY_COUNTERS | Has::LABELS | Has::HELPER;
         (entry.start_ns, entry.labels[3], entry.helper[0]) = (1, 255, b'x' as std::ffi::c_char);
-        for format in [CT_FORMAT_LINE | CT_FORMAT_EXTENDED | CT_FORMAT_ID, CT_FORMAT_JSON] {
+        for format in [CT_FORMAT_LINE | Format::EXTENDED | Format::ID, CT_FORMAT_JSON] {
             let (all, _, length) = allocations(|| {
                 // SAFETY: an entry and a buffer of that size.
                 unsafe { ct_entry_format(&entry, format, text.as_mut_ptr().cast(), text.len()) }
@@ -371,7 +370,7 @@ fn each_allocation(mut work: impl FnMut(u64, bool) -> u64) {
 #[test]
 fn a_list_that_memory_runs_out_for_leaves_a_link_that_lists_all_whether_it_can_be_reset_or_not() {
     let entries: Vec<Entry> = (0..300)
-        .map(|port| Entry::key(CT_PROTO_UDP, [10, 0, 0, 1].into(), port, [10, 0, 0, 2].into(), 53).unwrap())
+        .map(|port| Entry::key(Proto::UDP, [10, 0, 0, 1].into(), port, [10, 0, 0, 2].into(), 53).unwrap())
         .collect();
     let table = kernel::Table::new(&entries);
     for can_reset in [true, false] {
@@ -398,8 +397,8 @@ fn a_list_that_memory_runs_out_for_leaves_a_link_that_lists_all_whether_it_can_b
 
 #[test]
 fn what_the_kernel_says_about_a_refusal_may_be_lost_but_not_the_refusal() {
-    let entry = Entry::key(CT_PROTO_UDP, [10, 0, 0, 1].into(), 1, [10, 0, 0, 2].into(), 53).unwrap();
-    let mut entry = Entry { has: entry.has | CT_HAS_TIMEOUT, ..entry };
+    let entry = Entry::key(Proto::UDP, [10, 0, 0, 1].into(), 1, [10, 0, 0, 2].into(), 53).unwrap();
+    let mut entry = Entry { has: entry.has | Has::TIMEOUT, ..entry };
     entry.timeout = 9;
     let mut told = [0, 0];
     each_allocation(|nth, rest| {

@@ -5,8 +5,8 @@ use common::c::Handle;
 use common::*;
 use ctrack::*;
 
-const NAT: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT;
-const DONE: u32 = CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE;
+const NAT: u32 = Status::SRC_NAT | Status::DST_NAT;
+const DONE: u32 = Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
 
 /// Addresses of a client, its server, what the client is translated to, and what the server is.
 const V4: [&str; 4] = ["10.0.0.3", "10.0.0.2", "192.0.2.1", "192.0.2.2"];
@@ -14,16 +14,16 @@ const V6: [&str; 4] = ["fd00::3", "fd00::2", "fd01::1", "fd01::2"];
 
 /// An untranslated entry with its reply tuple.
 fn plain(proto: u8, [client, server, ..]: [&str; 4]) -> Entry {
-    let mut entry = if proto_is_icmp(proto) {
-        Entry::icmp_key(ip(client), ip(server), if proto == CT_PROTO_ICMP { 8 } else { 128 }, 0, 77).unwrap()
+    let mut entry = if proto.is_icmp() {
+        Entry::icmp_key(ip(client), ip(server), if proto == Proto::ICMP { 8 } else { 128 }, 0, 77).unwrap()
     } else {
-        let ports = if proto_has_ports(proto) { (77, 53) } else { (0, 0) };
+        let ports = if proto.has_ports() { (77, 53) } else { (0, 0) };
         let mut entry = key(proto, client, ports.0, server, ports.1);
-        entry.has &= if proto_has_ports(proto) { u64::MAX } else { !CT_HAS_PORTS };
+        entry.has &= if proto.has_ports() { u64::MAX } else { !Has::PORTS };
         entry
     };
     entry = lasting(entry);
-    entry.has |= CT_HAS_REPLY | CT_HAS_STATUS;
+    entry.has |= Has::REPLY | Has::STATUS;
     let Tuple { src, dst, sport, dport, .. } = entry.orig;
     entry.reply = Tuple { src: dst, dst: src, sport: dport, dport: sport, ..entry.orig };
     entry.reply.icmp_type = match entry.orig.icmp_type {
@@ -45,7 +45,7 @@ struct Kind {
 }
 
 fn kinds() -> impl Iterator<Item = Kind> {
-    [CT_STATUS_SRC_NAT, CT_STATUS_DST_NAT, NAT].into_iter().flat_map(|nat| {
+    [Status::SRC_NAT, Status::DST_NAT, NAT].into_iter().flat_map(|nat| {
         [(true, false), (false, true), (true, true)].map(|(addresses, numbers)| Kind { nat, addresses, numbers })
     })
 }
@@ -53,10 +53,10 @@ fn kinds() -> impl Iterator<Item = Kind> {
 /// `None` where that kind of entry has nothing to translate, or the kernel never translates it so.
 fn translated(proto: u8, addresses: [&str; 4], kind: Kind) -> Option<Entry> {
     let mut entry = plain(proto, addresses);
-    let (source, destination) = (kind.nat & CT_STATUS_SRC_NAT != 0, kind.nat & CT_STATUS_DST_NAT != 0);
-    let has_numbers = entry.has & (CT_HAS_PORTS | CT_HAS_ICMP) != 0;
-    let icmp_by_both = entry.has(CT_HAS_ICMP) && source && destination;
-    if !kind.addresses && (proto == CT_PROTO_GRE || icmp_by_both) || kind.numbers && !has_numbers {
+    let (source, destination) = (kind.nat & Status::SRC_NAT != 0, kind.nat & Status::DST_NAT != 0);
+    let has_numbers = entry.has.intersects(Has::PORTS | Has::ICMP);
+    let icmp_by_both = entry.has(Has::ICMP) && source && destination;
+    if !kind.addresses && (proto == Proto::GRE || icmp_by_both) || kind.numbers && !has_numbers {
         return None;
     }
     entry.status = kind.nat;
@@ -67,7 +67,7 @@ fn translated(proto: u8, addresses: [&str; 4], kind: Kind) -> Option<Entry> {
     if destination && kind.addresses {
         reply.src = address_bytes(ip(addresses[3]));
     }
-    if kind.numbers && proto_is_icmp(proto) {
+    if kind.numbers && proto.is_icmp() {
         reply.icmp_id = 55;
     } else if kind.numbers {
         reply.dport = if source { 55 } else { reply.dport };
@@ -81,14 +81,14 @@ fn with_the_reply_tuple_of(entry: &Entry) -> Entry {
     let reply = entry.reply;
     let mut other = Entry { status: 0, reply, ..*entry };
     // It was begun by whom the other one only looks like.
-    let from = if entry.family == CT_FAMILY_IPV4 { "172.16.0.1" } else { "fdff::1" };
+    let from = if entry.family == Family::IPV4 { "172.16.0.1" } else { "fdff::1" };
     other.orig.src = address_bytes(ip(from));
     marked(other, 9)
 }
 
 fn protocols(addresses: [&str; 4]) -> Vec<u8> {
-    let icmp = if ip(addresses[0]).is_ipv4() { CT_PROTO_ICMP } else { CT_PROTO_ICMPV6 };
-    vec![icmp, CT_PROTO_TCP, CT_PROTO_UDP, CT_PROTO_SCTP, CT_PROTO_UDPLITE, CT_PROTO_GRE, 89]
+    let icmp = if ip(addresses[0]).is_ipv4() { Proto::ICMP } else { Proto::ICMPV6 };
+    vec![icmp, Proto::TCP, Proto::UDP, Proto::SCTP, Proto::UDPLITE, Proto::GRE, 89]
 }
 
 fn each(mut test: impl FnMut(&str, Entry)) {
@@ -151,7 +151,7 @@ fn an_entry_whose_tuple_without_translation_is_taken_is_made_as_it_was_asked_for
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
         each(|what, asked| {
-            let addresses = if asked.family == CT_FAMILY_IPV4 { V4 } else { V6 };
+            let addresses = if asked.family == Family::IPV4 { V4 } else { V6 };
             create(&mut conntrack, &[with_the_reply_tuple_of(&plain(asked.proto, addresses))]);
             let made = conntrack.create_entries(&[asked]).unwrap();
             assert_eq!(made.status, [0], "{what}: {:?}", made.outcome.error);
@@ -168,11 +168,11 @@ fn an_entry_whose_tuple_without_translation_is_taken_is_made_as_it_was_asked_for
 fn nobody_s_closing_connection_is_dropped_for_an_entry_that_wants_its_tuple() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
-        for state in CT_TCP_STATE_NONE..=CT_TCP_STATE_SYN_SENT2 {
-            let kind = Kind { nat: CT_STATUS_SRC_NAT, addresses: true, numbers: true };
-            let asked = translated(CT_PROTO_TCP, V4, kind).unwrap();
+        for state in TcpState::NONE..=TcpState::SYN_SENT2 {
+            let kind = Kind { nat: Status::SRC_NAT, addresses: true, numbers: true };
+            let asked = translated(Proto::TCP, V4, kind).unwrap();
             let mut other = with_the_reply_tuple_of(&asked);
-            (other.has, other.tcp_state) = (other.has | CT_HAS_TCP_STATE, state);
+            (other.has, other.tcp_state) = (other.has | Has::TCP_STATE, state);
             create(&mut conntrack, &[other]);
             let before = cli_table();
             assert_eq!(conntrack.create_entries(&[asked]).unwrap().status, [-libc::EEXIST], "state {state}");
@@ -198,8 +198,8 @@ fn a_status_that_contradicts_the_reply_tuple_is_refused_with_what_is_missing_and
             }
             Entry { status, ..entry }
         };
-        let (src, dst) = (CT_STATUS_SRC_NAT, CT_STATUS_DST_NAT);
-        let udp = CT_PROTO_UDP;
+        let (src, dst) = (Status::SRC_NAT, Status::DST_NAT);
+        let udp = Proto::UDP;
         for (wrong, text) in [
             (with(udp, NAT, true, false, src), "DST_NAT is missing"),
             (with(udp, NAT, false, true, src), "DST_NAT is missing"),
@@ -209,11 +209,11 @@ fn a_status_that_contradicts_the_reply_tuple_is_refused_with_what_is_missing_and
             (with(udp, src, true, true, NAT), "no destination is translated"),
             (with(udp, src, false, true, dst), "SRC_NAT is missing"),
             (with(89, dst, true, false, src), "DST_NAT is missing"),
-            (Entry { status: src, ..plain(CT_PROTO_TCP, V4) }, "no source is translated"),
-            (Entry { status: dst, ..plain(CT_PROTO_ICMP, V4) }, "no destination is translated"),
-            (with(CT_PROTO_ICMP, NAT, false, true, NAT), "only the ICMP id is translated"),
-            (with(CT_PROTO_ICMP, src, true, false, NAT), "no destination is translated"),
-            (with(CT_PROTO_GRE, NAT, true, true, dst), "SRC_NAT is missing"),
+            (Entry { status: src, ..plain(Proto::TCP, V4) }, "no source is translated"),
+            (Entry { status: dst, ..plain(Proto::ICMP, V4) }, "no destination is translated"),
+            (with(Proto::ICMP, NAT, false, true, NAT), "only the ICMP id is translated"),
+            (with(Proto::ICMP, src, true, false, NAT), "no destination is translated"),
+            (with(Proto::GRE, NAT, true, true, dst), "SRC_NAT is missing"),
         ] {
             let others = [common::udp("1.1.1.1", 1, "2.2.2.2", 2), common::udp("1.1.1.1", 2, "2.2.2.2", 2)];
             let made = handle.create_entries(&[others[0], wrong, others[1]]);
@@ -237,7 +237,7 @@ fn without_any_bit_of_translation_the_reply_tuple_is_made_as_it_stands() {
                 create(&mut conntrack, &[asked]);
                 let listed = all(&mut conntrack);
                 assert_eq!(listed[0].reply, asked.reply, "{what}");
-                assert_eq!(listed[0].status, CT_STATUS_CONFIRMED | status, "{what}: {status:x}");
+                assert_eq!(listed[0].status, Status::CONFIRMED | status, "{what}: {status:x}");
                 conntrack.flush_all().unwrap();
             }
         });
@@ -248,7 +248,7 @@ fn without_any_bit_of_translation_the_reply_tuple_is_made_as_it_stands() {
 fn ports_of_a_protocol_of_which_the_kernel_keeps_none_are_refused() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
-        for proto in [CT_PROTO_DCCP, CT_PROTO_GRE, CT_PROTO_SCTP, CT_PROTO_UDPLITE] {
+        for proto in [Proto::DCCP, Proto::GRE, Proto::SCTP, Proto::UDPLITE] {
             let asked = lasting(key(proto, "1.1.1.1", 1, "2.2.2.2", 2));
             let made = conntrack.create_entries(&[asked, udp("1.1.1.1", 1, "2.2.2.2", 2)]).unwrap();
             let listed = all(&mut conntrack);
@@ -261,7 +261,7 @@ fn ports_of_a_protocol_of_which_the_kernel_keeps_none_are_refused() {
                 let error = made.outcome.failure().unwrap().to_string();
                 assert!(error.starts_with("entry[0]: ") && error.contains("keeps no ports"), "{error}");
                 let mut portless = asked;
-                (portless.has, portless.orig.sport, portless.orig.dport) = (asked.has & !CT_HAS_PORTS, 0, 0);
+                (portless.has, portless.orig.sport, portless.orig.dport) = (asked.has & !Has::PORTS, 0, 0);
                 create(&mut conntrack, &[portless]);
             }
             conntrack.flush_all().unwrap();

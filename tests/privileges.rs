@@ -165,7 +165,7 @@ fn a_batch_of_ten_thousand_deletes_is_refused_for_each_of_them() {
     without_net_admin(|_| {
         let h = patient();
         assert_all_refused("deletes by hand", h.delete_entries(&ten_thousand(0)));
-        assert_all_refused("deletes with ids", h.delete_entries(&ten_thousand(CT_HAS_ID)));
+        assert_all_refused("deletes with ids", h.delete_entries(&ten_thousand(Has::ID)));
         assert_says_why("deletes", &h.error());
     });
 }

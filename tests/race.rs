@@ -251,7 +251,7 @@ fn sets() -> Vec<Vec<Filter>> {
         vec![by(&|filter| filter.orig_src = Some(net)), by(&|filter| filter.reply_dst = Some(net))],
         (1..=60)
             .map(|n| {
-                by(&|filter| (filter.proto, filter.orig_sport) = (Some(CT_PROTO_UDP), Some(n * 170 - 169..=n * 170)))
+                by(&|filter| (filter.proto, filter.orig_sport) = (Some(Proto::UDP), Some(n * 170 - 169..=n * 170)))
             })
             .collect(),
     ]

@@ -37,7 +37,7 @@ fn world() -> World {
     for (on, first_port) in [("1", 40000), ("0", 50000)] {
         sysctl("nf_conntrack_acct", on);
         sysctl("nf_conntrack_timestamp", on);
-        for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
+        for family in [Family::IPV4, Family::IPV6] {
             let (made, kept) = flows::by_traffic(family, first_port);
             expected.extend(made.into_iter().map(|(port, flow)| ((family, port), flow)));
             held.extend(kept);
@@ -47,9 +47,9 @@ fn world() -> World {
     let mut created = flows::by_netlink();
     let batch = conntrack.create_entries(&created).unwrap();
     for (entry, mut status) in created.iter_mut().zip(batch.status) {
-        if entry.proto == CT_PROTO_DCCP && status == -libc::EOPNOTSUPP {
+        if entry.proto == Proto::DCCP && status == -libc::EOPNOTSUPP {
             // From 6.16 on the kernel keeps no ports of it.
-            (entry.has, entry.orig.sport, entry.orig.dport) = (entry.has & !CT_HAS_PORTS, 0, 0);
+            (entry.has, entry.orig.sport, entry.orig.dport) = (entry.has & !Has::PORTS, 0, 0);
             status = conntrack.create_entries(&[*entry]).unwrap().status[0];
         }
         assert_eq!(status, 0, "{entry:?} could not be created: {}", errno_text(-status));
@@ -110,7 +110,7 @@ fn lines_by_id(options: &[&str]) -> Vec<(u32, String)> {
 fn every_extended_line_equals_that_of_the_conntrack_program() {
     in_namespace("every_extended_line_equals_that_of_the_conntrack_program", || {
         let mut world = world();
-        let format = CT_FORMAT_EXTENDED | CT_FORMAT_ID;
+        let format = Format::EXTENDED | Format::ID;
         compare(&mut world.conntrack, |entry| line(entry, format), || lines_by_id(&["-o", "extended,id"]));
     });
 }
@@ -119,7 +119,7 @@ fn every_extended_line_equals_that_of_the_conntrack_program() {
 fn every_plain_line_equals_that_of_the_conntrack_program() {
     in_namespace("every_plain_line_equals_that_of_the_conntrack_program", || {
         let mut world = world();
-        compare(&mut world.conntrack, |entry| line(entry, CT_FORMAT_ID), || lines_by_id(&["-o", "id"]));
+        compare(&mut world.conntrack, |entry| line(entry, Format::ID), || lines_by_id(&["-o", "id"]));
         // Without ids the lines can only be compared as a whole.
         agree(|| {
             let mut ours = || {
@@ -156,7 +156,7 @@ fn start_times_are_those_of_the_conntrack_program_in_every_time_zone() {
     }
     in_namespace(NAME, || {
         let mut world = world();
-        let format = CT_FORMAT_ID | CT_FORMAT_TIMESTAMP;
+        let format = Format::ID | Format::TIMESTAMP;
         compare(&mut world.conntrack, |entry| line(entry, format), || lines_by_id(&["-o", "ktimestamp,id"]));
         let lines = lines_by_id(&["-o", "ktimestamp,id"]);
         let with = lines.iter().filter(|(_, line)| line.contains("[start=")).count();
@@ -213,19 +213,18 @@ fn real_flows_have_what_the_firewall_rules_gave_them() {
             assert_eq!(entry.orig.dport, flow.dport, "{entry:?}");
             flow.check(entry);
             // The first half of the flows began with both sysctls on.
-            let kept = CT_HAS_ORIG_COUNTERS | CT_HAS_REPLY_COUNTERS | CT_HAS_START;
+            let kept = Has::ORIG_COUNTERS | Has::REPLY_COUNTERS | Has::START;
             let wanted = if *sport < 50000 { kept } else { 0 };
             assert_eq!(entry.has & kept, wanted, "counters and start time of {entry:?}");
             if wanted != 0 {
-                let answered = entry.status & CT_STATUS_SEEN_REPLY != 0;
+                let answered = entry.status.intersects(Status::SEEN_REPLY);
                 assert!(entry.orig_counters.packets > 0 && entry.orig_counters.bytes >= 28, "{entry:?}");
                 assert_eq!(entry.reply_counters.packets > 0, answered, "{entry:?}");
             }
         }
-        for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
-            let icmp = if family == CT_FAMILY_IPV4 { CT_PROTO_ICMP } else { CT_PROTO_ICMPV6 };
-            for (proto, key) in
-                [(icmp, 40000), (icmp, 50000), (CT_PROTO_GRE, 0), (CT_PROTO_GRE, 40000), (253, 0), (50, 0)]
+        for family in [Family::IPV4, Family::IPV6] {
+            let icmp = if family == Family::IPV4 { Proto::ICMP } else { Proto::ICMPV6 };
+            for (proto, key) in [(icmp, 40000), (icmp, 50000), (Proto::GRE, 0), (Proto::GRE, 40000), (253, 0), (50, 0)]
             {
                 let is_it = |e: &&Entry| {
                     let at = if e.proto == icmp { e.orig.icmp_id } else { e.orig.dport };
@@ -251,7 +250,7 @@ fn created_entries_are_listed_as_they_were_given() {
                 (e.family, e.proto, e.orig.src, e.orig.dst)
                     == (given.family, given.proto, given.orig.src, given.orig.dst)
                     && (e.orig.icmp_type, e.orig.icmp_id) == (given.orig.icmp_type, given.orig.icmp_id)
-                    && (!e.has(CT_HAS_PORTS) || (e.orig.sport, e.orig.dport) == (given.orig.sport, given.orig.dport))
+                    && (!e.has(Has::PORTS) || (e.orig.sport, e.orig.dport) == (given.orig.sport, given.orig.dport))
                     && same_zone(e)
             });
             let e = found.next().unwrap_or_else(|| panic!("{given:?} is not listed"));
@@ -259,14 +258,14 @@ fn created_entries_are_listed_as_they_were_given() {
             assert_eq!(e.has & given.has, given.has, "fields of {e:?}, given as {given:?}");
             assert!(e.timeout().is_some_and(|left| left <= 3000), "timeout of {e:?}");
             assert_eq!((e.mark, e.helper, e.labels), (given.mark, given.helper, given.labels), "{e:?}");
-            if given.has(CT_HAS_TCP_STATE) {
+            if given.has(Has::TCP_STATE) {
                 assert_eq!(e.tcp_state, given.tcp_state, "{e:?}");
             }
-            if given.has(CT_HAS_SCTP) {
+            if given.has(Has::SCTP) {
                 let sctp = |e: &Entry| (e.sctp_state, e.sctp_vtag_orig, e.sctp_vtag_reply);
                 assert_eq!(sctp(e), sctp(given), "{e:?}");
             }
-            if given.has(CT_HAS_REPLY) {
+            if given.has(Has::REPLY) {
                 assert_eq!(e.reply, Tuple { zone: e.reply.zone, ..given.reply }, "{e:?}");
             }
             assert_eq!(e.status & given.status, given.status, "status {:#x} of {e:?}", e.status);
@@ -287,17 +286,17 @@ fn json_members(e: &Entry) -> BTreeMap<String, String> {
         }
     };
     let name = match e.proto {
-        CT_PROTO_ICMP => "icmp",
-        CT_PROTO_TCP => "tcp",
-        CT_PROTO_UDP => "udp",
-        CT_PROTO_DCCP => "dccp",
-        CT_PROTO_GRE => "gre",
-        CT_PROTO_ICMPV6 => "icmpv6",
-        CT_PROTO_SCTP => "sctp",
-        CT_PROTO_UDPLITE => "udplite",
+        Proto::ICMP => "icmp",
+        Proto::TCP => "tcp",
+        Proto::UDP => "udp",
+        Proto::DCCP => "dccp",
+        Proto::GRE => "gre",
+        Proto::ICMPV6 => "icmpv6",
+        Proto::SCTP => "sctp",
+        Proto::UDPLITE => "udplite",
         _ => "unknown",
     };
-    put("family".into(), Some(if e.family == CT_FAMILY_IPV4 { "ipv4".into() } else { "ipv6".into() }));
+    put("family".into(), Some(if e.family == Family::IPV4 { "ipv4".into() } else { "ipv6".into() }));
     put("proto".into(), Some(e.proto.to_string()));
     put("proto_name".into(), Some(name.into()));
     put("state".into(), seen.state);
@@ -305,8 +304,8 @@ fn json_members(e: &Entry) -> BTreeMap<String, String> {
     let zone = seen.zone.or(seen.orig.zone).or(seen.reply.zone).unwrap_or(0);
     put("zone".into(), Some(zone.to_string()));
     for (path, direction, tuple) in [("orig", seen.orig, &e.orig), ("reply", seen.reply, &e.reply)] {
-        let (source, destination) = if e.proto == CT_PROTO_GRE { ("srckey", "dstkey") } else { ("sport", "dport") };
-        let ports = e.has(CT_HAS_PORTS).then_some((tuple.sport, tuple.dport));
+        let (source, destination) = if e.proto == Proto::GRE { ("srckey", "dstkey") } else { ("sport", "dport") };
+        let ports = e.has(Has::PORTS).then_some((tuple.sport, tuple.dport));
         put(format!("{path}.{source}"), ports.map(|ports| ports.0.to_string()));
         put(format!("{path}.{destination}"), ports.map(|ports| ports.1.to_string()));
         put(format!("{path}.type"), direction.icmp.map(|icmp| icmp.0.to_string()));
@@ -317,19 +316,19 @@ fn json_members(e: &Entry) -> BTreeMap<String, String> {
         put(format!("{path}.bytes"), direction.counters.map(|counters| counters.1.to_string()));
     }
     for (name, bit, value) in [
-        ("timeout", CT_HAS_TIMEOUT, u64::from(e.timeout)),
-        ("mark", CT_HAS_MARK, e.mark.into()),
-        ("use", CT_HAS_USE, e.use_count.into()),
-        ("id", CT_HAS_ID, e.id.into()),
-        ("sctp_vtag_orig", CT_HAS_SCTP, e.sctp_vtag_orig.into()),
-        ("sctp_vtag_reply", CT_HAS_SCTP, e.sctp_vtag_reply.into()),
-        ("tcp_wscale_orig", CT_HAS_TCP_WSCALE, e.tcp_wscale_orig.into()),
-        ("tcp_wscale_reply", CT_HAS_TCP_WSCALE, e.tcp_wscale_reply.into()),
-        ("tcp_flags_orig", CT_HAS_TCP_FLAGS, e.tcp_flags_orig.into()),
-        ("tcp_flags_reply", CT_HAS_TCP_FLAGS, e.tcp_flags_reply.into()),
-        ("dccp_role", CT_HAS_DCCP, e.dccp_role.into()),
-        ("start_ns", CT_HAS_START, e.start_ns),
-        ("stop_ns", CT_HAS_STOP, e.stop_ns),
+        ("timeout", Has::TIMEOUT, u64::from(e.timeout)),
+        ("mark", Has::MARK, e.mark.into()),
+        ("use", Has::USE, e.use_count.into()),
+        ("id", Has::ID, e.id.into()),
+        ("sctp_vtag_orig", Has::SCTP, e.sctp_vtag_orig.into()),
+        ("sctp_vtag_reply", Has::SCTP, e.sctp_vtag_reply.into()),
+        ("tcp_wscale_orig", Has::TCP_WSCALE, e.tcp_wscale_orig.into()),
+        ("tcp_wscale_reply", Has::TCP_WSCALE, e.tcp_wscale_reply.into()),
+        ("tcp_flags_orig", Has::TCP_FLAGS, e.tcp_flags_orig.into()),
+        ("tcp_flags_reply", Has::TCP_FLAGS, e.tcp_flags_reply.into()),
+        ("dccp_role", Has::DCCP, e.dccp_role.into()),
+        ("start_ns", Has::START, e.start_ns),
+        ("stop_ns", Has::STOP, e.stop_ns),
     ] {
         put(name.into(), e.has(bit).then(|| value.to_string()));
     }
@@ -339,9 +338,9 @@ fn json_members(e: &Entry) -> BTreeMap<String, String> {
         .filter(|(bit, _)| e.status >> bit & 1 == 1)
         .map(|(_, name)| name)
         .collect();
-    put("status".into(), e.has(CT_HAS_STATUS).then(|| status.join(" ")));
+    put("status".into(), e.has(Has::STATUS).then(|| status.join(" ")));
     let labels: Vec<String> = seen.labels.iter().map(u32::to_string).collect();
-    put("labels".into(), e.has(CT_HAS_LABELS).then(|| labels.join(" ")));
+    put("labels".into(), e.has(Has::LABELS).then(|| labels.join(" ")));
     members
 }
 
@@ -384,9 +383,8 @@ fn the_c_function_writes_the_same_text_by_the_rules_of_snprintf() {
         let entries = world.conntrack.list(&[]).unwrap();
         for entry in &entries {
             // An age could tick between two calls.
-            let entry = &Entry { has: entry.has & !CT_HAS_START, start_ns: 0, ..*entry };
-            let options =
-                [0, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP];
+            let entry = &Entry { has: entry.has & !Has::START, start_ns: 0, ..*entry };
+            let options = [0, Format::EXTENDED, Format::ID, Format::EXTENDED | Format::ID | Format::TIMESTAMP];
             let lines = options.map(|options| (CT_FORMAT_LINE | options, line(entry, options)));
             for (format, text) in lines.into_iter().chain([(CT_FORMAT_JSON, json(entry))]) {
                 let text = text.as_bytes();
@@ -410,12 +408,12 @@ fn the_c_function_writes_the_same_text_by_the_rules_of_snprintf() {
 #[test]
 #[allow(unsafe_code)]
 fn the_c_function_refuses_what_is_no_entry_or_no_format() {
-    let entry = Entry::key(CT_PROTO_UDP, [127, 0, 0, 1].into(), 1, [127, 0, 0, 2].into(), 2).unwrap();
+    let entry = Entry::key(Proto::UDP, [127, 0, 0, 1].into(), 1, [127, 0, 0, 2].into(), 2).unwrap();
     let wrong = [
         0,
         CT_FORMAT_LINE | CT_FORMAT_JSON,
-        CT_FORMAT_ID,
-        CT_FORMAT_JSON | CT_FORMAT_ID,
+        Format::ID,
+        CT_FORMAT_JSON | Format::ID,
         CT_FORMAT_LINE | 1 << 30,
         CT_FORMAT_LINE | 1 << 2,
     ];

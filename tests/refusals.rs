@@ -48,7 +48,7 @@ fn with(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
 /// A C filter with the family IPv4 and a change.
 fn ipv4(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
     with(|f| {
-        (f.r#match, f.family) = (CT_MATCH_FAMILY, CT_FAMILY_IPV4);
+        (f.r#match, f.family) = (CT_MATCH_FAMILY, Family::IPV4);
         change(f);
     })
 }
@@ -56,7 +56,7 @@ fn ipv4(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
 /// A C filter with the protocol UDP and a change.
 fn udp_only(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
     with(|f| {
-        (f.r#match, f.proto) = (CT_MATCH_PROTO, CT_PROTO_UDP);
+        (f.r#match, f.proto) = (CT_MATCH_PROTO, Proto::UDP);
         change(f);
     })
 }
@@ -99,7 +99,7 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         (
             "IPv6 prefix 129",
             with(|f| {
-                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_DST, CT_FAMILY_IPV6);
+                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_DST, Family::IPV6);
                 (f.reply_dst, f.reply_dst_prefix) = (v6, 129);
             }),
             ".reply_dst",
@@ -115,7 +115,7 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         (
             "bits behind an IPv6 prefix",
             with(|f| {
-                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC, CT_FAMILY_IPV6);
+                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC, Family::IPV6);
                 (f.reply_src, f.reply_src_prefix) = (v6, 64);
             }),
             ".reply_src",
@@ -139,7 +139,7 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         ("ports without protocol", with(|f| f.r#match = CT_MATCH_ORIG_SPORT), ".orig_sport"),
         (
             "ports of ICMP",
-            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_REPLY_SPORT, CT_PROTO_ICMP)),
+            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_REPLY_SPORT, Proto::ICMP)),
             ".reply_sport",
         ),
         (
@@ -156,14 +156,14 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         (
             "TCP state 10",
             with(|f| {
-                (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, CT_PROTO_TCP);
+                (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, Proto::TCP);
                 f.tcp_states = 1 << 10;
             }),
             ".tcp_states",
         ),
         (
             "no TCP state",
-            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, CT_PROTO_TCP)),
+            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, Proto::TCP)),
             ".tcp_states",
         ),
         ("status bit 16", with(|f| (f.r#match, f.status_set) = (CT_MATCH_STATUS, 1 << 16)), ".status_set"),
@@ -219,11 +219,11 @@ fn a_family_that_contradicts_an_address_is_refused_in_rust_too() {
     netns(|| {
         let guarded = Guarded::new();
         let mut conntrack = Conntrack::open().unwrap();
-        let right = Filter { family: Some(CT_FAMILY_IPV6), ..Filter::default() };
+        let right = Filter { family: Some(Family::IPV6), ..Filter::default() };
         for (wrong, field) in [
             (Filter { orig_src: Some(ip("10.0.0.1").into()), ..right.clone() }, "orig_src"),
             (Filter { reply_dst: Some(net("0.0.0.0/0")), ..right.clone() }, "reply_dst"),
-            (Filter { family: Some(CT_FAMILY_IPV4), orig_dst: Some(net("::/0")), ..right.clone() }, "orig_dst"),
+            (Filter { family: Some(Family::IPV4), orig_dst: Some(net("::/0")), ..right.clone() }, "orig_dst"),
             (
                 Filter {
                     family: None,
@@ -250,27 +250,27 @@ fn wrong_entries() -> Vec<(&'static str, Entry, &'static str)> {
         entry
     };
     vec![
-        ("zone 65536", with(|e| (e.has, e.zone) = (e.has | CT_HAS_ZONE, 65536)), "zone"),
-        ("orig zone 65536", with(|e| (e.has, e.orig.zone) = (e.has | CT_HAS_ORIG_ZONE, 65536)), "orig.zone"),
-        ("reply zone 2^31", with(|e| (e.has, e.reply.zone) = (e.has | CT_HAS_REPLY_ZONE, 1 << 31)), "reply.zone"),
+        ("zone 65536", with(|e| (e.has, e.zone) = (e.has | Has::ZONE, 65536)), "zone"),
+        ("orig zone 65536", with(|e| (e.has, e.orig.zone) = (e.has | Has::ORIG_ZONE, 65536)), "orig.zone"),
+        ("reply zone 2^31", with(|e| (e.has, e.reply.zone) = (e.has | Has::REPLY_ZONE, 1 << 31)), "reply.zone"),
         ("zone forgotten in has", with(|e| e.zone = 7), "zone"),
-        ("two kinds of zone", with(|e| e.has |= CT_HAS_ZONE | CT_HAS_ORIG_ZONE), "zone"),
+        ("two kinds of zone", with(|e| e.has |= Has::ZONE | Has::ORIG_ZONE), "zone"),
         ("zones that differ", with(|e| (*e, e.orig.zone) = (e.in_zone(7), 8)), "orig.zone"),
         ("family 0", with(|e| e.family = 0), "family"),
         ("family 17", with(|e| e.family = 17), "family"),
         ("an IPv6 address for IPv4", with(|e| e.orig.src[15] = 1), "orig.src"),
-        ("no tuple", with(|e| (e.has, e.orig) = (CT_HAS_MARK | CT_HAS_TIMEOUT | CT_HAS_PORTS, Tuple::EMPTY)), "orig"),
-        ("UDP without ports", with(|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !CT_HAS_PORTS, 0, 0)), "proto"),
-        ("ports forgotten in has", with(|e| e.has &= !CT_HAS_PORTS), "orig.sport"),
-        ("ports of ICMP", with(|e| e.proto = CT_PROTO_ICMP), "proto"),
-        ("ICMP fields of UDP", with(|e| e.has |= CT_HAS_ICMP), "proto"),
-        ("TCP state of UDP", with(|e| (e.has, e.tcp_state) = (e.has | CT_HAS_TCP_STATE, 3)), "tcp_state"),
+        ("no tuple", with(|e| (e.has, e.orig) = (Has::MARK | Has::TIMEOUT | Has::PORTS, Tuple::EMPTY)), "orig"),
+        ("UDP without ports", with(|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !Has::PORTS, 0, 0)), "proto"),
+        ("ports forgotten in has", with(|e| e.has &= !Has::PORTS), "orig.sport"),
+        ("ports of ICMP", with(|e| e.proto = Proto::ICMP), "proto"),
+        ("ICMP fields of UDP", with(|e| e.has |= Has::ICMP), "proto"),
+        ("TCP state of UDP", with(|e| (e.has, e.tcp_state) = (e.has | Has::TCP_STATE, 3)), "tcp_state"),
         ("has bit 30", with(|e| e.has |= 1 << 30), ""),
         ("has bit 63", with(|e| e.has |= 1 << 63), ""),
         ("reserved", with(|e| e.reserved[3] = 1), "reserved"),
-        ("mark forgotten in has", with(|e| e.has &= !CT_HAS_MARK), "mark"),
+        ("mark forgotten in has", with(|e| e.has &= !Has::MARK), "mark"),
         ("id forgotten in has", with(|e| e.id = 1), "id"),
-        ("helper without end", with(|e| (e.has, e.helper) = (e.has | CT_HAS_HELPER, [97; 16])), "helper"),
+        ("helper without end", with(|e| (e.has, e.helper) = (e.has | Has::HELPER, [97; 16])), "helper"),
     ]
 }
 
@@ -280,7 +280,7 @@ fn a_wrong_entry_is_refused_by_name_and_nothing_of_its_batch_is_done() {
         let guarded = Guarded::new();
         let listed = guarded.handle.list(&[]).unwrap();
         // Right ones around it, which must not be touched either.
-        let existing = Entry { has: by_hand(&listed[0]).has | CT_HAS_MARK, mark: 77, ..by_hand(&listed[0]) };
+        let existing = Entry { has: by_hand(&listed[0]).has | Has::MARK, mark: 77, ..by_hand(&listed[0]) };
         let new = udp("10.9.9.9", 1, "10.9.9.9", 2);
         for (what, wrong, field) in wrong_entries() {
             let h = &guarded.handle;
@@ -309,7 +309,7 @@ fn deleting_without_saying_what_is_refused() {
         ];
         let mut sets = vec![("no filter", vec![]), ("only an excluding filter", vec![excluding.clone(); 2])];
         let named = [1, 0, u32::MAX].map(|id| ("an id alone", Filter { id: Some(id), ..Filter::default() }));
-        let confirmed = Filter { id: Some(1), status_set: CT_STATUS_CONFIRMED, ..Filter::default() };
+        let confirmed = Filter { id: Some(1), status_set: Status::CONFIRMED, ..Filter::default() };
         for (what, filter) in everything.into_iter().chain(named).chain([("an id and what all have", confirmed)]) {
             sets.push((what, vec![filter.clone()]));
             sets.push((what, vec![one.clone(), filter.clone()]));
@@ -366,9 +366,9 @@ fn flushing_without_a_scope_wants_the_flag_that_says_everything() {
 fn a_scope_of_anything_but_family_zone_mark_and_status_is_refused() {
     netns(|| {
         let guarded = Guarded::new();
-        let udp = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
-        let tcp = Filter { proto: Some(CT_PROTO_TCP), ..Filter::default() };
-        let icmp = Filter { proto: Some(CT_PROTO_ICMP), ..Filter::default() };
+        let udp = Filter { proto: Some(Proto::UDP), ..Filter::default() };
+        let tcp = Filter { proto: Some(Proto::TCP), ..Filter::default() };
+        let icmp = Filter { proto: Some(Proto::ICMP), ..Filter::default() };
         let address = Some(Prefix::from(ip("10.0.0.1")));
         for (what, filter) in [
             ("protocol", udp.clone()),

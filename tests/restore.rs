@@ -98,7 +98,7 @@ fn flows() -> Vec<Held> {
 
 /// What of an entry must be the same when it is made again: all but what only the kernel can know.
 fn content(e: &Entry) -> Entry {
-    let kernels = CT_HAS_ID | CT_HAS_USE | CT_HAS_TIMEOUT | CT_HAS_SYNPROXY;
+    let kernels = Has::ID | Has::USE | Has::TIMEOUT | Has::SYNPROXY;
     Entry { has: e.has & !kernels, id: 0, use_count: 0, timeout: 0, ..*e }
 }
 
@@ -133,7 +133,7 @@ fn a_listed_table_of_real_flows_is_made_again_but_for_the_expected_and_the_expir
             let made = handle.create_entries(&listed);
             let wrong: Vec<_> =
                 made.status.iter().zip(&listed).enumerate().filter(|(_, (status, _))| **status != 0).collect();
-            let expected: Vec<_> = wrong.iter().filter(|(_, (_, e))| e.status & CT_STATUS_EXPECTED != 0).collect();
+            let expected: Vec<_> = wrong.iter().filter(|(_, (_, e))| e.status.intersects(Status::EXPECTED)).collect();
             let expiring: Vec<_> = wrong.iter().filter(|(_, (_, e))| e.timeout == 0).collect();
             assert_eq!((wrong.len(), expected.len(), expiring.len()), (2, 1, 1), "{wrong:?}: {}", handle.error());
             assert_eq!((*expected[0].1 .0, *expiring[0].1 .0), (-libc::EOPNOTSUPP, -libc::ETIME));
@@ -165,17 +165,17 @@ fn a_listed_table_of_real_flows_is_made_again_but_for_the_expected_and_the_expir
 
 /// The traffic has made what the test is about.
 fn assert_that_nothing_is_missing(listed: &[Entry]) {
-    const NAT: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT;
-    for proto in [CT_PROTO_TCP, CT_PROTO_UDP, CT_PROTO_ICMP, CT_PROTO_SCTP, CT_PROTO_GRE] {
-        for nat in [0, CT_STATUS_SRC_NAT, CT_STATUS_DST_NAT, NAT] {
-            let is = |e: &Entry| e.proto == proto && e.status & NAT == nat && e.status & CT_STATUS_EXPECTED == 0;
+    const NAT: u32 = Status::SRC_NAT | Status::DST_NAT;
+    for proto in [Proto::TCP, Proto::UDP, Proto::ICMP, Proto::SCTP, Proto::GRE] {
+        for nat in [0, Status::SRC_NAT, Status::DST_NAT, NAT] {
+            let is = |e: &Entry| e.proto == proto && e.status & NAT == nat && !e.status.intersects(Status::EXPECTED);
             assert!(listed.iter().any(is), "no entry of protocol {proto} with {nat:#x}: {listed:?}");
         }
     }
     assert!(listed.iter().any(|e| e.reply.icmp_id != e.orig.icmp_id), "no ICMP id was translated: {listed:?}");
-    assert!(listed.iter().any(|e| e.status & CT_STATUS_EXPECTED != 0 && e.has(CT_HAS_MASTER)), "{listed:?}");
+    assert!(listed.iter().any(|e| e.status.intersects(Status::EXPECTED) && e.has(Has::MASTER)), "{listed:?}");
     assert!(listed.iter().any(|e| e.helper().as_deref() == Some("ftp")), "{listed:?}");
-    assert!(listed.iter().any(|e| e.has(CT_HAS_LABELS)), "{listed:?}");
+    assert!(listed.iter().any(|e| e.has(Has::LABELS)), "{listed:?}");
     assert!(listed.iter().all(|e| e.mark == 7 || e.timeout == 0), "{listed:?}");
 }
 
@@ -183,33 +183,33 @@ fn assert_that_nothing_is_missing(listed: &[Entry]) {
 fn impossible() -> Vec<(Entry, i32, &'static str)> {
     let listed = |status: u32| {
         let mut entry = tcp("10.0.0.1", 7, "10.0.0.2", 80);
-        (entry.has, entry.status) = (entry.has | CT_HAS_STATUS, CT_STATUS_CONFIRMED | status);
+        (entry.has, entry.status) = (entry.has | Has::STATUS, Status::CONFIRMED | status);
         entry
     };
     let only_the_kernel = (libc::EOPNOTSUPP, "only the kernel can give");
     let mut all: Vec<_> = [
-        CT_STATUS_EXPECTED,
-        CT_STATUS_SEQ_ADJUST,
-        CT_STATUS_DYING,
-        CT_STATUS_TEMPLATE,
-        CT_STATUS_UNTRACKED,
-        CT_STATUS_OFFLOAD,
-        CT_STATUS_HW_OFFLOAD,
+        Status::EXPECTED,
+        Status::SEQ_ADJUST,
+        Status::DYING,
+        Status::TEMPLATE,
+        Status::UNTRACKED,
+        Status::OFFLOAD,
+        Status::HW_OFFLOAD,
         1 << 16,
         1 << 31,
     ]
     .map(|bit| (listed(bit), only_the_kernel))
     .to_vec();
     // The kernel does not tell the timeout of an offloaded entry.
-    let offloaded = listed(CT_STATUS_OFFLOAD);
-    all.push((Entry { has: offloaded.has & !CT_HAS_TIMEOUT, timeout: 0, ..offloaded }, only_the_kernel));
+    let offloaded = listed(Status::OFFLOAD);
+    all.push((Entry { has: offloaded.has & !Has::TIMEOUT, timeout: 0, ..offloaded }, only_the_kernel));
     all.push((Entry { timeout: 0, ..listed(0) }, (libc::ETIME, "timeout is 0")));
     all.push((Entry { tcp_state: 10, ..listed(0) }, (libc::EOPNOTSUPP, "later kernel")));
     let scaled = listed(0);
-    let has = scaled.has | CT_HAS_TCP_WSCALE;
+    let has = scaled.has | Has::TCP_WSCALE;
     all.push((Entry { has, tcp_wscale_reply: 15, ..scaled }, (libc::EOPNOTSUPP, "window scale")));
-    let sctp = lasting(key(CT_PROTO_SCTP, "10.0.0.1", 7, "10.0.0.2", 80));
-    all.push((Entry { has: sctp.has | CT_HAS_SCTP, sctp_state: 10, ..sctp }, (libc::EOPNOTSUPP, "later kernel")));
+    let sctp = lasting(key(Proto::SCTP, "10.0.0.1", 7, "10.0.0.2", 80));
+    all.push((Entry { has: sctp.has | Has::SCTP, sctp_state: 10, ..sctp }, (libc::EOPNOTSUPP, "later kernel")));
     all.into_iter().map(|(entry, (errno, text))| (entry, errno, text)).collect()
 }
 
@@ -287,17 +287,17 @@ fn an_update_that_is_impossible_for_one_entry_is_made_for_the_others_and_says_wh
         create(&mut conntrack, &(1..=50).map(nth).collect::<Vec<_>>());
         let change = |n: u16, has: u64| {
             let key = common::by_hand(&nth(n));
-            Entry { has: key.has | CT_HAS_MARK | has, mark: 5, ..key }
+            Entry { has: key.has | Has::MARK | has, mark: 5, ..key }
         };
         let mut changes: Vec<Entry> = (1..=50).map(|n| change(n, 0)).collect();
-        changes[40] = Entry { timeout: 0, ..change(41, CT_HAS_TIMEOUT) };
-        changes[41] = Entry { tcp_state: 10, ..change(42, CT_HAS_TCP_STATE) };
-        changes[42] = Entry { status: 1 << 16, ..change(43, CT_HAS_STATUS) };
+        changes[40] = Entry { timeout: 0, ..change(41, Has::TIMEOUT) };
+        changes[41] = Entry { tcp_state: 10, ..change(42, Has::TCP_STATE) };
+        changes[42] = Entry { status: 1 << 16, ..change(43, Has::STATUS) };
         changes[43] = Entry {
             tcp_wscale_orig: 15,
             tcp_flags_orig: 1,
             tcp_flags_reply: 1,
-            ..change(44, CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS)
+            ..change(44, Has::TCP_WSCALE | Has::TCP_FLAGS)
         };
         let made = handle.update_entries(&changes);
         let wrong = [-libc::ETIME, -libc::EOPNOTSUPP, -libc::EBUSY, -libc::EOPNOTSUPP];

@@ -9,7 +9,7 @@ fn listed(conntrack: &mut Conntrack) -> (Entry, Entry) {
     std::fs::write("/proc/sys/net/netfilter/nf_conntrack_timestamp", "1").unwrap();
     create(conntrack, &[udp("1.1.1.1", 1, "2.2.2.2", 53)]);
     let entry = all(conntrack)[0];
-    assert!(entry.has(CT_HAS_START | CT_HAS_ID));
+    assert!(entry.has(Has::START | Has::ID));
     (entry, Entry { start_ns: entry.start_ns - 1_000_000_000, ..entry })
 }
 
@@ -33,11 +33,11 @@ fn deletes_by_filter_and_flushes_still_take_their_entries_if_start_times_are_com
         options.compare_start = true;
         let mut careful = Conntrack::open_with(&options).unwrap();
         listed(&mut careful);
-        let filter = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
+        let filter = Filter { proto: Some(Proto::UDP), ..Filter::default() };
         let outcome = careful.delete_uncounted(&[filter]).unwrap();
         assert_eq!((outcome.done, outcome.uncounted), (1, false), "nobody looks at start times in a flush");
         create(&mut careful, &[udp("1.1.1.1", 2, "2.2.2.2", 53)]);
-        let scope = Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() };
+        let scope = Filter { family: Some(Family::IPV4), ..Filter::default() };
         assert_eq!(careful.flush(&scope).unwrap().done, 1);
     });
 }

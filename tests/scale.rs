@@ -23,7 +23,7 @@ fn nth(n: u32) -> Entry {
 /// What tells the many apart.
 fn number(e: &Entry) -> u32 {
     let host = match e.family {
-        CT_FAMILY_IPV4 => u32::from(e.orig.src[2]) << 8 | u32::from(e.orig.src[3]),
+        Family::IPV4 => u32::from(e.orig.src[2]) << 8 | u32::from(e.orig.src[3]),
         _ => u32::from(e.orig.src[14]) << 8 | u32::from(e.orig.src[15]),
     };
     let n = host * 10 + u32::from(e.orig.sport) - 1000;
@@ -67,7 +67,7 @@ fn a_hundred_thousand_entries_are_created_listed_streamed_counted_and_deleted_ex
 
         // Every fourth, and of the rest those with marks 3 and 5, but no IPv6 one.
         let mark = |value| Filter { mark: Some(Masked { value, mask: u32::MAX }), ..Filter::default() };
-        let not_v6 = Filter { exclude: true, family: Some(CT_FAMILY_IPV6), ..Filter::default() };
+        let not_v6 = Filter { exclude: true, family: Some(Family::IPV6), ..Filter::default() };
         let filters = [zone(7), mark(3), mark(5), not_v6];
         let chosen = |n: u32| (n % 4 == 0 || n % 10 == 3 || n % 10 == 5) && n % 3 != 0;
         let expected: HashSet<u32> = (0..MANY).filter(|n| chosen(*n)).collect();

@@ -92,8 +92,8 @@ fn the_job(interface: &mut dyn Interface, three: [Entry; 3], keys: Keys) {
 
     let listed = interface.list_zone(zone);
     assert_eq!(identities(&listed), identities(&three));
-    let state = listed.iter().find(|entry| entry.proto == CT_PROTO_TCP).and_then(Entry::tcp_state);
-    assert_eq!(state, Some(CT_TCP_STATE_ESTABLISHED));
+    let state = listed.iter().find(|entry| entry.proto == Proto::TCP).and_then(Entry::tcp_state);
+    assert_eq!(state, Some(TcpState::ESTABLISHED));
     assert_eq!(ids(&listed), cli_ids(&["-w", "3"]));
 
     for each in &three {
@@ -103,7 +103,7 @@ fn the_job(interface: &mut dyn Interface, three: [Entry; 3], keys: Keys) {
             Keys::Listed => *victim,
             Keys::ByHand => by_hand(each),
         };
-        assert_eq!(key.has(CT_HAS_ID), matches!(keys, Keys::Listed));
+        assert_eq!(key.has(Has::ID), matches!(keys, Keys::Listed));
         assert_eq!(interface.remove(&[key]), (vec![0], [1, 0, 0]));
 
         let mut rest = ids(&before);
@@ -172,8 +172,8 @@ fn a_range_without_a_free_zone_says_so() {
         let mut conntrack = Conntrack::open().unwrap();
         assert_eq!(conntrack.find_free_zone(0..=0).unwrap(), 0, "nothing is in use yet");
         let entry = udp("1.1.1.1", 1, "2.2.2.2", 2);
-        create(&mut conntrack, &[entry.in_zone(7), in_one_zone(entry, CT_HAS_ORIG_ZONE, 8)]);
-        create(&mut conntrack, &[in_one_zone(udp("1.1.1.1", 2, "2.2.2.2", 2), CT_HAS_REPLY_ZONE, 65535)]);
+        create(&mut conntrack, &[entry.in_zone(7), in_one_zone(entry, Has::ORIG_ZONE, 8)]);
+        create(&mut conntrack, &[in_one_zone(udp("1.1.1.1", 2, "2.2.2.2", 2), Has::REPLY_ZONE, 65535)]);
         assert_eq!(conntrack.find_free_zone(0..=65535).unwrap(), 1, "the other direction of two entries is in zone 0");
         assert_eq!(conntrack.find_free_zone(7..=9).unwrap(), 9);
         assert_eq!(conntrack.find_free_zone(7..=8).unwrap_err().errno(), libc::ENOSPC);

@@ -13,8 +13,8 @@ fn placed() -> Vec<Entry> {
     let entry = |n| marked(udp("1.1.1.1", n, "2.2.2.2", 53), 5);
     let mut entries: Vec<_> = [0, 1, 7, 65535].into_iter().zip(1..).map(|(zone, n)| entry(n).in_zone(zone)).collect();
     for (zone, n) in [1, 7, 65535].into_iter().zip(10..) {
-        entries.push(in_one_zone(entry(n), CT_HAS_ORIG_ZONE, zone));
-        entries.push(in_one_zone(entry(n + 10), CT_HAS_REPLY_ZONE, zone));
+        entries.push(in_one_zone(entry(n), Has::ORIG_ZONE, zone));
+        entries.push(in_one_zone(entry(n + 10), Has::REPLY_ZONE, zone));
     }
     entries
 }
@@ -22,7 +22,7 @@ fn placed() -> Vec<Entry> {
 /// The same by the reply tuple alone.
 fn by_reply(listed: &Entry) -> Entry {
     let mut key = by_hand(listed);
-    key.has = key.has & !CT_HAS_ORIG | CT_HAS_REPLY;
+    key.has = key.has & !Has::ORIG | Has::REPLY;
     key.reply = listed.reply;
     key.orig = Tuple { zone: listed.orig.zone, ..Tuple::EMPTY };
     key
@@ -34,9 +34,9 @@ fn turned_round(listed: &Entry) -> Entry {
     key.orig = listed.reply;
     key.reply = Tuple { zone: listed.orig.zone, ..Tuple::EMPTY };
     // What was the zone of one direction is now that of the other one.
-    key.has = match key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) {
+    key.has = match key.has & (Has::ORIG_ZONE | Has::REPLY_ZONE) {
         0 => key.has,
-        _ => key.has ^ (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE),
+        _ => key.has ^ (Has::ORIG_ZONE | Has::REPLY_ZONE),
     };
     key
 }
@@ -101,12 +101,12 @@ fn entries_of_every_zone_can_be_created_listed_got_updated_and_deleted() {
         assert_eq!(identities(&listed), identities(&placed()));
         for wanted in &placed() {
             let entry = find(&listed, wanted);
-            let zone_bits = CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE;
+            let zone_bits = Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE;
             assert_eq!(entry.has & zone_bits, wanted.has & zone_bits, "{entry:?}");
             for key in [by_hand(&entry), by_reply(&entry), entry] {
                 assert_eq!(conntrack.get(&key).unwrap().id, entry.id, "{key:?}");
                 let changed = conntrack.update_entries(&[marked(by_hand(&key), 42)]);
-                if key.has(CT_HAS_ORIG) {
+                if key.has(Has::ORIG) {
                     assert_eq!(changed.unwrap().status, [0]);
                     assert_eq!(conntrack.get(&key).unwrap().mark, 42);
                 }
@@ -164,7 +164,7 @@ fn traffic_of_a_zone_for_one_direction_is_listed_and_deleted_by_that_direction_a
         let send = || ports.iter().for_each(|port| drop(socket.send_to(b"x", ("127.0.0.1", *port))));
         let mut conntrack = Conntrack::open().unwrap();
         let handle = Handle::open();
-        let udp = |f: Filter| Filter { proto: Some(CT_PROTO_UDP), orig_sport: Some(7777..=7777), ..f };
+        let udp = |f: Filter| Filter { proto: Some(Proto::UDP), orig_sport: Some(7777..=7777), ..f };
         let of = |zone, orig_zone, reply_zone| udp(Filter { zone, orig_zone, reply_zone, ..Filter::default() });
         let listed_ports = |entries: &[Entry]| -> BTreeSet<u16> { entries.iter().map(|e| e.orig.dport).collect() };
         for (filter, wanted) in [
@@ -205,13 +205,12 @@ fn a_key_of_another_zone_finds_and_deletes_nothing() {
         create(&mut conntrack, &placed());
         for entry in all(&mut conntrack) {
             for zone in [0, 1, 7, 8, 65535] {
-                let plain =
-                    Entry { has: by_hand(&entry).has & !(CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE), ..by_hand(&entry) };
+                let plain = Entry { has: by_hand(&entry).has & !(Has::ORIG_ZONE | Has::REPLY_ZONE), ..by_hand(&entry) };
                 let plain = plain.in_zone(0);
                 let mut wrong = vec![plain.in_zone(zone)];
                 if zone != 0 {
-                    wrong.push(in_one_zone(plain, CT_HAS_ORIG_ZONE, zone));
-                    wrong.push(in_one_zone(plain, CT_HAS_REPLY_ZONE, zone));
+                    wrong.push(in_one_zone(plain, Has::ORIG_ZONE, zone));
+                    wrong.push(in_one_zone(plain, Has::REPLY_ZONE, zone));
                 }
                 for key in wrong.into_iter().filter(|key| identity(key) != identity(&entry)) {
                     finds_nothing(&mut conntrack, &format!("{key:?} for {entry:?}"), &key);
@@ -230,12 +229,12 @@ fn a_listed_entry_whose_zone_was_changed_takes_no_other() {
             for kind in 0..4 {
                 let entry = anew(&mut conntrack, &places)[at];
                 let number = if entry.zone == 0 { 7 } else { entry.zone as u16 };
-                let plain = Entry { id: entry.id, has: by_hand(&entry).has | CT_HAS_ID, ..by_hand(&entry) }.in_zone(0);
+                let plain = Entry { id: entry.id, has: by_hand(&entry).has | Has::ID, ..by_hand(&entry) }.in_zone(0);
                 let key = match kind {
                     0 => plain,
                     1 => plain.in_zone(number),
-                    2 => in_one_zone(plain, CT_HAS_ORIG_ZONE, number),
-                    _ => in_one_zone(plain, CT_HAS_REPLY_ZONE, number),
+                    2 => in_one_zone(plain, Has::ORIG_ZONE, number),
+                    _ => in_one_zone(plain, Has::REPLY_ZONE, number),
                 };
                 if identity(&key) != identity(&entry) {
                     takes_no_other(&mut conntrack, &format!("{key:?} for {entry:?}"), &key, &entry);
@@ -251,7 +250,7 @@ fn a_listed_entry_with_another_zone_number_finds_and_deletes_nothing() {
         let mut conntrack = Conntrack::open().unwrap();
         create(&mut conntrack, &placed());
         for entry in all(&mut conntrack) {
-            let plain = Entry { id: entry.id, has: by_hand(&entry).has | CT_HAS_ID, ..by_hand(&entry) };
+            let plain = Entry { id: entry.id, has: by_hand(&entry).has | Has::ID, ..by_hand(&entry) };
             // The original tuple of an entry that has a zone in the reply direction only is in zone 0.
             let wrong = plain.in_zone(8);
             finds_nothing(&mut conntrack, &format!("{wrong:?} for {entry:?}"), &wrong);
@@ -267,7 +266,7 @@ fn a_key_with_another_id_finds_and_deletes_nothing() {
         for entry in all(&mut conntrack) {
             for key in [by_hand(&entry), by_reply(&entry)] {
                 for id in [entry.id ^ 1, 0, entry.id.swap_bytes()] {
-                    let wrong = Entry { id, has: key.has | CT_HAS_ID, ..key };
+                    let wrong = Entry { id, has: key.has | Has::ID, ..key };
                     finds_nothing(&mut conntrack, &format!("{wrong:?} for {entry:?}"), &wrong);
                 }
             }
@@ -280,7 +279,7 @@ fn entries_to_turn_round() -> Vec<Entry> {
     entries.extend([tcp("fd00::1", 1, "fd00::2", 2), tcp("1.1.1.1", 4, "2.2.2.2", 5).in_zone(7)]);
     entries.push(lasting(Entry::icmp_key(ip("1.1.1.1"), ip("2.2.2.2"), 8, 0, 1).unwrap()));
     entries.push(lasting(Entry::icmp_key(ip("fd00::1"), ip("fd00::2"), 128, 0, 1).unwrap()).in_zone(7));
-    entries.extend(table::mixed().into_iter().filter(|entry| entry.status & CT_STATUS_DST_NAT != 0));
+    entries.extend(table::mixed().into_iter().filter(|entry| entry.status.intersects(Status::DST_NAT)));
     entries
 }
 
@@ -295,7 +294,7 @@ fn a_reply_tuple_as_the_original_one_finds_and_deletes_nothing() {
             let mut key = by_reply(&entry);
             key.reply = entry.orig;
             key.orig.zone = entry.reply.zone;
-            key.has = turned_round(&entry).has & !CT_HAS_ORIG | CT_HAS_REPLY;
+            key.has = turned_round(&entry).has & !Has::ORIG | Has::REPLY;
             finds_nothing(&mut conntrack, &format!("{entry:?} by its reply, the other way round"), &key);
         }
     });
@@ -309,7 +308,7 @@ fn a_reply_tuple_as_the_original_one_takes_no_other_if_the_id_is_right() {
         for at in 0..wanted.len() {
             let entry = anew(&mut conntrack, &wanted)[at];
             let key = turned_round(&entry);
-            let key = Entry { id: entry.id, has: key.has | CT_HAS_ID, ..key };
+            let key = Entry { id: entry.id, has: key.has | Has::ID, ..key };
             takes_no_other(&mut conntrack, &format!("{entry:?} the other way round"), &key, &entry);
         }
     });
@@ -319,10 +318,10 @@ fn a_reply_tuple_as_the_original_one_takes_no_other_if_the_id_is_right() {
 fn a_key_with_both_tuples_wants_both_to_be_right() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
-        let translated = table::mixed().into_iter().find(|entry| entry.status & CT_STATUS_SRC_NAT != 0).unwrap();
+        let translated = table::mixed().into_iter().find(|entry| entry.status.intersects(Status::SRC_NAT)).unwrap();
         create(&mut conntrack, &[translated]);
         let entry = all(&mut conntrack)[0];
-        let right = Entry { reply: entry.reply, has: by_hand(&entry).has | CT_HAS_REPLY, ..by_hand(&entry) };
+        let right = Entry { reply: entry.reply, has: by_hand(&entry).has | Has::REPLY, ..by_hand(&entry) };
         assert_eq!(conntrack.get(&right).unwrap().id, entry.id);
         let mirror = Tuple { src: entry.orig.dst, dst: entry.orig.src, ..entry.reply };
         finds_nothing(&mut conntrack, "the mirror image of a translated entry", &Entry { reply: mirror, ..right });

@@ -195,8 +195,7 @@ pub fn c_filter(f: &Filter) -> ct_filter {
     c.flags = if f.exclude { CT_FILTER_EXCLUDE } else { 0 };
     let mut set = |bit: u64, is_set: bool| bits |= if is_set { bit } else { 0 };
     let prefixes = [f.orig_src, f.orig_dst, f.reply_src, f.reply_dst];
-    let mut family =
-        prefixes.iter().flatten().map(|p| if p.address.is_ipv4() { CT_FAMILY_IPV4 } else { CT_FAMILY_IPV6 });
+    let mut family = prefixes.iter().flatten().map(|p| if p.address.is_ipv4() { Family::IPV4 } else { Family::IPV6 });
     let family = f.family.or(family.next());
     c.family = family.unwrap_or(0);
     set(CT_MATCH_FAMILY, family.is_some());

@@ -227,27 +227,27 @@ pub fn key(proto: u8, src: &str, sport: u16, dst: &str, dport: u16) -> Entry {
 
 /// A UDP entry to create.
 pub fn udp(src: &str, sport: u16, dst: &str, dport: u16) -> Entry {
-    lasting(key(CT_PROTO_UDP, src, sport, dst, dport))
+    lasting(key(Proto::UDP, src, sport, dst, dport))
 }
 
 /// An established TCP entry to create.
 pub fn tcp(src: &str, sport: u16, dst: &str, dport: u16) -> Entry {
-    let mut entry = lasting(key(CT_PROTO_TCP, src, sport, dst, dport));
-    entry.has |= CT_HAS_TCP_STATE;
-    entry.tcp_state = CT_TCP_STATE_ESTABLISHED;
+    let mut entry = lasting(key(Proto::TCP, src, sport, dst, dport));
+    entry.has |= Has::TCP_STATE;
+    entry.tcp_state = TcpState::ESTABLISHED;
     entry
 }
 
 /// The same entry with a timeout that outlives every test.
 pub fn lasting(mut entry: Entry) -> Entry {
-    entry.has |= CT_HAS_TIMEOUT;
+    entry.has |= Has::TIMEOUT;
     entry.timeout = 36_000;
     entry
 }
 
 /// The same entry with a mark.
 pub fn marked(mut entry: Entry, mark: u32) -> Entry {
-    entry.has |= CT_HAS_MARK;
+    entry.has |= Has::MARK;
     entry.mark = mark;
     entry
 }
@@ -256,7 +256,7 @@ pub fn marked(mut entry: Entry, mark: u32) -> Entry {
 pub fn in_one_zone(mut entry: Entry, bit: u64, zone: u16) -> Entry {
     entry.has |= bit;
     entry.zone = zone.into();
-    if bit == CT_HAS_ORIG_ZONE {
+    if bit == Has::ORIG_ZONE {
         entry.orig.zone = zone.into();
     } else {
         entry.reply.zone = zone.into();
@@ -266,7 +266,7 @@ pub fn in_one_zone(mut entry: Entry, bit: u64, zone: u16) -> Entry {
 
 /// The same entry with a helper.
 pub fn helped(mut entry: Entry, name: &str) -> Entry {
-    entry.has |= CT_HAS_HELPER;
+    entry.has |= Has::HELPER;
     entry.helper = [0; 16];
     for (to, from) in entry.helper.iter_mut().zip(name.bytes()) {
         *to = from as std::ffi::c_char;
@@ -276,7 +276,7 @@ pub fn helped(mut entry: Entry, name: &str) -> Entry {
 
 /// Only what identifies an entry, as somebody would write it by hand: the original tuple and the zone, no id.
 pub fn by_hand(entry: &Entry) -> Entry {
-    let identity = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_ICMP | CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE;
+    let identity = Has::ORIG | Has::PORTS | Has::ICMP | Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE;
     let mut reply = Tuple::EMPTY;
     reply.zone = entry.reply.zone;
     Entry {

@@ -8,19 +8,19 @@ pub fn allow_labels() {
 }
 
 fn with_status(mut entry: Entry, status: u32) -> Entry {
-    entry.has |= CT_HAS_STATUS;
+    entry.has |= Has::STATUS;
     entry.status = status;
     entry
 }
 
 fn with_state(mut entry: Entry, state: u8) -> Entry {
-    entry.has |= CT_HAS_TCP_STATE;
+    entry.has |= Has::TCP_STATE;
     entry.tcp_state = state;
     entry
 }
 
 fn with_labels(mut entry: Entry, labels: &[usize]) -> Entry {
-    entry.has |= CT_HAS_LABELS;
+    entry.has |= Has::LABELS;
     for label in labels {
         entry.labels[label / 8] |= 1 << (label % 8);
     }
@@ -29,31 +29,31 @@ fn with_labels(mut entry: Entry, labels: &[usize]) -> Entry {
 
 /// Answers come from and go to elsewhere than the mirror image says.
 fn translated(mut entry: Entry, from: Option<(&str, u16)>, to: Option<(&str, u16)>) -> Entry {
-    let ports = entry.has(CT_HAS_PORTS);
+    let ports = entry.has(Has::PORTS);
     let port = |port| if ports { port } else { 0 };
-    entry.has |= CT_HAS_REPLY;
+    entry.has |= Has::REPLY;
     entry.reply = Tuple { src: entry.orig.dst, dst: entry.orig.src, ..entry.reply };
     (entry.reply.sport, entry.reply.dport) = (port(entry.orig.dport), port(entry.orig.sport));
-    if entry.has(CT_HAS_ICMP) {
+    if entry.has(Has::ICMP) {
         entry.reply.icmp_id = entry.orig.icmp_id;
         entry.reply.icmp_type = if entry.orig.icmp_type == 8 { 0 } else { 129 };
     }
     let mut status = 0;
     if let Some((address, number)) = from {
         (entry.reply.dst, entry.reply.dport) = (address_bytes(ip(address)), port(number));
-        status |= CT_STATUS_SRC_NAT | CT_STATUS_SRC_NAT_DONE;
+        status |= Status::SRC_NAT | Status::SRC_NAT_DONE;
     }
     if let Some((address, number)) = to {
         (entry.reply.src, entry.reply.sport) = (address_bytes(ip(address)), port(number));
-        status |= CT_STATUS_DST_NAT | CT_STATUS_DST_NAT_DONE;
+        status |= Status::DST_NAT | Status::DST_NAT_DONE;
     }
     with_status(entry, status)
 }
 
 /// A protocol of which the kernel keeps no ports.
 fn portless(proto: u8, src: &str, dst: &str) -> Entry {
-    let mut entry = lasting(key(CT_PROTO_UDP, src, 0, dst, 0));
-    entry.has &= !CT_HAS_PORTS;
+    let mut entry = lasting(key(Proto::UDP, src, 0, dst, 0));
+    entry.has &= !Has::PORTS;
     entry.proto = proto;
     entry
 }
@@ -76,28 +76,28 @@ pub fn mixed() -> Vec<Entry> {
 }
 
 fn one_family(entries: &mut Vec<Entry>, a: [&str; 6], echo: u8) {
-    for state in CT_TCP_STATE_NONE..=CT_TCP_STATE_SYN_SENT2 {
-        let entry = lasting(key(CT_PROTO_TCP, a[0], 1000 + u16::from(state), a[4], 80));
+    for state in TcpState::NONE..=TcpState::SYN_SENT2 {
+        let entry = lasting(key(Proto::TCP, a[0], 1000 + u16::from(state), a[4], 80));
         entries.push(with_state(marked(entry, u32::from(state)), state));
     }
-    let seen = CT_STATUS_SEEN_REPLY;
-    let statuses = [0, seen, seen | CT_STATUS_ASSURED, seen | CT_STATUS_ASSURED | CT_STATUS_FIXED_TIMEOUT];
+    let seen = Status::SEEN_REPLY;
+    let statuses = [0, seen, seen | Status::ASSURED, seen | Status::ASSURED | Status::FIXED_TIMEOUT];
     for (n, status) in (0u16..).zip(statuses) {
         entries.push(with_status(marked(udp(a[1], 2000 + n, a[4], 53), 0x1_0000 << n), status));
         entries.push(with_status(tcp(a[1], 2000 + n, a[4], 443), status));
     }
     for (sport, dport) in [(0, 53), (65535, 53), (4000, 0), (4000, 65535), (4000, 4000)] {
         entries.push(udp(a[2], sport, a[3], dport));
-        entries.push(lasting(key(CT_PROTO_UDPLITE, a[2], sport, a[3], dport)));
+        entries.push(lasting(key(Proto::UDPLITE, a[2], sport, a[3], dport)));
     }
     // The same tuple in several zones, and zones of one direction only.
     for zone in [1, 7, 65535] {
         entries.push(marked(udp(a[0], 3000, a[5], 53), 0xff).in_zone(zone));
         entries.push(icmp(a[0], a[5], echo, 0, 30).in_zone(zone));
     }
-    entries.push(in_one_zone(udp(a[0], 3001, a[5], 53), CT_HAS_ORIG_ZONE, 7));
-    entries.push(in_one_zone(udp(a[0], 3002, a[5], 53), CT_HAS_REPLY_ZONE, 7));
-    entries.push(in_one_zone(tcp(a[0], 3003, a[5], 53), CT_HAS_ORIG_ZONE, 9));
+    entries.push(in_one_zone(udp(a[0], 3001, a[5], 53), Has::ORIG_ZONE, 7));
+    entries.push(in_one_zone(udp(a[0], 3002, a[5], 53), Has::REPLY_ZONE, 7));
+    entries.push(in_one_zone(tcp(a[0], 3003, a[5], 53), Has::ORIG_ZONE, 9));
     for mark in [0x10, 0x11, 0xff00_0000, u32::MAX] {
         entries.push(marked(udp(a[3], mark as u16, a[0], 123), mark));
     }
@@ -106,11 +106,11 @@ fn one_family(entries: &mut Vec<Entry>, a: [&str; 6], echo: u8) {
     }
     entries.push(icmp(a[3], a[0], if echo == 8 { 13 } else { 139 }, 0, 1));
     entries.push(icmp(a[3], a[0], echo, 5, 1));
-    let mut sctp = lasting(key(CT_PROTO_SCTP, a[4], 5000, a[0], 6000));
-    sctp.has |= CT_HAS_SCTP;
+    let mut sctp = lasting(key(Proto::SCTP, a[4], 5000, a[0], 6000));
+    sctp.has |= Has::SCTP;
     (sctp.sctp_state, sctp.sctp_vtag_orig, sctp.sctp_vtag_reply) = (4, 0x1234_5678, 0x9abc_def0);
     entries.push(sctp);
-    entries.push(lasting(key(CT_PROTO_GRE, a[4], 0, a[0], 77)));
+    entries.push(lasting(key(Proto::GRE, a[4], 0, a[0], 77)));
     entries.push(portless(253, a[4], a[0]));
     entries.push(portless(89, a[4], a[1]));
     // Source, destination, and both translated.
@@ -125,7 +125,7 @@ fn one_family(entries: &mut Vec<Entry>, a: [&str; 6], echo: u8) {
     }
     entries.push(helped(tcp(a[5], 1, a[0], 21), "ftp"));
     let mut scaled = tcp(a[5], 2, a[0], 22);
-    scaled.has |= CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS;
+    scaled.has |= Has::TCP_WSCALE | Has::TCP_FLAGS;
     (scaled.tcp_wscale_orig, scaled.tcp_wscale_reply) = (7, 9);
     // Window scaling, selective acknowledgements, and being liberal.
     (scaled.tcp_flags_orig, scaled.tcp_flags_reply) = (0x0b, 0x03);

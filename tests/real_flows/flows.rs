@@ -10,7 +10,7 @@ const THERE: &str = "127.0.0.2 fd00::2";
 /// The address of a pair that is of this family.
 fn of(pair: &'static str, family: u8) -> &'static str {
     let (v4, v6) = pair.split_once(' ').unwrap();
-    if family == CT_FAMILY_IPV4 {
+    if family == Family::IPV4 {
         v4
     } else {
         v6
@@ -85,9 +85,9 @@ pub struct Expected {
     pub reply_dst: Option<&'static str>,
 }
 
-const ANSWERED: u32 = CT_STATUS_SEEN_REPLY | CT_STATUS_CONFIRMED;
+const ANSWERED: u32 = Status::SEEN_REPLY | Status::CONFIRMED;
 const TCP: Expected = Expected {
-    proto: CT_PROTO_TCP,
+    proto: Proto::TCP,
     dport: 0,
     zone: (0, 0),
     mark: 0,
@@ -97,18 +97,18 @@ const TCP: Expected = Expected {
     reply_src: None,
     reply_dst: None,
 };
-const UDP: Expected = Expected { proto: CT_PROTO_UDP, ..TCP };
-const LITE: Expected = Expected { proto: CT_PROTO_UDPLITE, ..TCP };
-const SCTP: Expected = Expected { proto: CT_PROTO_SCTP, ..TCP };
+const UDP: Expected = Expected { proto: Proto::UDP, ..TCP };
+const LITE: Expected = Expected { proto: Proto::UDPLITE, ..TCP };
+const SCTP: Expected = Expected { proto: Proto::SCTP, ..TCP };
 
 /// Flows with ports, one source port each: what follows the addresses on the traffic program's command line, and what
 /// must come of it.
 fn flows_with_ports() -> Vec<(&'static str, Expected)> {
-    let zone = (CT_HAS_ZONE, 7);
-    let orig = (CT_HAS_ORIG_ZONE, 65535);
-    let reply = (CT_HAS_REPLY_ZONE, 9);
+    let zone = (Has::ZONE, 7);
+    let orig = (Has::ORIG_ZONE, 65535);
+    let reply = (Has::REPLY_ZONE, 9);
     let answered = Expected { status: ANSWERED, ..UDP };
-    let open = Expected { status: ANSWERED | CT_STATUS_ASSURED, ..TCP };
+    let open = Expected { status: ANSWERED | Status::ASSURED, ..TCP };
     let dnat = Some(("127.0.0.3 fd00::3", 5131));
     let snat = Some("127.0.0.9 fd00::9");
     vec![
@@ -121,8 +121,8 @@ fn flows_with_ports() -> Vec<(&'static str, Expected)> {
         ("--hold 600", Expected { dport: 5103, zone: reply, ..open }),
         ("--close", Expected { dport: 5111, mark: u32::MAX, ..open }),
         ("--hold 600", Expected { dport: 21, helper: "ftp", ..open }),
-        ("--hold 600", Expected { dport: 5130, reply_src: dnat, status: open.status | CT_STATUS_DST_NAT, ..open }),
-        ("--hold 600", Expected { dport: 5132, reply_dst: snat, status: open.status | CT_STATUS_SRC_NAT, ..open }),
+        ("--hold 600", Expected { dport: 5130, reply_src: dnat, status: open.status | Status::DST_NAT, ..open }),
+        ("--hold 600", Expected { dport: 5132, reply_dst: snat, status: open.status | Status::SRC_NAT, ..open }),
         ("", Expected { dport: 53, ..UDP }),
         ("--answer", Expected { dport: 54, ..answered }),
         ("", Expected { dport: 5101, zone, ..UDP }),
@@ -134,8 +134,8 @@ fn flows_with_ports() -> Vec<(&'static str, Expected)> {
         ("", Expected { dport: 5121, labels: 1 << 127, ..UDP }),
         ("--answer --bytes 1400", Expected { dport: 5122, labels: 1 | 1 << 64, ..answered }),
         ("", Expected { dport: 69, helper: "tftp", ..UDP }),
-        ("--answer", Expected { dport: 5130, reply_src: dnat, status: ANSWERED | CT_STATUS_DST_NAT, ..UDP }),
-        ("--answer", Expected { dport: 5132, reply_dst: snat, status: ANSWERED | CT_STATUS_SRC_NAT, ..UDP }),
+        ("--answer", Expected { dport: 5130, reply_src: dnat, status: ANSWERED | Status::DST_NAT, ..UDP }),
+        ("--answer", Expected { dport: 5132, reply_dst: snat, status: ANSWERED | Status::SRC_NAT, ..UDP }),
         ("--answer", Expected { dport: 53, status: ANSWERED, ..LITE }),
         ("", Expected { dport: 5101, zone, ..LITE }),
         ("", Expected { dport: 999, ..SCTP }),
@@ -151,9 +151,9 @@ pub fn by_traffic(family: u8, first_port: u16) -> (Vec<(u16, Expected)>, Vec<Hel
     let mut held = Vec::new();
     for (sport, (options, flow)) in (first_port..).zip(flows_with_ports()) {
         let kind = match flow.proto {
-            CT_PROTO_TCP => "tcp",
-            CT_PROTO_UDP => "udp",
-            CT_PROTO_UDPLITE => "udplite",
+            Proto::TCP => "tcp",
+            Proto::UDP => "udp",
+            Proto::UDPLITE => "udplite",
             _ => "sctp",
         };
         let mut line = format!("{kind} {here} {sport} {there} {} {options}", flow.dport).trim_end().to_owned();
@@ -169,7 +169,7 @@ pub fn by_traffic(family: u8, first_port: u16) -> (Vec<(u16, Expected)>, Vec<Hel
         format!("gre {here} {there} {first_port}"),
         format!("raw 253 {here} {there}"),
         format!("raw 50 {here} {there}"),
-        format!("raw {CT_PROTO_DCCP} {here} {there}"),
+        format!("raw {Proto::DCCP} {here} {there}"),
     ] {
         held.extend(traffic(&line));
     }
@@ -179,19 +179,19 @@ pub fn by_traffic(family: u8, first_port: u16) -> (Vec<(u16, Expected)>, Vec<Hel
 impl Expected {
     /// Fails unless `e` is what must have come of the flow.
     pub fn check(&self, e: &Entry) {
-        let zone = e.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE);
+        let zone = e.has & (Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE);
         assert_eq!((zone, e.zone), self.zone, "zone of {e:?}");
-        let (both, orig, reply) = (CT_HAS_ZONE, CT_HAS_ORIG_ZONE, CT_HAS_REPLY_ZONE);
+        let (both, orig, reply) = (Has::ZONE, Has::ORIG_ZONE, Has::REPLY_ZONE);
         let of_orig = if zone & (both | orig) != 0 { self.zone.1 } else { 0 };
         let of_reply = if zone & (both | reply) != 0 { self.zone.1 } else { 0 };
         assert_eq!((e.orig.zone, e.reply.zone), (of_orig, of_reply), "zones of the directions of {e:?}");
         assert_eq!(e.mark(), Some(self.mark), "mark of {e:?}");
         assert_eq!(u128::from_le_bytes(e.labels), self.labels, "labels of {e:?}");
-        assert_eq!(e.has(CT_HAS_LABELS), self.labels != 0, "CT_HAS_LABELS of {e:?}");
+        assert_eq!(e.has(Has::LABELS), self.labels != 0, "Has::LABELS of {e:?}");
         assert_eq!(e.helper().unwrap_or_default(), self.helper, "helper of {e:?}");
         assert_eq!(e.status & self.status, self.status, "status {:#x} of {e:?}", e.status);
         if self.status == 0 {
-            assert_eq!(e.status & CT_STATUS_SEEN_REPLY, 0, "status {:#x} of {e:?}", e.status);
+            assert_eq!(e.status & Status::SEEN_REPLY, 0, "status {:#x} of {e:?}", e.status);
         }
         let address = |pair| -> IpAddr { of(pair, e.family).parse().unwrap() };
         let (server, port) = self.reply_src.unwrap_or((THERE, self.dport));
@@ -236,27 +236,27 @@ const ODD_ADDRESSES: &[&str] = &[
 /// Entries that no loopback traffic makes, to be made over netlink.
 pub fn by_netlink() -> Vec<Entry> {
     let mut entries = Vec::new();
-    for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
+    for family in [Family::IPV4, Family::IPV6] {
         of_one_family(family, &mut entries);
     }
     let port = |at: usize| u16::try_from(at).unwrap();
     for (at, text) in ODD_ADDRESSES.iter().enumerate() {
         let odd = text.parse().unwrap();
         let other = "fd00::7".parse().unwrap();
-        entries.push(made(Entry::key(CT_PROTO_UDP, odd, port(at), other, 1)));
-        entries.push(made(Entry::key(CT_PROTO_TCP, other, port(at), odd, 2)));
+        entries.push(made(Entry::key(Proto::UDP, odd, port(at), other, 1)));
+        entries.push(made(Entry::key(Proto::TCP, other, port(at), odd, 2)));
     }
     for text in ["0.0.0.0", "255.255.255.255", "10.0.0.1", "100.200.30.4"] {
         let (odd, other) = (text.parse().unwrap(), "192.0.2.1".parse().unwrap());
-        entries.push(made(Entry::key(CT_PROTO_UDP, odd, 0, other, 65535)));
-        entries.push(made(Entry::key(CT_PROTO_TCP, other, 65535, odd, 0)));
+        entries.push(made(Entry::key(Proto::UDP, odd, 0, other, 65535)));
+        entries.push(made(Entry::key(Proto::TCP, other, 65535, odd, 0)));
     }
     entries
 }
 
 fn made(key: Option<Entry>) -> Entry {
     let key = key.unwrap();
-    Entry { has: key.has | CT_HAS_TIMEOUT, timeout: 3000, ..key }
+    Entry { has: key.has | Has::TIMEOUT, timeout: 3000, ..key }
 }
 
 fn of_one_family(family: u8, entries: &mut Vec<Entry>) {
@@ -266,52 +266,52 @@ fn of_one_family(family: u8, entries: &mut Vec<Entry>) {
             .into();
     let mut ports = 20000..;
     let mut next = |proto: u8| made(Entry::key(proto, a, ports.next().unwrap(), b, 443));
-    for state in CT_TCP_STATE_NONE..=CT_TCP_STATE_SYN_SENT2 {
-        let tcp = next(CT_PROTO_TCP);
-        entries.push(Entry { has: tcp.has | CT_HAS_TCP_STATE, tcp_state: state, ..tcp });
-        let tcp = next(CT_PROTO_TCP);
-        let has = tcp.has | CT_HAS_TCP_STATE | CT_HAS_STATUS | CT_HAS_TCP_WSCALE;
-        let status = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
+    for state in TcpState::NONE..=TcpState::SYN_SENT2 {
+        let tcp = next(Proto::TCP);
+        entries.push(Entry { has: tcp.has | Has::TCP_STATE, tcp_state: state, ..tcp });
+        let tcp = next(Proto::TCP);
+        let has = tcp.has | Has::TCP_STATE | Has::STATUS | Has::TCP_WSCALE;
+        let status = Status::SEEN_REPLY | Status::ASSURED;
         entries.push(Entry { has, tcp_state: state, status, tcp_wscale_orig: 7, tcp_wscale_reply: 14, ..tcp });
     }
     // 9, HEARTBEAT_ACKED, is no longer a state of newer kernels.
     for state in 0..=8 {
-        let sctp = next(CT_PROTO_SCTP);
-        let has = sctp.has | CT_HAS_SCTP;
+        let sctp = next(Proto::SCTP);
+        let has = sctp.has | Has::SCTP;
         entries.push(Entry { has, sctp_state: state, sctp_vtag_orig: 1, sctp_vtag_reply: u32::MAX, ..sctp });
     }
-    for (status, mark) in [(0, 0), (CT_STATUS_SEEN_REPLY, 0x7fff_ffff), (CT_STATUS_ASSURED, u32::MAX)] {
-        let udp = next(CT_PROTO_UDP);
-        entries.push(Entry { has: udp.has | CT_HAS_STATUS | CT_HAS_MARK, status, mark, ..udp });
-        let lite = next(CT_PROTO_UDPLITE);
-        entries.push(Entry { has: lite.has | CT_HAS_STATUS | CT_HAS_MARK, status, mark, ..lite });
+    for (status, mark) in [(0, 0), (Status::SEEN_REPLY, 0x7fff_ffff), (Status::ASSURED, u32::MAX)] {
+        let udp = next(Proto::UDP);
+        entries.push(Entry { has: udp.has | Has::STATUS | Has::MARK, status, mark, ..udp });
+        let lite = next(Proto::UDPLITE);
+        entries.push(Entry { has: lite.has | Has::STATUS | Has::MARK, status, mark, ..lite });
     }
-    let fixed = next(CT_PROTO_UDP);
-    let status = CT_STATUS_FIXED_TIMEOUT | CT_STATUS_SEEN_REPLY;
-    entries.push(Entry { has: fixed.has | CT_HAS_STATUS, status, ..fixed });
+    let fixed = next(Proto::UDP);
+    let status = Status::FIXED_TIMEOUT | Status::SEEN_REPLY;
+    entries.push(Entry { has: fixed.has | Has::STATUS, status, ..fixed });
     for zone in [1, 7, 65535] {
-        entries.push(next(CT_PROTO_UDP).in_zone(zone));
-        let orig = next(CT_PROTO_TCP);
-        let has = orig.has | CT_HAS_ORIG_ZONE;
+        entries.push(next(Proto::UDP).in_zone(zone));
+        let orig = next(Proto::TCP);
+        let has = orig.has | Has::ORIG_ZONE;
         entries.push(Entry { has, orig: Tuple { zone: u32::from(zone), ..orig.orig }, ..orig });
-        let reply = next(CT_PROTO_UDP);
-        let has = reply.has | CT_HAS_REPLY_ZONE;
+        let reply = next(Proto::UDP);
+        let has = reply.has | Has::REPLY_ZONE;
         entries.push(Entry { has, reply: Tuple { zone: u32::from(zone), ..reply.reply }, ..reply });
     }
-    let labelled = next(CT_PROTO_UDP);
+    let labelled = next(Proto::UDP);
     let labels = *b"\x01\x80\x00\xff0123456789ab";
-    entries.push(Entry { has: labelled.has | CT_HAS_LABELS, labels, ..labelled });
-    for (proto, name) in [(CT_PROTO_TCP, "ftp"), (CT_PROTO_UDP, "tftp"), (CT_PROTO_TCP, "irc")] {
+    entries.push(Entry { has: labelled.has | Has::LABELS, labels, ..labelled });
+    for (proto, name) in [(Proto::TCP, "ftp"), (Proto::UDP, "tftp"), (Proto::TCP, "irc")] {
         let helped = next(proto);
         let mut helper = [0; 16];
         helper.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from as std::ffi::c_char);
         // IRC is for IPv4 only.
-        if family == CT_FAMILY_IPV4 || name != "irc" {
-            entries.push(Entry { has: helped.has | CT_HAS_HELPER, helper, ..helped });
+        if family == Family::IPV4 || name != "irc" {
+            entries.push(Entry { has: helped.has | Has::HELPER, helper, ..helped });
         }
     }
-    for nat in [CT_STATUS_SRC_NAT, CT_STATUS_DST_NAT, CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT] {
-        for proto in [CT_PROTO_TCP, CT_PROTO_UDP] {
+    for nat in [Status::SRC_NAT, Status::DST_NAT, Status::SRC_NAT | Status::DST_NAT] {
+        for proto in [Proto::TCP, Proto::UDP] {
             let key = next(proto);
             let mut reply = Tuple {
                 src: key.orig.dst,
@@ -320,26 +320,26 @@ fn of_one_family(family: u8, entries: &mut Vec<Entry>) {
                 dport: key.orig.sport,
                 ..Tuple::EMPTY
             };
-            if nat & CT_STATUS_SRC_NAT != 0 {
+            if nat & Status::SRC_NAT != 0 {
                 (reply.dst, reply.dport) = (address_bytes(c), key.orig.sport + 10000);
             }
-            if nat & CT_STATUS_DST_NAT != 0 {
+            if nat & Status::DST_NAT != 0 {
                 (reply.src, reply.sport) = (address_bytes(c), 8443);
             }
-            entries.push(Entry { has: key.has | CT_HAS_REPLY | CT_HAS_STATUS, status: nat, reply, ..key });
+            entries.push(Entry { has: key.has | Has::REPLY | Has::STATUS, status: nat, reply, ..key });
         }
     }
     for (source, destination) in [(0, 0), (1, 0xffff), (0xabcd, 0x12)] {
-        entries.push(made(Entry::key(CT_PROTO_GRE, a, source, b, destination)));
+        entries.push(made(Entry::key(Proto::GRE, a, source, b, destination)));
     }
-    let (echo, info) = if family == CT_FAMILY_IPV4 { (8, 13) } else { (128, 139) };
+    let (echo, info) = if family == Family::IPV4 { (8, 13) } else { (128, 139) };
     for (icmp_type, id) in [(echo, 0), (echo, 65535), (info, 1)] {
         entries.push(made(Entry::icmp_key(a, b, icmp_type, 0, id)));
     }
     // Without ports: protocols that the kernel does not track, and DCCP, which it no longer does since 6.16.
     for proto in [0, 2, 4, 50, 103, 253, 255] {
         let key = made(Entry::key(proto, a, 0, b, 0));
-        entries.push(Entry { has: key.has & !CT_HAS_PORTS, ..key });
+        entries.push(Entry { has: key.has & !Has::PORTS, ..key });
     }
-    entries.push(made(Entry::key(CT_PROTO_DCCP, a, 1, b, 2)));
+    entries.push(made(Entry::key(Proto::DCCP, a, 1, b, 2)));
 }

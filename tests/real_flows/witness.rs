@@ -77,10 +77,10 @@ pub struct Seen {
 impl Seen {
     /// What the program should say of an entry.
     pub fn of(e: &Entry) -> Seen {
-        let when = |bit: u64| e.has & bit != 0;
+        let when = |bit: u64| e.has.intersects(bit);
         let address = |bytes: [u8; 16]| -> Option<IpAddr> {
             match e.family {
-                CT_FAMILY_IPV4 => <[u8; 4]>::try_from(&bytes[..4]).ok().map(IpAddr::from),
+                Family::IPV4 => <[u8; 4]>::try_from(&bytes[..4]).ok().map(IpAddr::from),
                 _ => Some(IpAddr::from(bytes)),
             }
         };
@@ -88,8 +88,8 @@ impl Seen {
             src: address(t.src),
             dst: address(t.dst),
             // Where the kernel does not track DCCP the program shows ports of 0.
-            ports: (when(CT_HAS_PORTS) || e.proto == CT_PROTO_DCCP).then_some((t.sport, t.dport)),
-            icmp: when(CT_HAS_ICMP).then_some((t.icmp_type, t.icmp_code, t.icmp_id)),
+            ports: (when(Has::PORTS) || e.proto == Proto::DCCP).then_some((t.sport, t.dport)),
+            icmp: when(Has::ICMP).then_some((t.icmp_type, t.icmp_code, t.icmp_id)),
             zone: when(zone).then_some(t.zone),
             counters: when(has_counters).then_some((counters.packets, counters.bytes)),
         };
@@ -98,18 +98,18 @@ impl Seen {
         Seen {
             family: e.family,
             proto: e.proto,
-            timeout: when(CT_HAS_TIMEOUT).then_some(e.timeout),
+            timeout: when(Has::TIMEOUT).then_some(e.timeout),
             state: state(e),
-            orig: direction(&e.orig, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS, e.orig_counters),
-            reply: direction(&e.reply, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS, e.reply_counters),
-            unreplied: e.status & CT_STATUS_SEEN_REPLY == 0,
-            assured: e.status & CT_STATUS_ASSURED != 0,
-            mark: when(CT_HAS_MARK).then_some(e.mark),
-            zone: when(CT_HAS_ZONE).then_some(e.zone),
-            helper: when(CT_HAS_HELPER).then(|| String::from_utf8(name).unwrap()),
-            use_count: when(CT_HAS_USE).then_some(e.use_count),
+            orig: direction(&e.orig, Has::ORIG_ZONE, Has::ORIG_COUNTERS, e.orig_counters),
+            reply: direction(&e.reply, Has::REPLY_ZONE, Has::REPLY_COUNTERS, e.reply_counters),
+            unreplied: !e.status.intersects(Status::SEEN_REPLY),
+            assured: e.status.intersects(Status::ASSURED),
+            mark: when(Has::MARK).then_some(e.mark),
+            zone: when(Has::ZONE).then_some(e.zone),
+            helper: when(Has::HELPER).then(|| String::from_utf8(name).unwrap()),
+            use_count: when(Has::USE).then_some(e.use_count),
             id: e.id,
-            start_ns: when(CT_HAS_START).then_some(e.start_ns),
+            start_ns: when(Has::START).then_some(e.start_ns),
             labels: (0..128).filter(|bit| labels >> bit & 1 == 1).collect(),
         }
     }
@@ -119,7 +119,7 @@ impl Seen {
     pub fn in_xml(e: &Entry) -> Seen {
         let mut seen = Seen { labels: Vec::new(), ..Seen::of(e) };
         (seen.orig.icmp, seen.reply.icmp) = (None, None);
-        if e.proto == CT_PROTO_SCTP {
+        if e.proto == Proto::SCTP {
             seen.state = TCP_STATES.split(' ').nth(usize::from(e.sctp_state)).map(str::to_owned);
         }
         seen
@@ -252,8 +252,8 @@ const SCTP_STATES: &str = "NONE CLOSED COOKIE_WAIT COOKIE_ECHOED ESTABLISHED SHU
 
 fn state(e: &Entry) -> Option<String> {
     let (has, number, names) = match e.proto {
-        CT_PROTO_TCP => (CT_HAS_TCP_STATE, e.tcp_state, TCP_STATES),
-        CT_PROTO_SCTP => (CT_HAS_SCTP, e.sctp_state, SCTP_STATES),
+        Proto::TCP => (Has::TCP_STATE, e.tcp_state, TCP_STATES),
+        Proto::SCTP => (Has::SCTP, e.sctp_state, SCTP_STATES),
         _ => return None,
     };
     let name = names.split_whitespace().nth(usize::from(number)).unwrap();

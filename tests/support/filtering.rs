@@ -146,7 +146,7 @@ impl Wanted {
     /// Whether this is asked of the kernel to see how it compares addresses of IPv6: who comes from an address that nobody has.
     pub fn is_from_nobody(&self) -> bool {
         let src = self.orig.tuple.map(|tuple| tuple.src);
-        self.family == CT_FAMILY_IPV6 && self.orig.flags == F_IP_SRC && src == Some([0; 16])
+        self.family == Family::IPV6 && self.orig.flags == F_IP_SRC && src == Some([0; 16])
     }
 
     /// Whether the entry passes.
@@ -170,7 +170,7 @@ impl Wanted {
     fn side_passes(&self, side: &Side, entry: &Entry, has: &Tuple) -> bool {
         let Some(asked) = side.tuple else { return true };
         for (flag, asked, has) in [(F_IP_SRC, asked.src, has.src), (F_IP_DST, asked.dst, has.dst)] {
-            let inverted = entry.family == CT_FAMILY_IPV6 && !self.ipv6;
+            let inverted = entry.family == Family::IPV6 && !self.ipv6;
             if side.flags & flag != 0 && (asked == has) == inverted {
                 return false;
             }
@@ -182,11 +182,11 @@ impl Wanted {
             return false;
         }
         match entry.proto {
-            CT_PROTO_TCP | CT_PROTO_UDP => {
+            Proto::TCP | Proto::UDP => {
                 (side.flags & F_SPORT == 0 || asked.sport == has.sport)
                     && (side.flags & F_DPORT == 0 || asked.dport == has.dport)
             }
-            CT_PROTO_ICMP | CT_PROTO_ICMPV6 => {
+            Proto::ICMP | Proto::ICMPV6 => {
                 let [icmp_type, code, id] = F_ICMP.map(|flag| side.flags & flag << icmp_shift(entry.proto) != 0);
                 (!icmp_type || asked.icmp_type == has.icmp_type)
                     && (!code || asked.icmp_code == has.icmp_code)
@@ -199,7 +199,7 @@ impl Wanted {
 }
 
 fn icmp_shift(proto: u8) -> u32 {
-    if proto == CT_PROTO_ICMPV6 {
+    if proto == Proto::ICMPV6 {
         3
     } else {
         0
@@ -214,7 +214,7 @@ fn read_side(family: u8, flags: u32, tuple: Option<&[u8]>) -> Result<Side, i32> 
     if flags & !F_ALL != 0 {
         return Err(libc::EINVAL);
     }
-    if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
+    if family != Family::IPV4 && family != Family::IPV6 {
         return Err(libc::EOPNOTSUPP);
     }
     let icmp: u32 = F_ICMP.iter().map(|flag| flag | flag << 3).sum();
@@ -225,7 +225,7 @@ fn read_side(family: u8, flags: u32, tuple: Option<&[u8]>) -> Result<Side, i32> 
         let found = attrs(tuple).into_iter().find(|(kind, _)| kind & !NESTED == group);
         found.is_some_and(|(_, parts)| attrs(&parts).iter().any(|(kind, _)| kinds.contains(kind)))
     };
-    let v6 = family == CT_FAMILY_IPV6;
+    let v6 = family == Family::IPV6;
     for (flag, group, kinds) in [
         (F_IP_SRC, 1, [if v6 { 3 } else { 1 }]),
         (F_IP_DST, 1, [if v6 { 4 } else { 2 }]),

@@ -74,18 +74,18 @@ pub struct Request {
 
 /// A tuple as the kernel sends it.
 pub fn encode_tuple(kind: u16, entry: &Entry, tuple: &Tuple, zone: bool) -> Vec<u8> {
-    let ip = if entry.family == CT_FAMILY_IPV4 {
+    let ip = if entry.family == Family::IPV4 {
         [attr(1, &tuple.src[..4]), attr(2, &tuple.dst[..4])]
     } else {
         [attr(3, &tuple.src), attr(4, &tuple.dst)]
     };
     let mut l4 = vec![attr(1, &[entry.proto])];
-    if entry.has(CT_HAS_PORTS) {
+    if entry.has(Has::PORTS) {
         l4.push(attr(2, &tuple.sport.to_be_bytes()));
         l4.push(attr(3, &tuple.dport.to_be_bytes()));
     }
-    if entry.has(CT_HAS_ICMP) {
-        let base = if entry.proto == CT_PROTO_ICMP { 4 } else { 7 };
+    if entry.has(Has::ICMP) {
+        let base = if entry.proto == Proto::ICMP { 4 } else { 7 };
         l4.push(attr(base, &tuple.icmp_id.to_be_bytes()));
         l4.push(attr(base + 1, &[tuple.icmp_type]));
         l4.push(attr(base + 2, &[tuple.icmp_code]));
@@ -101,26 +101,25 @@ pub fn encode_tuple(kind: u16, entry: &Entry, tuple: &Tuple, zone: bool) -> Vec<
 pub fn encode(e: &Entry) -> Vec<u8> {
     let mut parts = vec![
         vec![e.family, 0, 0, 0],
-        encode_tuple(1, e, &e.orig, e.has(CT_HAS_ORIG_ZONE)),
-        encode_tuple(2, e, &e.reply, e.has(CT_HAS_REPLY_ZONE)),
+        encode_tuple(1, e, &e.orig, e.has(Has::ORIG_ZONE)),
+        encode_tuple(2, e, &e.reply, e.has(Has::REPLY_ZONE)),
     ];
-    if e.has(CT_HAS_ZONE) {
+    if e.has(Has::ZONE) {
         parts.push(attr(18, &u16::try_from(e.zone).unwrap().to_be_bytes()));
     }
     for (bit, kind, value) in [
-        (CT_HAS_STATUS, 3, e.status),
-        (CT_HAS_MARK, 8, e.mark),
-        (CT_HAS_ID, 12, e.id),
-        (CT_HAS_USE, 11, e.use_count),
-        (CT_HAS_TIMEOUT, 7, e.timeout),
+        (Has::STATUS, 3, e.status),
+        (Has::MARK, 8, e.mark),
+        (Has::ID, 12, e.id),
+        (Has::USE, 11, e.use_count),
+        (Has::TIMEOUT, 7, e.timeout),
     ] {
         if e.has(bit) {
             parts.push(attr(kind, &value.to_be_bytes()));
         }
     }
     parts.extend(encode_protoinfo(e));
-    for (bit, kind, counters) in
-        [(CT_HAS_ORIG_COUNTERS, 9, e.orig_counters), (CT_HAS_REPLY_COUNTERS, 10, e.reply_counters)]
+    for (bit, kind, counters) in [(Has::ORIG_COUNTERS, 9, e.orig_counters), (Has::REPLY_COUNTERS, 10, e.reply_counters)]
     {
         if e.has(bit) {
             let values = [attr(1, &counters.packets.to_be_bytes()), attr(2, &counters.bytes.to_be_bytes())];
@@ -128,10 +127,10 @@ pub fn encode(e: &Entry) -> Vec<u8> {
         }
     }
     let mut times = Vec::new();
-    if e.has(CT_HAS_START) {
+    if e.has(Has::START) {
         times.push(attr(1, &e.start_ns.to_be_bytes()));
     }
-    if e.has(CT_HAS_STOP) {
+    if e.has(Has::STOP) {
         times.push(attr(2, &e.stop_ns.to_be_bytes()));
     }
     if !times.is_empty() {
@@ -140,7 +139,7 @@ pub fn encode(e: &Entry) -> Vec<u8> {
     if let Some(helper) = e.helper() {
         parts.push(nest(5, &[attr(1, &[helper.as_bytes(), &[0]].concat())]));
     }
-    if e.has(CT_HAS_LABELS) {
+    if e.has(Has::LABELS) {
         parts.push(attr(22, &e.labels));
     }
     parts.concat()
@@ -148,24 +147,24 @@ pub fn encode(e: &Entry) -> Vec<u8> {
 
 fn encode_protoinfo(e: &Entry) -> Option<Vec<u8>> {
     let mut parts = Vec::new();
-    if e.has(CT_HAS_TCP_STATE) {
+    if e.has(Has::TCP_STATE) {
         parts.push(attr(1, &[e.tcp_state]));
     }
-    if e.has(CT_HAS_TCP_WSCALE) {
+    if e.has(Has::TCP_WSCALE) {
         parts.extend([attr(2, &[e.tcp_wscale_orig]), attr(3, &[e.tcp_wscale_reply])]);
     }
-    if e.has(CT_HAS_TCP_FLAGS) {
+    if e.has(Has::TCP_FLAGS) {
         parts.push(attr(4, &[e.tcp_flags_orig, e.tcp_mask_orig]));
         parts.push(attr(5, &[e.tcp_flags_reply, e.tcp_mask_reply]));
     }
     if !parts.is_empty() {
         return Some(nest(4, &[nest(1, &parts)]));
     }
-    if e.has(CT_HAS_SCTP) {
+    if e.has(Has::SCTP) {
         let (orig, reply) = (e.sctp_vtag_orig.to_be_bytes(), e.sctp_vtag_reply.to_be_bytes());
         return Some(nest(4, &[nest(3, &[attr(1, &[e.sctp_state]), attr(2, &orig), attr(3, &reply)])]));
     }
-    e.has(CT_HAS_DCCP).then(|| nest(4, &[nest(2, &[attr(1, &[e.dccp_state]), attr(2, &[e.dccp_role])])]))
+    e.has(Has::DCCP).then(|| nest(4, &[nest(2, &[attr(1, &[e.dccp_state]), attr(2, &[e.dccp_role])])]))
 }
 
 /// The messages of a datagram. Panics if the library built something that is no row of netlink messages.
@@ -258,7 +257,7 @@ pub fn lacks_ports(request: &Request) -> bool {
     let proto = groups.into_iter().find(|(kind, _)| kind & !NESTED == 2).map(|(_, proto)| attrs(&proto));
     proto.is_some_and(|parts| {
         let number = parts.iter().find(|(kind, _)| *kind == 1).map_or(0, |(_, value)| value[0]);
-        proto_has_ports(number) && parts.iter().all(|(kind, _)| *kind != 2)
+        number.has_ports() && parts.iter().all(|(kind, _)| *kind != 2)
     })
 }
 

@@ -94,11 +94,11 @@ mod tests {
         let masked = Some(Masked { value: 1, mask: 1 });
         let mut dump = Buffer::new();
         let filter = KernelFilter {
-            family: CT_FAMILY_IPV6,
+            family: Family::IPV6,
             zone: Some(1),
             mark: masked,
             status: masked,
-            proto: Some(CT_PROTO_TCP),
+            proto: Some(Proto::TCP),
             orig: side.clone(),
             reply: side,
             icmp: (Some(1), Some(2), Some(3)),
@@ -106,18 +106,16 @@ mod tests {
         put_dump(&mut dump, 1, &filter);
         assert!((200..=LONGEST_REQUEST).contains(&dump.len()), "a dump has {} bytes", dump.len());
         for (proto, has) in [
-            (CT_PROTO_TCP, CT_HAS_TCP_STATE | CT_HAS_TCP_FLAGS | CT_HAS_TCP_WSCALE),
-            (CT_PROTO_SCTP, CT_HAS_SCTP),
-            (CT_PROTO_ICMPV6, CT_HAS_ICMP),
+            (Proto::TCP, Has::TCP_STATE | Has::TCP_FLAGS | Has::TCP_WSCALE),
+            (Proto::SCTP, Has::SCTP),
+            (Proto::ICMPV6, Has::ICMP),
         ] {
             let mut create = Buffer::new();
             let entry = Entry {
-                has: HAS_ALL & !CT_HAS_PORTS & !CT_HAS_ICMP
-                    | has
-                    | if proto_has_ports(proto) { CT_HAS_PORTS } else { 0 },
-                family: CT_FAMILY_IPV6,
+                has: Has::KNOWN & !Has::PORTS & !Has::ICMP | has | if proto.has_ports() { Has::PORTS } else { 0 },
+                family: Family::IPV6,
                 proto,
-                status: CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT,
+                status: Status::SRC_NAT | Status::DST_NAT,
                 helper: [b'x' as core::ffi::c_char; 16],
                 ..Entry::EMPTY
             };

@@ -35,8 +35,8 @@ pub fn decode_details(payload: &[u8]) -> Result<Details, WireError> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Details {
-    /// The tuple of the entry that expected this one, with its protocol number.
-    pub master: Option<(u8, Tuple)>,
+    /// The tuple of the entry that expected this one, with its protocol.
+    pub master: Option<(Proto, Tuple)>,
     /// Sequence adjustment of the original direction.
     pub seq_adj_orig: Option<SeqAdj>,
     /// Sequence adjustment of the reply direction.
@@ -108,65 +108,65 @@ fn decode(payload: &[u8], entry: &mut Entry, extras: &mut impl Extras) -> Result
     let Some((header, attributes)) = payload.split_first_chunk::<NFGENMSG_LEN>() else {
         return Err(WireError::BadMessage { length: payload.len(), available: payload.len() });
     };
-    entry.family = header[0];
-    let mut has = 0;
+    entry.family = Family(header[0]);
+    let mut has = Has::empty();
     let mut tuples = u16::MAX;
     for attr in Attrs::new(attributes, "the entry") {
         let attr = attr?;
         match attr.kind {
             CTA_TUPLE_ORIG => {
-                let mut proto = 0;
+                let mut proto = Proto(0);
                 let seen = tuple(attr, "CTA_TUPLE_ORIG", entry.family, &mut entry.orig, &mut proto)?;
                 entry.proto = proto;
                 tuples &= seen;
-                has |= CT_HAS_ORIG | if seen & ZONE != 0 { CT_HAS_ORIG_ZONE } else { 0 };
+                has |= Has::ORIG | if seen & ZONE != 0 { Has::ORIG_ZONE } else { Has::empty() };
             }
             CTA_TUPLE_REPLY => {
-                let mut proto = 0;
+                let mut proto = Proto(0);
                 let seen = tuple(attr, "CTA_TUPLE_REPLY", entry.family, &mut entry.reply, &mut proto)?;
-                if has & CT_HAS_ORIG == 0 {
+                if !has.intersects(Has::ORIG) {
                     entry.proto = proto;
                 }
                 tuples &= seen;
-                has |= CT_HAS_REPLY | if seen & ZONE != 0 { CT_HAS_REPLY_ZONE } else { 0 };
+                has |= Has::REPLY | if seen & ZONE != 0 { Has::REPLY_ZONE } else { Has::empty() };
             }
             CTA_STATUS => {
-                entry.status = attr.be32("CTA_STATUS")?;
-                has |= CT_HAS_STATUS;
+                entry.status = Status::from_bits_retain(attr.be32("CTA_STATUS")?);
+                has |= Has::STATUS;
             }
             CTA_TIMEOUT => {
                 entry.timeout = attr.be32("CTA_TIMEOUT")?;
-                has |= CT_HAS_TIMEOUT;
+                has |= Has::TIMEOUT;
             }
             CTA_MARK => {
                 entry.mark = attr.be32("CTA_MARK")?;
-                has |= CT_HAS_MARK;
+                has |= Has::MARK;
             }
             CTA_USE => {
                 entry.use_count = attr.be32("CTA_USE")?;
-                has |= CT_HAS_USE;
+                has |= Has::USE;
             }
             CTA_ID => {
                 entry.id = attr.be32("CTA_ID")?;
-                has |= CT_HAS_ID;
+                has |= Has::ID;
             }
             CTA_ZONE => {
                 entry.zone = u32::from(attr.be16("CTA_ZONE")?);
-                has |= CT_HAS_ZONE;
+                has |= Has::ZONE;
             }
             CTA_PROTOINFO => has |= protoinfo(attr, entry, extras)?,
             CTA_SYNPROXY => {
                 let synproxy = synproxy(attr)?;
                 extras.keep(|details| details.synproxy = Some(synproxy));
-                has |= CT_HAS_SYNPROXY;
+                has |= Has::SYNPROXY;
             }
             CTA_COUNTERS_ORIG => {
                 entry.orig_counters = counters(attr, "CTA_COUNTERS_ORIG")?;
-                has |= CT_HAS_ORIG_COUNTERS;
+                has |= Has::ORIG_COUNTERS;
             }
             CTA_COUNTERS_REPLY => {
                 entry.reply_counters = counters(attr, "CTA_COUNTERS_REPLY")?;
-                has |= CT_HAS_REPLY_COUNTERS;
+                has |= Has::REPLY_COUNTERS;
             }
             CTA_TIMESTAMP => has |= timestamp(attr, entry)?,
             _ => has |= rare(attr, entry, extras)?,
@@ -177,11 +177,11 @@ fn decode(payload: &[u8], entry: &mut Entry, extras: &mut impl Extras) -> Result
 
 /// What can only be said when all attributes were seen.
 #[inline(always)]
-fn finish(entry: &mut Entry, mut has: u64, tuples: u16) -> Result<(), WireError> {
-    if has & CT_HAS_ORIG == 0 {
+fn finish(entry: &mut Entry, mut has: Has, tuples: u16) -> Result<(), WireError> {
+    if !has.intersects(Has::ORIG) {
         return Err(WireError::Missing { attribute: "CTA_TUPLE_ORIG" });
     }
-    if has & CT_HAS_REPLY == 0 {
+    if !has.intersects(Has::REPLY) {
         return Err(WireError::Missing { attribute: "CTA_TUPLE_REPLY" });
     }
     if tuples & (SRC | DST) != SRC | DST {
@@ -191,7 +191,7 @@ fn finish(entry: &mut Entry, mut has: u64, tuples: u16) -> Result<(), WireError>
         return Err(WireError::Missing { attribute: "CTA_PROTO_NUM" });
     }
     if tuples & (SPORT | DPORT) == SPORT | DPORT {
-        has |= CT_HAS_PORTS;
+        has |= Has::PORTS;
     } else {
         // Half a pair is none: what is not announced is zero.
         for tuple in [&mut entry.orig, &mut entry.reply] {
@@ -199,7 +199,7 @@ fn finish(entry: &mut Entry, mut has: u64, tuples: u16) -> Result<(), WireError>
         }
     }
     if tuples & (ICMP_ID | ICMP_TYPE | ICMP_CODE) == ICMP_ID | ICMP_TYPE | ICMP_CODE {
-        has |= CT_HAS_ICMP;
+        has |= Has::ICMP;
     } else {
         for tuple in [&mut entry.orig, &mut entry.reply] {
             (tuple.icmp_id, tuple.icmp_type, tuple.icmp_code) = (0, 0, 0);
@@ -213,10 +213,10 @@ fn finish(entry: &mut Entry, mut has: u64, tuples: u16) -> Result<(), WireError>
 /// The zones that were not sent follow from those that were.
 #[inline(always)]
 pub(crate) fn place_zones(entry: &mut Entry) {
-    if entry.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0 {
+    if !entry.has.intersects(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE) {
         return;
     }
-    if entry.has & CT_HAS_ZONE != 0 {
+    if entry.has.intersects(Has::ZONE) {
         entry.orig.zone = entry.zone;
         entry.reply.zone = entry.zone;
     } else {
@@ -226,7 +226,13 @@ pub(crate) fn place_zones(entry: &mut Entry) {
 }
 
 #[inline(never)]
-fn tuple(attr: Attr<'_>, name: &'static str, family: u8, tuple: &mut Tuple, proto: &mut u8) -> Result<u16, WireError> {
+fn tuple(
+    attr: Attr<'_>,
+    name: &'static str,
+    family: Family,
+    tuple: &mut Tuple,
+    proto: &mut Proto,
+) -> Result<u16, WireError> {
     if let Some(number) = template::read_tuple(attr.value, family, tuple) {
         *proto = number;
         return Ok(SRC | DST | NUM | SPORT | DPORT);
@@ -257,12 +263,12 @@ fn tuple(attr: Attr<'_>, name: &'static str, family: u8, tuple: &mut Tuple, prot
 
 /// An address of the family that the message is of; one of another family would be misread later on.
 #[inline(always)]
-fn address(attr: Attr<'_>, family: u8, tuple: &mut Tuple) -> Result<u16, WireError> {
+fn address(attr: Attr<'_>, family: Family, tuple: &mut Tuple) -> Result<u16, WireError> {
     match (attr.kind, family) {
-        (CTA_IP_V4_SRC, CT_FAMILY_IPV4) => tuple.src = v4(attr.array("CTA_IP_V4_SRC")?),
-        (CTA_IP_V4_DST, CT_FAMILY_IPV4) => tuple.dst = v4(attr.array("CTA_IP_V4_DST")?),
-        (CTA_IP_V6_SRC, CT_FAMILY_IPV6) => tuple.src = attr.array("CTA_IP_V6_SRC")?,
-        (CTA_IP_V6_DST, CT_FAMILY_IPV6) => tuple.dst = attr.array("CTA_IP_V6_DST")?,
+        (CTA_IP_V4_SRC, Family::IPV4) => tuple.src = v4(attr.array("CTA_IP_V4_SRC")?),
+        (CTA_IP_V4_DST, Family::IPV4) => tuple.dst = v4(attr.array("CTA_IP_V4_DST")?),
+        (CTA_IP_V6_SRC, Family::IPV6) => tuple.src = attr.array("CTA_IP_V6_SRC")?,
+        (CTA_IP_V6_DST, Family::IPV6) => tuple.dst = attr.array("CTA_IP_V6_DST")?,
         (CTA_IP_V4_SRC..=CTA_IP_V6_DST, _) => return Err(WireError::BadAttribute { place: "CTA_TUPLE_IP" }),
         _ => return Ok(0),
     }
@@ -271,10 +277,10 @@ fn address(attr: Attr<'_>, family: u8, tuple: &mut Tuple) -> Result<u16, WireErr
 }
 
 #[inline(always)]
-fn proto_field(attr: Attr<'_>, tuple: &mut Tuple, proto: &mut u8) -> Result<u16, WireError> {
+fn proto_field(attr: Attr<'_>, tuple: &mut Tuple, proto: &mut Proto) -> Result<u16, WireError> {
     Ok(match attr.kind {
         CTA_PROTO_NUM => {
-            *proto = attr.u8("CTA_PROTO_NUM")?;
+            *proto = Proto(attr.u8("CTA_PROTO_NUM")?);
             NUM
         }
         CTA_PROTO_SRC_PORT => {
@@ -320,12 +326,12 @@ fn v4(address: [u8; 4]) -> [u8; 16] {
 }
 
 #[inline(always)]
-fn protoinfo(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u64, WireError> {
+fn protoinfo(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<Has, WireError> {
     if let Some(tcp) = template::tcp(attr.value) {
         template::read_tcp(tcp, entry);
-        return Ok(CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS);
+        return Ok(Has::TCP_STATE | Has::TCP_WSCALE | Has::TCP_FLAGS);
     }
-    let mut has = 0;
+    let mut has = Has::empty();
     for attr in attr.nested("CTA_PROTOINFO") {
         let attr = attr?;
         match attr.kind {
@@ -339,31 +345,31 @@ fn protoinfo(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Res
 }
 
 #[inline(never)]
-fn tcp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
-    let mut has = 0;
+fn tcp(attr: Attr<'_>, entry: &mut Entry) -> Result<Has, WireError> {
+    let mut has = Has::empty();
     for attr in attr.nested("CTA_PROTOINFO_TCP") {
         let attr = attr?;
         match attr.kind {
             CTA_PROTOINFO_TCP_STATE => {
-                entry.tcp_state = attr.u8("CTA_PROTOINFO_TCP_STATE")?;
-                has |= CT_HAS_TCP_STATE;
+                entry.tcp_state = TcpState(attr.u8("CTA_PROTOINFO_TCP_STATE")?);
+                has |= Has::TCP_STATE;
             }
             CTA_PROTOINFO_TCP_WSCALE_ORIGINAL => {
                 entry.tcp_wscale_orig = attr.u8("CTA_PROTOINFO_TCP_WSCALE_ORIGINAL")?;
-                has |= CT_HAS_TCP_WSCALE;
+                has |= Has::TCP_WSCALE;
             }
             CTA_PROTOINFO_TCP_WSCALE_REPLY => {
                 entry.tcp_wscale_reply = attr.u8("CTA_PROTOINFO_TCP_WSCALE_REPLY")?;
-                has |= CT_HAS_TCP_WSCALE;
+                has |= Has::TCP_WSCALE;
             }
             // struct nf_ct_tcp_flags { flags, mask }
             CTA_PROTOINFO_TCP_FLAGS_ORIGINAL => {
                 [entry.tcp_flags_orig, entry.tcp_mask_orig] = attr.array("CTA_PROTOINFO_TCP_FLAGS_ORIGINAL")?;
-                has |= CT_HAS_TCP_FLAGS;
+                has |= Has::TCP_FLAGS;
             }
             CTA_PROTOINFO_TCP_FLAGS_REPLY => {
                 [entry.tcp_flags_reply, entry.tcp_mask_reply] = attr.array("CTA_PROTOINFO_TCP_FLAGS_REPLY")?;
-                has |= CT_HAS_TCP_FLAGS;
+                has |= Has::TCP_FLAGS;
             }
             _ => {}
         }
@@ -371,8 +377,8 @@ fn tcp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
     Ok(has)
 }
 
-fn sctp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
-    let mut has = 0;
+fn sctp(attr: Attr<'_>, entry: &mut Entry) -> Result<Has, WireError> {
+    let mut has = Has::empty();
     for attr in attr.nested("CTA_PROTOINFO_SCTP") {
         let attr = attr?;
         match attr.kind {
@@ -385,14 +391,14 @@ fn sctp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
             }
             _ => continue,
         }
-        has = CT_HAS_SCTP;
+        has = Has::SCTP;
     }
     Ok(has)
 }
 
 #[cold]
-fn dccp(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u64, WireError> {
-    let mut has = 0;
+fn dccp(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<Has, WireError> {
+    let mut has = Has::empty();
     for attr in attr.nested("CTA_PROTOINFO_DCCP") {
         let attr = attr?;
         match attr.kind {
@@ -404,7 +410,7 @@ fn dccp(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u
             }
             _ => continue,
         }
-        has = CT_HAS_DCCP;
+        has = Has::DCCP;
     }
     Ok(has)
 }
@@ -427,18 +433,18 @@ fn counters(attr: Attr<'_>, name: &'static str) -> Result<Counters, WireError> {
 }
 
 #[inline(never)]
-fn timestamp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
-    let mut has = 0;
+fn timestamp(attr: Attr<'_>, entry: &mut Entry) -> Result<Has, WireError> {
+    let mut has = Has::empty();
     for attr in attr.nested("CTA_TIMESTAMP") {
         let attr = attr?;
         match attr.kind {
             CTA_TIMESTAMP_START => {
                 entry.start_ns = attr.be64("CTA_TIMESTAMP_START")?;
-                has |= CT_HAS_START;
+                has |= Has::START;
             }
             CTA_TIMESTAMP_STOP => {
                 entry.stop_ns = attr.be64("CTA_TIMESTAMP_STOP")?;
-                has |= CT_HAS_STOP;
+                has |= Has::STOP;
             }
             _ => {}
         }
@@ -448,31 +454,31 @@ fn timestamp(attr: Attr<'_>, entry: &mut Entry) -> Result<u64, WireError> {
 
 /// Attributes that few entries have.
 #[inline(never)]
-fn rare(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u64, WireError> {
+fn rare(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<Has, WireError> {
     match attr.kind {
         CTA_LABELS => {
             let length = attr.value.len();
             let labels = entry.labels.get_mut(..length).filter(|_| length % 4 == 0);
             let labels = labels.ok_or(WireError::BadLength { attribute: "CTA_LABELS", length })?;
             labels.copy_from_slice(attr.value);
-            Ok(CT_HAS_LABELS)
+            Ok(Has::LABELS)
         }
         CTA_HELP => help(attr, entry, extras),
         CTA_TUPLE_MASTER => {
-            let (mut master, mut proto) = (Tuple::EMPTY, 0);
+            let (mut master, mut proto) = (Tuple::EMPTY, Proto(0));
             tuple(attr, "CTA_TUPLE_MASTER", entry.family, &mut master, &mut proto)?;
             extras.keep(|details| details.master = Some((proto, master)));
-            Ok(CT_HAS_MASTER)
+            Ok(Has::MASTER)
         }
         CTA_SEQ_ADJ_ORIG => {
             let adjust = seq_adj(attr, "CTA_SEQ_ADJ_ORIG")?;
             extras.keep(|details| details.seq_adj_orig = Some(adjust));
-            Ok(CT_HAS_SEQ_ADJ)
+            Ok(Has::SEQ_ADJ)
         }
         CTA_SEQ_ADJ_REPLY => {
             let adjust = seq_adj(attr, "CTA_SEQ_ADJ_REPLY")?;
             extras.keep(|details| details.seq_adj_reply = Some(adjust));
-            Ok(CT_HAS_SEQ_ADJ)
+            Ok(Has::SEQ_ADJ)
         }
         CTA_SECCTX => {
             for attr in attr.nested("CTA_SECCTX") {
@@ -481,14 +487,14 @@ fn rare(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u
                     extras.keep(|details| details.secctx = Some(until_nul(attr.value).to_vec()));
                 }
             }
-            Ok(CT_HAS_SECCTX)
+            Ok(Has::SECCTX)
         }
-        _ => Ok(0),
+        _ => Ok(Has::empty()),
     }
 }
 
-fn help(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u64, WireError> {
-    let mut has = 0;
+fn help(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<Has, WireError> {
+    let mut has = Has::empty();
     for attr in attr.nested("CTA_HELP") {
         let attr = attr?;
         match attr.kind {
@@ -502,7 +508,7 @@ fn help(attr: Attr<'_>, entry: &mut Entry, extras: &mut impl Extras) -> Result<u
                 for (to, from) in entry.helper.iter_mut().zip(name) {
                     *to = *from as core::ffi::c_char;
                 }
-                has |= CT_HAS_HELPER;
+                has |= Has::HELPER;
             }
             CTA_HELP_INFO => extras.keep(|details| details.helper_info = Some(attr.value.to_vec())),
             _ => {}

@@ -15,13 +15,13 @@ use crate::types::*;
 pub struct FlushEverything;
 
 /// Begins a message; its length is set by [`end`].
-pub(crate) fn begin(buffer: &mut Buffer, kind: u16, flags: u16, seq: u32, family: u8, version: u8) -> usize {
+pub(crate) fn begin(buffer: &mut Buffer, kind: u16, flags: u16, seq: u32, family: Family, version: u8) -> usize {
     let start = buffer.len();
     let mut header = [0; NLMSG_HEADER_LEN + NFGENMSG_LEN];
     header[4..6].copy_from_slice(&message_type(kind).to_ne_bytes());
     header[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
     header[8..12].copy_from_slice(&seq.to_ne_bytes());
-    (header[16], header[17]) = (family, version);
+    (header[16], header[17]) = (family.0, version);
     buffer.append(header.len()).copy_from_slice(&header);
     start
 }
@@ -73,7 +73,7 @@ impl Name {
     /// together leave nothing of a successor's tuples open. By the original tuple where only that one has a zone, or another
     /// zone's entry with the same tuples would answer: such an entry is to be looked up first ([`Name::says_all`]).
     pub fn first_of(key: &Entry) -> Name {
-        if key.has(CT_HAS_REPLY) && !key.has(CT_HAS_ORIG_ZONE) || !key.has(CT_HAS_ORIG) {
+        if key.has(Has::REPLY) && !key.has(Has::ORIG_ZONE) || !key.has(Has::ORIG) {
             Name::REPLY
         } else {
             Name::ORIG
@@ -85,8 +85,8 @@ impl Name {
     /// A tuple that is its own mirror image does: named as the reply tuple, it also finds a successor that has it as the original
     /// one only.
     pub fn says_all(key: &Entry) -> bool {
-        key.has(CT_HAS_ID | CT_HAS_ORIG | CT_HAS_REPLY)
-            && mutant!("one-way-looked-up", key.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0, true)
+        key.has(Has::ID | Has::ORIG | Has::REPLY)
+            && mutant!("one-way-looked-up", !key.has.intersects(Has::ORIG_ZONE | Has::REPLY_ZONE), true)
             && mutant!("mirror-image-looked-up", key.orig.src != key.reply.src || key.orig != key.reply, true)
     }
 
@@ -95,7 +95,7 @@ impl Name {
         let first = Name::first_of(key);
         let second = if first.by == By::Reply { Name::ORIG } else { Name::REPLY };
         let zone = |name: Name| zone_of(key, name.by) != 0;
-        let usable = |name: Name| name.by == By::Reply || key.has(CT_HAS_ORIG);
+        let usable = |name: Name| name.by == By::Reply || key.has(Has::ORIG);
         let own = [Name::ORIG, Name::REPLY].map(|name| (Name { own_zone: true, ..name }, zone(name) && usable(name)));
         [(first, true), (second, usable(second)), own[0], own[1]]
             .into_iter()
@@ -107,9 +107,9 @@ impl Name {
 /// The zone in which an entry has one of its tuples.
 pub fn zone_of(entry: &Entry, by: By) -> u32 {
     match by {
-        _ if entry.has(CT_HAS_ZONE) => entry.zone,
-        By::Orig if entry.has(CT_HAS_ORIG_ZONE) => entry.orig.zone,
-        By::Reply if entry.has(CT_HAS_REPLY_ZONE) => entry.reply.zone,
+        _ if entry.has(Has::ZONE) => entry.zone,
+        By::Orig if entry.has(Has::ORIG_ZONE) => entry.orig.zone,
+        By::Reply if entry.has(Has::REPLY_ZONE) => entry.reply.zone,
         _ => 0,
     }
 }
@@ -128,7 +128,7 @@ pub fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
 pub fn put_delete(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, 0, seq, key.family, mutant!("delete-version", 1, 0));
     put_key(buffer, key, name);
-    if mutant!("id-with-delete", key.has(CT_HAS_ID), false) {
+    if mutant!("id-with-delete", key.has(Has::ID), false) {
         put_word(buffer, CTA_ID, key.id);
     }
     end(buffer, start);
@@ -136,28 +136,28 @@ pub fn put_delete(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
 
 /// A DELETE of every entry of the network namespace.
 pub fn put_flush_all(buffer: &mut Buffer, seq: u32, _: FlushEverything) {
-    let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, 0, 0);
+    let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, Family::UNSPEC, 0);
     end(buffer, start);
 }
 
 /// The status bits that follow from NAT attributes.
-const NAT_BITS: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT | CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE;
+const NAT_BITS: Status = Status::SRC_NAT.union(Status::DST_NAT).union(Status::SRC_NAT_DONE).union(Status::DST_NAT_DONE);
 
 /// A NEW that makes the entry; it fails if there is one with either tuple.
 pub fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
     let flags = NLM_F_CREATE | mutant!("create-is-exclusive", NLM_F_EXCL, 0);
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, flags, seq, entry.family, 0);
     let mirrored = mirror(entry);
-    let wanted = if entry.has(CT_HAS_REPLY) { entry.reply } else { mirrored };
+    let wanted = if entry.has(Has::REPLY) { entry.reply } else { mirrored };
     let reply = untranslated(entry, &wanted, &mirrored);
     let own_zone = |bit, zone| entry.has(bit).then_some(zone);
-    put_tuple(buffer, CTA_TUPLE_ORIG, entry, &entry.orig, own_zone(CT_HAS_ORIG_ZONE, entry.orig.zone));
-    put_tuple(buffer, CTA_TUPLE_REPLY, entry, &reply, own_zone(CT_HAS_REPLY_ZONE, reply.zone));
+    put_tuple(buffer, CTA_TUPLE_ORIG, entry, &entry.orig, own_zone(Has::ORIG_ZONE, entry.orig.zone));
+    put_tuple(buffer, CTA_TUPLE_REPLY, entry, &reply, own_zone(Has::REPLY_ZONE, reply.zone));
     put_zone(buffer, entry);
-    if entry.status & NAT_BITS != 0 {
+    if entry.status.intersects(NAT_BITS) {
         put_nat(buffer, entry, &wanted);
     }
-    put_values(buffer, entry, entry.status & !(NAT_BITS | CT_STATUS_HELPER));
+    put_values(buffer, entry, entry.status.difference(NAT_BITS | Status::HELPER));
     end(buffer, start);
 }
 
@@ -185,7 +185,7 @@ fn put_key(buffer: &mut Buffer, key: &Entry, name: Name) {
 
 /// The zone of both directions, always of 2 bytes: of 4, the kernel would read the first two and take zone 0.
 fn put_zone(buffer: &mut Buffer, entry: &Entry) {
-    if entry.has(CT_HAS_ZONE) && entry.zone != 0 {
+    if entry.has(Has::ZONE) && entry.zone != 0 {
         put(buffer, CTA_ZONE, &zone_bytes(entry.zone));
     }
 }
@@ -196,12 +196,12 @@ fn zone_bytes(zone: u32) -> [u8; 2] {
 }
 
 fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: Option<u32>) {
-    if entry.has(CT_HAS_PORTS) && own_zone.is_none() {
+    if entry.has(Has::PORTS) && own_zone.is_none() {
         return template::put_tuple(buffer, kind, entry.family, entry.proto, tuple);
     }
     put_nested(buffer, kind, |buffer| {
         put_nested(buffer, CTA_TUPLE_IP, |buffer| {
-            if entry.family == CT_FAMILY_IPV4 {
+            if entry.family == Family::IPV4 {
                 put_slice(buffer, CTA_IP_V4_SRC, &tuple.src[..4]);
                 put_slice(buffer, CTA_IP_V4_DST, &tuple.dst[..4]);
             } else {
@@ -210,7 +210,7 @@ fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_z
             }
         });
         put_nested(buffer, CTA_TUPLE_PROTO, |buffer| {
-            put(buffer, CTA_PROTO_NUM, &[entry.proto]);
+            put(buffer, CTA_PROTO_NUM, &[entry.proto.0]);
             put_proto_fields(buffer, entry, tuple);
         });
         if let Some(zone) = own_zone {
@@ -220,13 +220,13 @@ fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_z
 }
 
 fn put_proto_fields(buffer: &mut Buffer, entry: &Entry, tuple: &Tuple) {
-    if entry.has(CT_HAS_PORTS) {
+    if entry.has(Has::PORTS) {
         put(buffer, CTA_PROTO_SRC_PORT, &tuple.sport.to_be_bytes());
         put(buffer, CTA_PROTO_DST_PORT, &tuple.dport.to_be_bytes());
     }
-    if entry.has(CT_HAS_ICMP) {
+    if entry.has(Has::ICMP) {
         let (id, icmp_type, code) = match entry.proto {
-            CT_PROTO_ICMP => (CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE),
+            Proto::ICMP => (CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE),
             _ => (CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE),
         };
         put(buffer, id, &tuple.icmp_id.to_be_bytes());
@@ -241,13 +241,13 @@ fn put_proto_fields(buffer: &mut Buffer, entry: &Entry, tuple: &Tuple) {
 /// come.
 fn untranslated(entry: &Entry, wanted: &Tuple, mirrored: &Tuple) -> Tuple {
     let mut reply = *wanted;
-    if entry.status & CT_STATUS_SRC_NAT != 0 {
+    if entry.status.intersects(Status::SRC_NAT) {
         (reply.dst, reply.dport, reply.icmp_id) = (mirrored.dst, mirrored.dport, mirrored.icmp_id);
     }
-    if entry.status & CT_STATUS_DST_NAT != 0 {
+    if entry.status.intersects(Status::DST_NAT) {
         (reply.src, reply.sport, reply.icmp_id) = (mirrored.src, mirrored.sport, mirrored.icmp_id);
     }
-    if entry.proto == CT_PROTO_GRE {
+    if entry.proto == Proto::GRE {
         (reply.sport, reply.dport) = (wanted.sport, wanted.dport);
     }
     reply
@@ -259,12 +259,12 @@ fn untranslated(entry: &Entry, wanted: &Tuple, mirrored: &Tuple) -> Tuple {
 /// translated). With both it has no choice, and says EEXIST. Where nothing is translated it notes that NAT was thought about.
 fn put_nat(buffer: &mut Buffer, entry: &Entry, wanted: &Tuple) {
     let (mut src, mut dst) = (wanted.dport, wanted.sport);
-    if entry.has(CT_HAS_ICMP) {
+    if entry.has(Has::ICMP) {
         // There is one id for both. The destination comes first (ctnetlink_setup_nat()): it changes the id if it is to be translated
         // and has no other address, and leaves it to the source if that is to be translated.
         src = wanted.icmp_id;
-        let by_src = entry.status & CT_STATUS_SRC_NAT != 0;
-        let by_dst = entry.status & CT_STATUS_DST_NAT != 0 && (!by_src || wanted.src == entry.orig.dst);
+        let by_src = entry.status.intersects(Status::SRC_NAT);
+        let by_dst = entry.status.intersects(Status::DST_NAT) && (!by_src || wanted.src == entry.orig.dst);
         dst = if by_dst || !by_src { wanted.icmp_id } else { entry.orig.icmp_id };
     }
     put_nat_range(buffer, CTA_NAT_SRC, entry, &wanted.dst, src);
@@ -274,12 +274,12 @@ fn put_nat(buffer: &mut Buffer, entry: &Entry, wanted: &Tuple) {
 /// A NAT range of one address and, for protocols where it is translated, one port or ICMP id.
 fn put_nat_range(buffer: &mut Buffer, kind: u16, entry: &Entry, address: &[u8; 16], port: u16) {
     put_nested(buffer, kind, |buffer| {
-        if entry.family == CT_FAMILY_IPV4 {
+        if entry.family == Family::IPV4 {
             put_slice(buffer, CTA_NAT_V4_MINIP, &address[..4]);
         } else {
             put(buffer, CTA_NAT_V6_MINIP, address);
         }
-        if entry.has & (CT_HAS_PORTS | CT_HAS_ICMP) != 0 && entry.proto != CT_PROTO_GRE {
+        if entry.has.intersects(Has::PORTS | Has::ICMP) && entry.proto != Proto::GRE {
             put_nested(buffer, CTA_NAT_PROTO, |buffer| {
                 put(buffer, CTA_PROTONAT_PORT_MIN, &port.to_be_bytes());
                 put(buffer, CTA_PROTONAT_PORT_MAX, &port.to_be_bytes());
@@ -289,25 +289,25 @@ fn put_nat_range(buffer: &mut Buffer, kind: u16, entry: &Entry, address: &[u8; 1
 }
 
 /// What create and update can set.
-fn put_values(buffer: &mut Buffer, entry: &Entry, status: u32) {
-    if entry.has(CT_HAS_TIMEOUT) {
+fn put_values(buffer: &mut Buffer, entry: &Entry, status: Status) {
+    if entry.has(Has::TIMEOUT) {
         put_word(buffer, CTA_TIMEOUT, entry.timeout);
     }
-    if entry.has(CT_HAS_STATUS) {
+    if entry.has(Has::STATUS) {
         // Every entry that ctnetlink makes or finds is confirmed; without the bit the kernel answers EBUSY
         // (ctnetlink_change_status(): IPS_CONFIRMED may not change).
-        put_word(buffer, CTA_STATUS, status | mutant!("status-confirmed", CT_STATUS_CONFIRMED, 0));
+        put_word(buffer, CTA_STATUS, (status | mutant!("status-confirmed", Status::CONFIRMED, Status::empty())).bits());
     }
-    if entry.has(CT_HAS_MARK) {
+    if entry.has(Has::MARK) {
         put_word(buffer, CTA_MARK, entry.mark);
-        if entry.has(CT_HAS_MARK_MASK) {
+        if entry.has(Has::MARK_MASK) {
             put_word(buffer, CTA_MARK_MASK, entry.mark_mask);
         }
     }
-    if entry.has(CT_HAS_LABELS) {
+    if entry.has(Has::LABELS) {
         put_labels(buffer, entry);
     }
-    if entry.has(CT_HAS_HELPER) {
+    if entry.has(Has::HELPER) {
         put_nested(buffer, CTA_HELP, |buffer| {
             // With its NUL. What was checked has one.
             let name = entry.helper_bytes();
@@ -321,24 +321,24 @@ fn put_values(buffer: &mut Buffer, entry: &Entry, status: u32) {
 /// All labels, or only those that are to be set or cleared: the kernel computes (old & ~mask) ^ labels
 /// (nf_connlabels_replace()), so no bit of the labels may be outside the mask.
 fn put_labels(buffer: &mut Buffer, entry: &Entry) {
-    if entry.has(CT_HAS_LABELS_REMOVE) {
+    if entry.has(Has::LABELS_REMOVE) {
         put(buffer, CTA_LABELS, &[0; 16]);
     } else {
         put(buffer, CTA_LABELS, &entry.labels);
     }
-    if entry.has & (CT_HAS_LABELS_ADD | CT_HAS_LABELS_REMOVE) != 0 {
+    if entry.has.intersects(Has::LABELS_ADD | Has::LABELS_REMOVE) {
         put(buffer, CTA_LABELS_MASK, &entry.labels);
     }
 }
 
 fn put_protoinfo(buffer: &mut Buffer, entry: &Entry) {
-    let tcp = entry.has & (CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS) != 0;
-    if tcp && entry.proto == CT_PROTO_TCP {
+    let tcp = entry.has.intersects(Has::TCP_STATE | Has::TCP_WSCALE | Has::TCP_FLAGS);
+    if tcp && entry.proto == Proto::TCP {
         put_nested(buffer, CTA_PROTOINFO, |buffer| {
             put_nested(buffer, CTA_PROTOINFO_TCP, |buffer| put_tcp(buffer, entry))
         });
     }
-    if entry.has(CT_HAS_SCTP) && entry.proto == CT_PROTO_SCTP {
+    if entry.has(Has::SCTP) && entry.proto == Proto::SCTP {
         put_nested(buffer, CTA_PROTOINFO, |buffer| {
             put_nested(buffer, CTA_PROTOINFO_SCTP, |buffer| {
                 put(buffer, CTA_PROTOINFO_SCTP_STATE, &[entry.sctp_state]);
@@ -350,14 +350,14 @@ fn put_protoinfo(buffer: &mut Buffer, entry: &Entry) {
 }
 
 fn put_tcp(buffer: &mut Buffer, entry: &Entry) {
-    if entry.has(CT_HAS_TCP_STATE) {
-        put(buffer, CTA_PROTOINFO_TCP_STATE, &[entry.tcp_state]);
+    if entry.has(Has::TCP_STATE) {
+        put(buffer, CTA_PROTOINFO_TCP_STATE, &[entry.tcp_state.0]);
     }
-    if entry.has(CT_HAS_TCP_WSCALE) {
+    if entry.has(Has::TCP_WSCALE) {
         put(buffer, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, &[entry.tcp_wscale_orig]);
         put(buffer, CTA_PROTOINFO_TCP_WSCALE_REPLY, &[entry.tcp_wscale_reply]);
     }
-    if entry.has(CT_HAS_TCP_FLAGS) {
+    if entry.has(Has::TCP_FLAGS) {
         let mask = |mask: u8| if mask == 0 { 0xff } else { mask };
         put(buffer, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &[entry.tcp_flags_orig, mask(entry.tcp_mask_orig)]);
         put(buffer, CTA_PROTOINFO_TCP_FLAGS_REPLY, &[entry.tcp_flags_reply, mask(entry.tcp_mask_reply)]);
@@ -381,12 +381,12 @@ pub fn mirror(entry: &Entry) -> Tuple {
 
 /// The ICMP type that answers a type (RFC 792, 950, 4443, 4620): echo, timestamp, information, address mask; echo and
 /// node information. Others have no answer and stay as they are; the kernel refuses them.
-fn icmp_answer(proto: u8, icmp_type: u8) -> u8 {
+fn icmp_answer(proto: Proto, icmp_type: u8) -> u8 {
     const ICMP: [(u8, u8); 4] = [(8, 0), (13, 14), (15, 16), (17, 18)];
     const ICMPV6: [(u8, u8); 2] = [(128, 129), (139, 140)];
     let pairs: &[(u8, u8)] = match proto {
-        CT_PROTO_ICMP => &ICMP,
-        CT_PROTO_ICMPV6 => &ICMPV6,
+        Proto::ICMP => &ICMP,
+        Proto::ICMPV6 => &ICMPV6,
         _ => &[],
     };
     pairs

@@ -12,8 +12,8 @@ use crate::types::*;
 /// A conjunction of what kernels can filter by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelFilter {
-    /// 0: both.
-    pub family: u8,
+    /// UNSPEC: both.
+    pub family: Family,
     /// The zone of both directions. 0: entries without any.
     pub zone: Option<u16>,
     /// The mask is not 0.
@@ -21,7 +21,7 @@ pub struct KernelFilter {
     /// The mask is not 0.
     pub status: Option<Masked<u32>>,
     /// Both directions have it. Only with a family.
-    pub proto: Option<u8>,
+    pub proto: Option<Proto>,
     /// What the original direction has. Only with a family.
     pub orig: Side,
     /// What the reply direction has. Only with a family.
@@ -60,7 +60,7 @@ impl KernelFilter {
     }
 
     fn flags(&self, side: &Side, icmp: bool) -> u32 {
-        let v6 = self.proto == Some(CT_PROTO_ICMPV6);
+        let v6 = self.proto == Some(Proto::ICMPV6);
         let (icmp_type, icmp_code, icmp_id) = if v6 {
             (CTA_FILTER_F_PROTO_ICMPV6_TYPE, CTA_FILTER_F_PROTO_ICMPV6_CODE, CTA_FILTER_F_PROTO_ICMPV6_ID)
         } else {
@@ -117,7 +117,7 @@ impl KernelFilter {
         put_nested(buffer, kind, |buffer| {
             put_nested(buffer, CTA_TUPLE_IP, |buffer| {
                 let (src, dst, width) = match self.family {
-                    CT_FAMILY_IPV4 => (CTA_IP_V4_SRC, CTA_IP_V4_DST, 4),
+                    Family::IPV4 => (CTA_IP_V4_SRC, CTA_IP_V4_DST, 4),
                     _ => (CTA_IP_V6_SRC, CTA_IP_V6_DST, 16),
                 };
                 for (kind, address) in [(src, &side.src), (dst, &side.dst)] {
@@ -132,7 +132,7 @@ impl KernelFilter {
 
     fn put_proto(&self, buffer: &mut Buffer, side: &Side, icmp: bool) {
         let Some(proto) = self.proto else { return };
-        put(buffer, CTA_PROTO_NUM, &[proto]);
+        put(buffer, CTA_PROTO_NUM, &[proto.0]);
         for (kind, port) in [(CTA_PROTO_SRC_PORT, side.sport), (CTA_PROTO_DST_PORT, side.dport)] {
             if let Some(port) = port {
                 put(buffer, kind, &port.to_be_bytes());
@@ -142,7 +142,7 @@ impl KernelFilter {
             return;
         }
         let (id, icmp_type, code) = match proto {
-            CT_PROTO_ICMP => (CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE),
+            Proto::ICMP => (CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE),
             _ => (CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE),
         };
         if let Some(value) = self.icmp.2 {
@@ -195,10 +195,10 @@ pub fn put_tuple_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter, _: 
 pub struct FlushFilterProven;
 
 /// 0.0.0.0:0 -> 0.0.0.0:0 (or ::), protocol 0.
-fn put_impossible_tuple(buffer: &mut Buffer, family: u8) {
+fn put_impossible_tuple(buffer: &mut Buffer, family: Family) {
     put_nested(buffer, CTA_TUPLE_ORIG, |buffer| {
         put_nested(buffer, CTA_TUPLE_IP, |buffer| {
-            if family == CT_FAMILY_IPV6 {
+            if family == Family::IPV6 {
                 put(buffer, CTA_IP_V6_SRC, &[0; 16]);
                 put(buffer, CTA_IP_V6_DST, &[0; 16]);
             } else {
@@ -217,7 +217,7 @@ pub mod probe {
     /// A dump that a kernel refuses at once (EINVAL) if it filters by zone: MARK_MASK without MARK is only looked at when there
     /// is a filter to build, and a zone makes one since 6.8.
     pub fn put_zone(buffer: &mut Buffer, seq: u32) {
-        let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, 0, 0);
+        let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, Family::UNSPEC, 0);
         put(buffer, CTA_ZONE, &[0; 2]);
         put(buffer, CTA_MARK_MASK, &1u32.to_be_bytes());
         end(buffer, start);
@@ -225,14 +225,14 @@ pub mod probe {
 
     /// The same for the status (5.15): a status of 0 without a mask is refused.
     pub fn put_status(buffer: &mut Buffer, seq: u32) {
-        let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, 0, 0);
+        let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, Family::UNSPEC, 0);
         put(buffer, CTA_STATUS, &[0; 4]);
         end(buffer, start);
     }
 
     /// The same for CTA_FILTER in a dump (5.8): flags without a tuple are refused.
     pub fn put_tuple(buffer: &mut Buffer, seq: u32) {
-        let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, 0, 0);
+        let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, Family::UNSPEC, 0);
         put_nested(buffer, CTA_FILTER, |buffer| put(buffer, CTA_FILTER_ORIG_FLAGS, &CTA_FILTER_F_IP_SRC.to_ne_bytes()));
         end(buffer, start);
     }
@@ -240,8 +240,8 @@ pub mod probe {
     /// A DELETE that no kernel carries out: those that flush by CTA_FILTER (6.12) refuse a port without a protocol (EINVAL), all
     /// others look for an entry with an impossible tuple and id (ENOENT).
     pub fn put_flush(buffer: &mut Buffer, seq: u32) {
-        let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, CT_FAMILY_IPV4, 1);
-        put_impossible_tuple(buffer, CT_FAMILY_IPV4);
+        let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, Family::IPV4, 1);
+        put_impossible_tuple(buffer, Family::IPV4);
         put_nested(buffer, CTA_FILTER, |buffer| {
             put(buffer, CTA_FILTER_ORIG_FLAGS, &CTA_FILTER_F_PROTO_SRC_PORT.to_ne_bytes());
         });

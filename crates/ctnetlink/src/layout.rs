@@ -62,7 +62,7 @@ impl First {
     /// Where a message of this length and family belongs. `None`: nowhere.
     #[inline(always)]
     fn slot(&mut self, payload: &[u8]) -> Option<&mut u8> {
-        let family = usize::from(*payload.first()? == CT_FAMILY_IPV6);
+        let family = usize::from(*payload.first()? == Family::IPV6.0);
         self.0.get_mut(payload.len() / 4 * 2 + family)
     }
 }
@@ -143,7 +143,7 @@ struct Layout {
     last_mask: Block,
     /// The number of another layout with this length and family.
     next: u8,
-    has: u64,
+    has: Has,
     form: Form,
     orig: At,
     orig_zone: At,
@@ -261,7 +261,7 @@ impl Layout {
         Some(layout)
     }
 
-    fn empty(length: usize, has: u64) -> Layout {
+    fn empty(length: usize, has: Has) -> Layout {
         Layout {
             length,
             headers: [[0; STEP / 8]; LONGEST / STEP],
@@ -312,7 +312,7 @@ impl Layout {
         *entry = Entry {
             has: self.has,
             id: word(self.id),
-            status: word(self.status),
+            status: Status::from_bits_retain(word(self.status)),
             mark: word(self.mark),
             timeout: word(self.timeout),
             use_count: word(self.use_count),
@@ -324,7 +324,7 @@ impl Layout {
             ..Entry::EMPTY
         };
         let from = |at| payload.get(usize::from(at)..).unwrap_or_default();
-        entry.proto = self.form.read(from(self.orig), &mut entry.orig).unwrap_or(0);
+        entry.proto = self.form.read(from(self.orig), &mut entry.orig).unwrap_or_default();
         self.form.read(from(self.reply), &mut entry.reply);
         (entry.orig.zone, entry.reply.zone) = (half(self.orig_zone), half(self.reply_zone));
         if let Some(tcp) = array(payload, self.tcp) {
@@ -442,14 +442,14 @@ mod tests {
         message[NLMSG_HEADER_LEN..].to_vec()
     }
 
-    fn entry(proto: u8, mark: u32, zone: u16) -> Entry {
+    fn entry(proto: Proto, mark: u32, zone: u16) -> Entry {
         let (src, dst) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
         let key = match proto {
-            CT_PROTO_ICMP => Entry::icmp_key(src, dst, 8, 0, 77),
+            Proto::ICMP => Entry::icmp_key(src, dst, 8, 0, 77),
             _ => Entry::key(proto, src, 1024 + mark as u16, dst, 53),
         };
         let mut entry = key.unwrap_or_default().in_zone(zone);
-        entry.has |= CT_HAS_TIMEOUT | CT_HAS_MARK;
+        entry.has |= Has::TIMEOUT | Has::MARK;
         (entry.timeout, entry.mark) = (600, mark);
         entry
     }
@@ -464,23 +464,23 @@ mod tests {
     fn a_layout_is_learned_once_and_then_known() {
         let mut decoder = Decoder::new();
         for mark in 0..100 {
-            let made = entry(CT_PROTO_UDP, mark, 7);
+            let made = entry(Proto::UDP, mark, 7);
             let got = decoded(&mut decoder, &made);
             assert_eq!((got.mark, got.zone, got.orig, got.timeout), (mark, 7, made.orig, 600));
             assert_eq!(decoder.layouts.len(), usize::from(mark + 1 >= MISSES));
         }
         assert_eq!(decoder.misses, MISSES);
-        assert!(decoder.layouts[0].is_of(&payload(&entry(CT_PROTO_UDP, 1, 1))));
-        assert!(!decoder.layouts[0].is_of(&payload(&entry(CT_PROTO_UDP, 1, 0))));
+        assert!(decoder.layouts[0].is_of(&payload(&entry(Proto::UDP, 1, 1))));
+        assert!(!decoder.layouts[0].is_of(&payload(&entry(Proto::UDP, 1, 0))));
     }
 
     #[test]
     fn layouts_of_the_same_length_are_told_apart() {
         let mut decoder = Decoder::new();
         // Type and code of ICMP are as long as two words less of the other one.
-        let icmp = entry(CT_PROTO_ICMP, 1, 0);
-        let mut udp = entry(CT_PROTO_UDP, 1, 9);
-        udp.has |= CT_HAS_STATUS;
+        let icmp = entry(Proto::ICMP, 1, 0);
+        let mut udp = entry(Proto::UDP, 1, 9);
+        udp.has |= Has::STATUS;
         assert_eq!(payload(&icmp).len(), payload(&udp).len());
         for _ in 0..2 * MISSES + 1 {
             assert_eq!(decoded(&mut decoder, &icmp).orig.icmp_id, 77);
@@ -494,8 +494,8 @@ mod tests {
     #[test]
     fn what_the_general_decoder_looks_into_is_not_learned() {
         let mut decoder = Decoder::new();
-        let mut helped = entry(CT_PROTO_TCP, 1, 0);
-        helped.has |= CT_HAS_HELPER;
+        let mut helped = entry(Proto::TCP, 1, 0);
+        helped.has |= Has::HELPER;
         helped.helper[0] = b'x' as core::ffi::c_char;
         for _ in 0..5 * MISSES {
             assert_eq!(decoded(&mut decoder, &helped).helper().as_deref(), Some("x"));
@@ -505,7 +505,7 @@ mod tests {
 
     #[test]
     fn a_layout_that_tells_something_else_than_its_message_is_not_kept() {
-        let (payload, mut entry) = (payload(&entry(CT_PROTO_TCP, 7, 3)), Entry::EMPTY);
+        let (payload, mut entry) = (payload(&entry(Proto::TCP, 7, 3)), Entry::EMPTY);
         decode_entry(&payload, &mut entry).unwrap();
         let right = Layout::learn(&payload, &entry).unwrap();
         let wrong = Layout { mark: right.timeout, ..right.clone() };
@@ -519,7 +519,7 @@ mod tests {
     #[test]
     fn a_full_memory_begins_anew() {
         let mut decoder = Decoder::new();
-        let mut message = payload(&entry(CT_PROTO_UDP, 1, 0));
+        let mut message = payload(&entry(Proto::UDP, 1, 0));
         for length in 0..3 * LAYOUTS as u8 {
             // Unknown attributes make another layout of it.
             message.extend([4, 0, 200, 0].map(|byte: u8| byte));

@@ -5,10 +5,11 @@ use super::buffer::Buffer;
 use super::consts::*;
 use super::encode::{begin, end};
 use super::WireError;
+use crate::types::Family;
 
 /// Appends an IPCTNL_MSG_CT_GET_STATS request.
 pub fn put_count_request(buffer: &mut Buffer, seq: u32) {
-    let start = begin(buffer, IPCTNL_MSG_CT_GET_STATS, 0, seq, 0, 0);
+    let start = begin(buffer, IPCTNL_MSG_CT_GET_STATS, 0, seq, Family::UNSPEC, 0);
     end(buffer, start);
 }
 

@@ -71,15 +71,15 @@ fn differ<const N: usize>(bytes: &[u8; N], shape: &[u8; N], places: &[usize]) ->
     places.iter().fold(0, |difference, &at| difference | (word(bytes, at) ^ word(shape, at)))
 }
 
-/// Reads a tuple with ports of the usual shape; `None` if it has another one. The protocol number is returned.
+/// Reads a tuple with ports of the usual shape; `None` if it has another one. The protocol is returned.
 #[inline(always)]
-pub(crate) fn read_tuple(value: &[u8], family: u8, tuple: &mut Tuple) -> Option<u8> {
+pub(crate) fn read_tuple(value: &[u8], family: Family, tuple: &mut Tuple) -> Option<Proto> {
     match family {
-        CT_FAMILY_IPV4 => {
+        Family::IPV4 => {
             let v = value.try_into().ok()?;
             (differ(v, &V4, &V4_HEADERS[..7]) == 0).then(|| pick_v4(v, tuple))
         }
-        CT_FAMILY_IPV6 => {
+        Family::IPV6 => {
             let v = value.try_into().ok()?;
             (differ(v, &V6, &V6_HEADERS[..7]) == 0).then(|| pick_v6(v, tuple))
         }
@@ -88,21 +88,21 @@ pub(crate) fn read_tuple(value: &[u8], family: u8, tuple: &mut Tuple) -> Option<
 }
 
 #[inline(always)]
-fn pick_v4(v: &[u8; V4_LEN], tuple: &mut Tuple) -> u8 {
+fn pick_v4(v: &[u8; V4_LEN], tuple: &mut Tuple) -> Proto {
     tuple.src[..4].copy_from_slice(&v[8..12]);
     tuple.dst[..4].copy_from_slice(&v[16..20]);
     tuple.sport = u16::from_be_bytes([v[36], v[37]]);
     tuple.dport = u16::from_be_bytes([v[44], v[45]]);
-    v[28]
+    Proto(v[28])
 }
 
 #[inline(always)]
-fn pick_v6(v: &[u8; V6_LEN], tuple: &mut Tuple) -> u8 {
+fn pick_v6(v: &[u8; V6_LEN], tuple: &mut Tuple) -> Proto {
     tuple.src.copy_from_slice(&v[8..24]);
     tuple.dst.copy_from_slice(&v[28..44]);
     tuple.sport = u16::from_be_bytes([v[60], v[61]]);
     tuple.dport = u16::from_be_bytes([v[68], v[69]]);
-    v[52]
+    Proto(v[52])
 }
 
 /// The shape of a tuple.
@@ -116,23 +116,23 @@ pub(crate) enum Form {
 
 impl Form {
     /// The shape of the tuple with which `value` begins.
-    pub fn of(family: u8, value: &[u8]) -> Option<Form> {
+    pub fn of(family: Family, value: &[u8]) -> Option<Form> {
         fn begins<const N: usize>(value: &[u8], shape: &[u8; N], headers: &[usize]) -> bool {
             value.first_chunk().is_some_and(|value| differ(value, shape, headers) == 0)
         }
         match family {
-            CT_FAMILY_IPV4 if begins(value, &V4, &V4_HEADERS[..7]) => Some(Form::V4),
-            CT_FAMILY_IPV4 if begins(value, &ICMP, &V4_HEADERS) => Some(Form::Icmp),
-            CT_FAMILY_IPV6 if begins(value, &V6, &V6_HEADERS[..7]) => Some(Form::V6),
-            CT_FAMILY_IPV6 if begins(value, &ICMPV6, &V6_HEADERS) => Some(Form::Icmpv6),
+            Family::IPV4 if begins(value, &V4, &V4_HEADERS[..7]) => Some(Form::V4),
+            Family::IPV4 if begins(value, &ICMP, &V4_HEADERS) => Some(Form::Icmp),
+            Family::IPV6 if begins(value, &V6, &V6_HEADERS[..7]) => Some(Form::V6),
+            Family::IPV6 if begins(value, &ICMPV6, &V6_HEADERS) => Some(Form::Icmpv6),
             _ => None,
         }
     }
 
-    pub fn family(self) -> u8 {
+    pub fn family(self) -> Family {
         match self {
-            Form::V4 | Form::Icmp => CT_FAMILY_IPV4,
-            Form::V6 | Form::Icmpv6 => CT_FAMILY_IPV6,
+            Form::V4 | Form::Icmp => Family::IPV4,
+            Form::V6 | Form::Icmpv6 => Family::IPV6,
         }
     }
 
@@ -156,9 +156,9 @@ impl Form {
         }
     }
 
-    /// Reads a tuple that has this shape into an empty one. The protocol number is returned.
+    /// Reads a tuple that has this shape into an empty one. The protocol is returned.
     #[inline(always)]
-    pub fn read(self, value: &[u8], tuple: &mut Tuple) -> Option<u8> {
+    pub fn read(self, value: &[u8], tuple: &mut Tuple) -> Option<Proto> {
         match self {
             Form::V4 => Some(pick_v4(value.first_chunk()?, tuple)),
             Form::V6 => Some(pick_v6(value.first_chunk()?, tuple)),
@@ -181,20 +181,20 @@ impl Form {
 }
 
 /// Appends a tuple with ports and without a zone of its own, header included.
-pub(crate) fn put_tuple(buffer: &mut Buffer, kind: u16, family: u8, proto: u8, tuple: &Tuple) {
+pub(crate) fn put_tuple(buffer: &mut Buffer, kind: u16, family: Family, proto: Proto, tuple: &Tuple) {
     let (sport, dport) = (tuple.sport.to_be_bytes(), tuple.dport.to_be_bytes());
-    if family == CT_FAMILY_IPV4 {
+    if family == Family::IPV4 {
         let value = append(buffer, kind, &V4);
         value[8..12].copy_from_slice(&tuple.src[..4]);
         value[16..20].copy_from_slice(&tuple.dst[..4]);
-        value[28] = proto;
+        value[28] = proto.0;
         value[36..38].copy_from_slice(&sport);
         value[44..46].copy_from_slice(&dport);
     } else {
         let value = append(buffer, kind, &V6);
         value[8..24].copy_from_slice(&tuple.src);
         value[28..44].copy_from_slice(&tuple.dst);
-        value[52] = proto;
+        value[52] = proto.0;
         value[60..62].copy_from_slice(&sport);
         value[68..70].copy_from_slice(&dport);
     }
@@ -234,7 +234,7 @@ pub(crate) fn tcp(value: &[u8]) -> Option<&[u8; TCP_LEN]> {
 /// Reads it.
 #[inline(always)]
 pub(crate) fn read_tcp(v: &[u8; TCP_LEN], entry: &mut Entry) {
-    entry.tcp_state = v[8];
+    entry.tcp_state = TcpState(v[8]);
     (entry.tcp_wscale_orig, entry.tcp_wscale_reply) = (v[16], v[24]);
     (entry.tcp_flags_orig, entry.tcp_mask_orig) = (v[32], v[33]);
     (entry.tcp_flags_reply, entry.tcp_mask_reply) = (v[40], v[41]);

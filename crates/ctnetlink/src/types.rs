@@ -1,162 +1,15 @@
-//! Plain data: one connection-tracking entry, the constants that describe it, and values of which some bits count.
+//! Plain data: one connection-tracking entry, and values of which some bits count.
 //!
 //! Pure: no I/O and no netlink. [`Entry`] has the layout that C sees, so that the decoder writes straight into what the
 //! caller gets and nothing is converted. Its size, 256 bytes, is frozen for the life of `libctrack.so.0`.
+
+pub use crate::flags::{Has, Status, TcpStates};
+pub use crate::names::{Family, Proto, TcpState, SCTP_STATE_MAX};
 
 use alloc::string::String;
 use core::ffi::c_char;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// IPv4, the value of AF_INET.
-pub const CT_FAMILY_IPV4: u8 = 2;
-/// IPv6, the value of AF_INET6.
-pub const CT_FAMILY_IPV6: u8 = 10;
-
-/// ICMP for IPv4.
-pub const CT_PROTO_ICMP: u8 = 1;
-/// TCP.
-pub const CT_PROTO_TCP: u8 = 6;
-/// UDP.
-pub const CT_PROTO_UDP: u8 = 17;
-/// DCCP. Kernels from 6.16 on no longer track it: its entries then have no ports, and none can be made with ports.
-pub const CT_PROTO_DCCP: u8 = 33;
-/// GRE. Its keys are kept as ports.
-pub const CT_PROTO_GRE: u8 = 47;
-/// ICMPv6.
-pub const CT_PROTO_ICMPV6: u8 = 58;
-/// SCTP.
-pub const CT_PROTO_SCTP: u8 = 132;
-/// UDP-Lite.
-pub const CT_PROTO_UDPLITE: u8 = 136;
-
-/// orig: addresses and protocol of the original direction.
-pub const CT_HAS_ORIG: u64 = 1u64 << 0;
-/// reply: addresses and protocol of the reply direction.
-pub const CT_HAS_REPLY: u64 = 1u64 << 1;
-/// sport and dport of the tuples (TCP, UDP, UDP-Lite, SCTP, DCCP; the keys of GRE).
-pub const CT_HAS_PORTS: u64 = 1u64 << 2;
-/// icmp_type, icmp_code and icmp_id of the tuples.
-pub const CT_HAS_ICMP: u64 = 1u64 << 3;
-/// status.
-pub const CT_HAS_STATUS: u64 = 1u64 << 4;
-/// timeout. Not sent for entries that are offloaded to a flow table.
-pub const CT_HAS_TIMEOUT: u64 = 1u64 << 5;
-/// mark.
-pub const CT_HAS_MARK: u64 = 1u64 << 6;
-/// id.
-pub const CT_HAS_ID: u64 = 1u64 << 7;
-/// use_count.
-pub const CT_HAS_USE: u64 = 1u64 << 8;
-/// zone: the entry is in this zone in both directions. Not set for zone 0.
-pub const CT_HAS_ZONE: u64 = 1u64 << 9;
-/// orig.zone: only the original direction is in this zone.
-pub const CT_HAS_ORIG_ZONE: u64 = 1u64 << 10;
-/// reply.zone: only the reply direction is in this zone.
-pub const CT_HAS_REPLY_ZONE: u64 = 1u64 << 11;
-/// orig_counters (kept by the kernel when net.netfilter.nf_conntrack_acct was 1 as the entry was made).
-pub const CT_HAS_ORIG_COUNTERS: u64 = 1u64 << 12;
-/// reply_counters.
-pub const CT_HAS_REPLY_COUNTERS: u64 = 1u64 << 13;
-/// start_ns (kept when net.netfilter.nf_conntrack_timestamp was 1 as the entry was made).
-pub const CT_HAS_START: u64 = 1u64 << 14;
-/// stop_ns (destroyed entries only).
-pub const CT_HAS_STOP: u64 = 1u64 << 15;
-/// labels. Not sent by the kernel while all are clear.
-pub const CT_HAS_LABELS: u64 = 1u64 << 16;
-/// helper.
-pub const CT_HAS_HELPER: u64 = 1u64 << 17;
-/// tcp_state.
-pub const CT_HAS_TCP_STATE: u64 = 1u64 << 18;
-/// tcp_wscale_orig and tcp_wscale_reply.
-pub const CT_HAS_TCP_WSCALE: u64 = 1u64 << 19;
-/// tcp_flags_orig, tcp_mask_orig, tcp_flags_reply and tcp_mask_reply.
-pub const CT_HAS_TCP_FLAGS: u64 = 1u64 << 20;
-/// sctp_state, sctp_vtag_orig and sctp_vtag_reply.
-pub const CT_HAS_SCTP: u64 = 1u64 << 21;
-/// dccp_state and dccp_role (kernels before 6.16).
-pub const CT_HAS_DCCP: u64 = 1u64 << 22;
-/// The entry was expected by another one, its master. (Which one: Rust API, Details.)
-pub const CT_HAS_MASTER: u64 = 1u64 << 23;
-/// The kernel adjusts TCP sequence numbers of this entry. (How: Rust API, Details.)
-pub const CT_HAS_SEQ_ADJ: u64 = 1u64 << 24;
-/// The entry has a synproxy extension. (Its values: Rust API, Details.)
-pub const CT_HAS_SYNPROXY: u64 = 1u64 << 25;
-/// The entry has a security context. (Its name: Rust API, Details.)
-pub const CT_HAS_SECCTX: u64 = 1u64 << 26;
-/// mark_mask. Only for ct_update_entries(); the kernel never sends it.
-pub const CT_HAS_MARK_MASK: u64 = 1u64 << 27;
-
-/// Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are set, all others stay as they are. So two programs
-/// that each add a label do not undo each other. Since 0.2.
-pub const CT_HAS_LABELS_ADD: u64 = 1u64 << 28;
-/// Only for ct_update_entries(), with CT_HAS_LABELS: the bits of labels are cleared, all others stay as they are. Since 0.2.
-pub const CT_HAS_LABELS_REMOVE: u64 = 1u64 << 29;
-
-/// Every `CT_HAS_*` bit that this release knows.
-pub const HAS_ALL: u64 = (1 << 30) - 1;
-
-/// The entry was expected by another one.
-pub const CT_STATUS_EXPECTED: u32 = 1u32 << 0;
-/// Packets were seen in both directions.
-pub const CT_STATUS_SEEN_REPLY: u32 = 1u32 << 1;
-/// The entry is not dropped early when the table is full.
-pub const CT_STATUS_ASSURED: u32 = 1u32 << 2;
-/// The entry is in the table. Set on every entry that the kernel lists.
-pub const CT_STATUS_CONFIRMED: u32 = 1u32 << 3;
-/// The source address or port is translated in the original direction.
-pub const CT_STATUS_SRC_NAT: u32 = 1u32 << 4;
-/// The destination address or port is translated in the original direction.
-pub const CT_STATUS_DST_NAT: u32 = 1u32 << 5;
-/// TCP sequence numbers are adjusted.
-pub const CT_STATUS_SEQ_ADJUST: u32 = 1u32 << 6;
-/// Source NAT was decided (perhaps: none).
-pub const CT_STATUS_SRC_NAT_DONE: u32 = 1u32 << 7;
-/// Destination NAT was decided (perhaps: none).
-pub const CT_STATUS_DST_NAT_DONE: u32 = 1u32 << 8;
-/// The entry is being removed.
-pub const CT_STATUS_DYING: u32 = 1u32 << 9;
-/// Traffic does not refresh the timeout.
-pub const CT_STATUS_FIXED_TIMEOUT: u32 = 1u32 << 10;
-/// A template, never in the table.
-pub const CT_STATUS_TEMPLATE: u32 = 1u32 << 11;
-/// Not tracked (kernels before 4.12).
-pub const CT_STATUS_UNTRACKED: u32 = 1u32 << 12;
-/// A helper was assigned by a rule or by ctnetlink.
-pub const CT_STATUS_HELPER: u32 = 1u32 << 13;
-/// Offloaded to a flow table.
-pub const CT_STATUS_OFFLOAD: u32 = 1u32 << 14;
-/// Offloaded to hardware.
-pub const CT_STATUS_HW_OFFLOAD: u32 = 1u32 << 15;
-
-/// Every status bit that the uapi header linux/netfilter/nf_conntrack_common.h names.
-pub const STATUS_ALL: u32 = 0xffff;
-
-/// TCP: no state yet.
-pub const CT_TCP_STATE_NONE: u8 = 0;
-/// TCP: SYN seen.
-pub const CT_TCP_STATE_SYN_SENT: u8 = 1;
-/// TCP: SYN and SYN+ACK seen.
-pub const CT_TCP_STATE_SYN_RECV: u8 = 2;
-/// TCP: established.
-pub const CT_TCP_STATE_ESTABLISHED: u8 = 3;
-/// TCP: one side sent FIN.
-pub const CT_TCP_STATE_FIN_WAIT: u8 = 4;
-/// TCP: that FIN was acknowledged.
-pub const CT_TCP_STATE_CLOSE_WAIT: u8 = 5;
-/// TCP: both sides sent FIN.
-pub const CT_TCP_STATE_LAST_ACK: u8 = 6;
-/// TCP: closed, waiting for stray packets.
-pub const CT_TCP_STATE_TIME_WAIT: u8 = 7;
-/// TCP: reset.
-pub const CT_TCP_STATE_CLOSE: u8 = 8;
-/// TCP: SYN seen from both sides.
-pub const CT_TCP_STATE_SYN_SENT2: u8 = 9;
-
-/// The largest TCP state.
-pub const TCP_STATE_MAX: u8 = CT_TCP_STATE_SYN_SENT2;
-/// The largest SCTP state (SCTP_CONNTRACK_HEARTBEAT_ACKED, linux/netfilter/nf_conntrack_sctp.h).
-pub const SCTP_STATE_MAX: u8 = 9;
 
 /// One direction of a connection: what its packets carry on arrival.
 ///
@@ -179,7 +32,7 @@ pub struct Tuple {
     pub icmp_type: u8,
     /// ICMP or ICMPv6 code.
     pub icmp_code: u8,
-    /// The zone of this direction, 0 to 65535: that of the entry (CT_HAS_ZONE) or one for this direction only.
+    /// The zone of this direction, 0 to 65535: that of the entry (Has::ZONE) or one for this direction only.
     pub zone: u32,
 }
 
@@ -193,85 +46,80 @@ pub struct Counters {
     pub bytes: u64,
 }
 
-/// One entry of the connection-tracking table.
-///
-/// 256 bytes for the life of libctrack.so.0, no pointers, no hidden padding. `has` says which fields the kernel sent (or,
-/// in an entry that is given to the library, which ones count); all others are zero. Fields may be added in the place of
-/// `reserved`, announced by new CT_HAS_ bits.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Entry {
-    /// CT_HAS_ bits: which of the fields below count.
-    pub has: u64,
-    /// The kernel's identifier of the entry: opaque, constant over its life, valid until the next boot.
-    pub id: u32,
-    /// CT_STATUS_ bits.
-    pub status: u32,
-    /// The mark (connmark).
-    pub mark: u32,
-    /// Seconds until the entry expires, rounded down.
-    pub timeout: u32,
-    /// The kernel's reference count.
-    pub use_count: u32,
-    /// Zone, 0 to 65535. CT_HAS_ZONE: both directions are in it. CT_HAS_ORIG_ZONE or CT_HAS_REPLY_ZONE: only that one.
-    pub zone: u32,
-    /// CT_FAMILY_IPV4 or CT_FAMILY_IPV6.
-    pub family: u8,
-    /// Protocol number (IPPROTO_, CT_PROTO_).
-    pub proto: u8,
-    /// CT_TCP_STATE_ value.
-    pub tcp_state: u8,
-    /// SCTP state, numbered as in linux/netfilter/nf_conntrack_sctp.h.
-    pub sctp_state: u8,
-    /// TCP window scale of the original direction.
-    pub tcp_wscale_orig: u8,
-    /// TCP window scale of the reply direction.
-    pub tcp_wscale_reply: u8,
-    /// TCP flags of the original direction (IP_CT_TCP_FLAG_, linux/netfilter/nf_conntrack_tcp.h).
-    pub tcp_flags_orig: u8,
-    /// TCP flags of the reply direction.
-    pub tcp_flags_reply: u8,
-    /// In create and update: which bits of tcp_flags_orig to set; 0 means all. The kernel sends 0.
-    pub tcp_mask_orig: u8,
-    /// In create and update: which bits of tcp_flags_reply to set; 0 means all. The kernel sends 0.
-    pub tcp_mask_reply: u8,
-    /// DCCP state, numbered as in the kernel's enum ct_dccp_states.
-    pub dccp_state: u8,
-    /// DCCP role: 0 client, 1 server.
-    pub dccp_role: u8,
-    /// SCTP verification tag of the original direction.
-    pub sctp_vtag_orig: u32,
-    /// SCTP verification tag of the reply direction.
-    pub sctp_vtag_reply: u32,
-    /// In update: which bits of the mark to replace (new = (old & ~mark_mask) ^ mark).
-    pub mark_mask: u32,
-    /// The original direction: as the first packet arrived.
-    pub orig: Tuple,
-    /// The reply direction: as answers arrive. With NAT it differs from the mirror image of orig.
-    pub reply: Tuple,
-    /// Packets and bytes of the original direction.
-    pub orig_counters: Counters,
-    /// Packets and bytes of the reply direction.
-    pub reply_counters: Counters,
-    /// When the entry was made: nanoseconds since 1970-01-01 00:00 UTC.
-    pub start_ns: u64,
-    /// When it ended: nanoseconds since 1970-01-01 00:00 UTC.
-    pub stop_ns: u64,
-    /// Connection labels: bit n is bit n % 8 of byte n / 8 on a little-endian machine (the kernel's own memory order).
-    pub labels: [u8; 16],
-    /// Name of the helper, for example "ftp": NUL-terminated.
-    pub helper: [c_char; 16],
-    /// Zero.
-    pub reserved: [u64; 4],
-}
-
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Entry");
-        out.field("family", &self.family).field("proto", &self.proto);
-        out.finish_non_exhaustive()
+entry! {
+    /// One entry of the connection-tracking table.
+    ///
+    /// 256 bytes, no pointers, no hidden padding. `has` says which fields the kernel sent (or, in an entry that is given to the library,
+    /// which ones count); all others are zero. Fields may be added in the place of `reserved`, announced by new bits of [`Has`].
+    #[repr(C)]
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct Entry {
+        /// Which of the fields below count.
+        has: Has = always(),
+        /// The kernel's identifier of the entry: opaque, constant over its life, valid until the next boot.
+        id: u32 = all(ID; LIST DELETE; "id"),
+        /// What the kernel says of it, as bits.
+        status: Status = all(STATUS; LIST CREATE UPDATE; "status"),
+        /// The mark (connmark).
+        mark: u32 = all(MARK; LIST CREATE UPDATE; "mark"),
+        /// Seconds until the entry expires, rounded down.
+        timeout: u32 = all(TIMEOUT; LIST CREATE UPDATE; "timeout"),
+        /// The kernel's reference count.
+        use_count: u32 = all(USE; LIST; "use"),
+        /// Zone, 0 to 65535. [`Has::ZONE`]: both directions are in it. [`Has::ORIG_ZONE`] or [`Has::REPLY_ZONE`]: only that one.
+        zone: u32 = any(ZONE | ORIG_ZONE | REPLY_ZONE; LIST CREATE; "zone"),
+        /// The family of its addresses.
+        family: Family = always(),
+        /// The protocol.
+        proto: Proto = always(),
+        /// TCP state.
+        tcp_state: TcpState = all(TCP_STATE; LIST CREATE UPDATE; "state"),
+        /// SCTP state, numbered as in linux/netfilter/nf_conntrack_sctp.h.
+        sctp_state: u8 = all(SCTP; LIST CREATE UPDATE; "state"),
+        /// TCP window scale of the original direction.
+        tcp_wscale_orig: u8 = all(TCP_WSCALE; LIST CREATE UPDATE; "tcp_wscale_orig"),
+        /// TCP window scale of the reply direction.
+        tcp_wscale_reply: u8 = all(TCP_WSCALE; LIST CREATE UPDATE; "tcp_wscale_reply"),
+        /// TCP flags of the original direction (IP_CT_TCP_FLAG_, linux/netfilter/nf_conntrack_tcp.h).
+        tcp_flags_orig: u8 = all(TCP_FLAGS; LIST CREATE UPDATE; "tcp_flags_orig"),
+        /// TCP flags of the reply direction.
+        tcp_flags_reply: u8 = all(TCP_FLAGS; LIST CREATE UPDATE; "tcp_flags_reply"),
+        /// In create and update: which bits of tcp_flags_orig to set; 0 means all. The kernel sends 0.
+        tcp_mask_orig: u8 = all(TCP_FLAGS; LIST CREATE UPDATE; ""),
+        /// In create and update: which bits of tcp_flags_reply to set; 0 means all. The kernel sends 0.
+        tcp_mask_reply: u8 = all(TCP_FLAGS; LIST CREATE UPDATE; ""),
+        /// DCCP state, numbered as in the kernel's enum ct_dccp_states.
+        dccp_state: u8 = all(DCCP; LIST; "state"),
+        /// DCCP role: 0 client, 1 server.
+        dccp_role: u8 = all(DCCP; LIST; "dccp_role"),
+        /// SCTP verification tag of the original direction.
+        sctp_vtag_orig: u32 = all(SCTP; LIST CREATE UPDATE; "sctp_vtag_orig"),
+        /// SCTP verification tag of the reply direction.
+        sctp_vtag_reply: u32 = all(SCTP; LIST CREATE UPDATE; "sctp_vtag_reply"),
+        /// In update: which bits of the mark to replace (new = (old & ~mark_mask) ^ mark).
+        mark_mask: u32 = all(MARK_MASK; UPDATE; ""),
+        /// The original direction: as the first packet arrived.
+        orig: Tuple = tuple(ORIG, ORIG_ZONE, "orig"),
+        /// The reply direction: as answers arrive. With NAT it differs from the mirror image of orig.
+        reply: Tuple = tuple(REPLY, REPLY_ZONE, "reply"),
+        /// Packets and bytes of the original direction.
+        orig_counters: Counters = counters(ORIG_COUNTERS; LIST; "orig"),
+        /// Packets and bytes of the reply direction.
+        reply_counters: Counters = counters(REPLY_COUNTERS; LIST; "reply"),
+        /// When the entry was made: nanoseconds since 1970-01-01 00:00 UTC.
+        start_ns: u64 = all(START; LIST; "start_ns"),
+        /// When it ended: nanoseconds since 1970-01-01 00:00 UTC.
+        stop_ns: u64 = all(STOP; LIST; "stop_ns"),
+        /// Connection labels: bit n is bit n % 8 of byte n / 8 on a little-endian machine (the kernel's own memory order).
+        labels: [u8; 16] = all(LABELS; LIST CREATE UPDATE; "labels"),
+        /// Name of the helper, for example "ftp": NUL-terminated.
+        helper: [c_char; 16] = all(HELPER; LIST CREATE UPDATE; "helper"),
+        /// Zero.
+        reserved: [u64; 4] = always(),
     }
 }
+
+const _: () = assert!(size_of::<Entry>() == 256 && align_of::<Entry>() == align_of::<u64>());
 
 impl Default for Entry {
     fn default() -> Self {
@@ -280,47 +128,22 @@ impl Default for Entry {
 }
 
 impl Entry {
-    /// An entry without any field.
-    pub const EMPTY: Entry = Entry {
-        has: 0,
-        id: 0,
-        status: 0,
-        mark: 0,
-        timeout: 0,
-        use_count: 0,
-        zone: 0,
-        family: 0,
-        proto: 0,
-        tcp_state: 0,
-        sctp_state: 0,
-        tcp_wscale_orig: 0,
-        tcp_wscale_reply: 0,
-        tcp_flags_orig: 0,
-        tcp_flags_reply: 0,
-        tcp_mask_orig: 0,
-        tcp_mask_reply: 0,
-        dccp_state: 0,
-        dccp_role: 0,
-        sctp_vtag_orig: 0,
-        sctp_vtag_reply: 0,
-        mark_mask: 0,
-        orig: Tuple::EMPTY,
-        reply: Tuple::EMPTY,
-        orig_counters: Counters { packets: 0, bytes: 0 },
-        reply_counters: Counters { packets: 0, bytes: 0 },
-        start_ns: 0,
-        stop_ns: 0,
-        labels: [0; 16],
-        helper: [0; 16],
-        reserved: [0; 4],
-    };
+    /// The name of a field that is set although `has` does not announce it: it was forgotten there, and would silently not count.
+    #[inline]
+    pub fn unannounced(&self) -> Option<&'static str> {
+        if mutant!("unannounced-fields", self.is_announced(), true) {
+            None
+        } else {
+            self.first_unannounced()
+        }
+    }
 
     /// A key for `get`, `delete_entries` and the like: the original tuple of a protocol with ports, in zone 0.
     ///
     /// `None` if one address is IPv4 and the other IPv6.
-    pub fn key(proto: u8, src: IpAddr, sport: u16, dst: IpAddr, dport: u16) -> Option<Entry> {
+    pub fn key(proto: Proto, src: IpAddr, sport: u16, dst: IpAddr, dport: u16) -> Option<Entry> {
         let mut entry = Self::tuple_only(proto, src, dst)?;
-        entry.has |= CT_HAS_PORTS;
+        entry.has |= Has::PORTS;
         (entry.orig.sport, entry.orig.dport) = (sport, dport);
         Some(entry)
     }
@@ -329,31 +152,31 @@ impl Entry {
     ///
     /// `None` if one address is IPv4 and the other IPv6.
     pub fn icmp_key(src: IpAddr, dst: IpAddr, icmp_type: u8, icmp_code: u8, icmp_id: u16) -> Option<Entry> {
-        let proto = if src.is_ipv4() { CT_PROTO_ICMP } else { CT_PROTO_ICMPV6 };
+        let proto = if src.is_ipv4() { Proto::ICMP } else { Proto::ICMPV6 };
         let mut entry = Self::tuple_only(proto, src, dst)?;
-        entry.has |= CT_HAS_ICMP;
+        entry.has |= Has::ICMP;
         entry.orig.icmp_type = icmp_type;
         entry.orig.icmp_code = icmp_code;
         entry.orig.icmp_id = icmp_id;
         Some(entry)
     }
 
-    fn tuple_only(proto: u8, src: IpAddr, dst: IpAddr) -> Option<Entry> {
+    fn tuple_only(proto: Proto, src: IpAddr, dst: IpAddr) -> Option<Entry> {
         let (family, src, dst) = match (src, dst) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => (CT_FAMILY_IPV4, address_bytes(src), address_bytes(dst)),
-            (IpAddr::V6(_), IpAddr::V6(_)) => (CT_FAMILY_IPV6, address_bytes(src), address_bytes(dst)),
+            (IpAddr::V4(_), IpAddr::V4(_)) => (Family::IPV4, address_bytes(src), address_bytes(dst)),
+            (IpAddr::V6(_), IpAddr::V6(_)) => (Family::IPV6, address_bytes(src), address_bytes(dst)),
             _ => return None,
         };
         let orig = Tuple { src, dst, ..Tuple::EMPTY };
-        Some(Entry { has: CT_HAS_ORIG, family, proto, orig, ..Self::EMPTY })
+        Some(Entry { has: Has::ORIG, family, proto, orig, ..Self::EMPTY })
     }
 
     /// The same entry in `zone` in both directions.
     #[must_use]
     pub fn in_zone(mut self, zone: u16) -> Entry {
-        self.has &= !(CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE);
+        self.has &= !(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE);
         if zone != 0 {
-            self.has |= CT_HAS_ZONE;
+            self.has |= Has::ZONE;
         }
         self.zone = u32::from(zone);
         self.orig.zone = self.zone;
@@ -362,11 +185,11 @@ impl Entry {
     }
 
     /// Whether all the `CT_HAS_*` bits in `bits` are set.
-    pub fn has(&self, bits: u64) -> bool {
-        self.has & bits == bits
+    pub fn has(&self, bits: Has) -> bool {
+        self.has.contains(bits)
     }
 
-    fn when<T>(&self, bits: u64, value: T) -> Option<T> {
+    fn when<T>(&self, bits: Has, value: T) -> Option<T> {
         self.has(bits).then_some(value)
     }
 
@@ -392,32 +215,32 @@ impl Entry {
 
     /// The mark, if the kernel keeps marks.
     pub fn mark(&self) -> Option<u32> {
-        self.when(CT_HAS_MARK, self.mark)
+        self.when(Has::MARK, self.mark)
     }
 
     /// The kernel's identifier of the entry.
     pub fn id(&self) -> Option<u32> {
-        self.when(CT_HAS_ID, self.id)
+        self.when(Has::ID, self.id)
     }
 
     /// Seconds until the entry expires; `None` for offloaded entries.
     pub fn timeout(&self) -> Option<u32> {
-        self.when(CT_HAS_TIMEOUT, self.timeout)
+        self.when(Has::TIMEOUT, self.timeout)
     }
 
     /// The TCP state (`CT_TCP_STATE_*`).
-    pub fn tcp_state(&self) -> Option<u8> {
-        self.when(CT_HAS_TCP_STATE, self.tcp_state)
+    pub fn tcp_state(&self) -> Option<TcpState> {
+        self.when(Has::TCP_STATE, self.tcp_state)
     }
 
     /// Counters of the original and the reply direction.
     pub fn counters(&self) -> Option<(Counters, Counters)> {
-        self.when(CT_HAS_ORIG_COUNTERS | CT_HAS_REPLY_COUNTERS, (self.orig_counters, self.reply_counters))
+        self.when(Has::ORIG_COUNTERS | Has::REPLY_COUNTERS, (self.orig_counters, self.reply_counters))
     }
 
     /// The name of the helper.
     pub fn helper(&self) -> Option<String> {
-        self.when(CT_HAS_HELPER, String::from_utf8_lossy(until_nul(&self.helper_bytes())).into_owned())
+        self.when(Has::HELPER, String::from_utf8_lossy(until_nul(&self.helper_bytes())).into_owned())
     }
 
     /// The name of the helper as bytes, NUL-padded.
@@ -426,7 +249,7 @@ impl Entry {
     }
 
     fn address(&self, bytes: &[u8; 16]) -> IpAddr {
-        if self.family == CT_FAMILY_IPV4 {
+        if self.family == Family::IPV4 {
             let [a, b, c, d, ..] = *bytes;
             IpAddr::V4(Ipv4Addr::new(a, b, c, d))
         } else {
@@ -439,14 +262,70 @@ impl Tuple {
     /// All zero.
     pub const EMPTY: Tuple =
         Tuple { src: [0; 16], dst: [0; 16], sport: 0, dport: 0, icmp_id: 0, icmp_type: 0, icmp_code: 0, zone: 0 };
+    /// Whether all that is set of a direction is announced: by `own`, by the bits of ports and ICMP, and its zone by one of `zones`.
+    #[inline(always)]
+    fn is_announced(&self, has: Has, own: Has, zones: Has) -> bool {
+        let ports = self.sport | self.dport == 0;
+        let icmp = u32::from(self.icmp_id) | u32::from(self.icmp_type) | u32::from(self.icmp_code) == 0;
+        (has.contains(own) || self.src == [0; 16] && self.dst == [0; 16] && ports && icmp)
+            && (ports || has.contains(Has::PORTS))
+            && (icmp || has.contains(Has::ICMP))
+            && (self.zone == 0 || has.intersects(zones))
+    }
+
+    /// Which field is not, by its number.
+    fn first_unannounced(&self, has: Has, own: Has, zones: Has) -> Option<usize> {
+        let Tuple { src, dst, sport, dport, icmp_id, icmp_type, icmp_code, zone } = *self;
+        let (ports, icmp) = (has.contains(own | Has::PORTS), has.contains(own | Has::ICMP));
+        [
+            src != [0; 16] && !has.contains(own),
+            dst != [0; 16] && !has.contains(own),
+            sport != 0 && !ports,
+            dport != 0 && !ports,
+            icmp_id != 0 && !icmp,
+            icmp_type != 0 && !icmp,
+            icmp_code != 0 && !icmp,
+            zone != 0 && !has.intersects(zones),
+        ]
+        .iter()
+        .position(|&forgotten| forgotten)
+    }
+
+    /// For Debug of the entry that it is in.
+    fn shown<'a>(&'a self, entry: &'a Entry) -> ShownTuple<'a> {
+        ShownTuple { tuple: self, entry }
+    }
+}
+
+/// A tuple with what it takes to show it: the family, and which of the fields count.
+struct ShownTuple<'a> {
+    tuple: &'a Tuple,
+    entry: &'a Entry,
+}
+
+impl fmt::Debug for ShownTuple<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ShownTuple { tuple, entry } = self;
+        write!(f, "{} -> {}", entry.address(&tuple.src), entry.address(&tuple.dst))?;
+        if entry.has(Has::PORTS) {
+            write!(f, ", ports {} -> {}", tuple.sport, tuple.dport)?;
+        }
+        if entry.has(Has::ICMP) {
+            write!(f, ", type {} code {} id {}", tuple.icmp_type, tuple.icmp_code, tuple.icmp_id)?;
+        }
+        if tuple.zone != 0 {
+            write!(f, ", zone {}", tuple.zone)?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Tuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The family is not known here: IPv4 addresses show as ::/96 ones.
+        // The family is not known here: IPv4 addresses show as the first bytes of IPv6 ones.
         f.debug_struct("Tuple")
-            .field("src", &self.src)
-            .field("dst", &self.dst)
+            .field("src", &Ipv6Addr::from(self.src))
+            .field("dst", &Ipv6Addr::from(self.dst))
             .field("ports", &(self.sport, self.dport))
             .field("icmp", &(self.icmp_type, self.icmp_code, self.icmp_id))
             .field("zone", &self.zone)
@@ -473,18 +352,6 @@ pub fn address_bytes(address: IpAddr) -> [u8; 16] {
         }
         IpAddr::V6(v6) => v6.octets(),
     }
-}
-
-/// Whether the kernel keeps ports (or the keys of GRE) for this protocol.
-///
-/// DCCP only before 6.16; in a key its ports are then surplus and ignored.
-pub fn proto_has_ports(proto: u8) -> bool {
-    matches!(proto, CT_PROTO_TCP | CT_PROTO_UDP | CT_PROTO_DCCP | CT_PROTO_GRE | CT_PROTO_SCTP | CT_PROTO_UDPLITE)
-}
-
-/// Whether the protocol is ICMP or ICMPv6.
-pub fn proto_is_icmp(proto: u8) -> bool {
-    matches!(proto, CT_PROTO_ICMP | CT_PROTO_ICMPV6)
 }
 
 /// The part of a fixed-size string before its first NUL.

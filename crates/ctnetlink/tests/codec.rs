@@ -46,7 +46,7 @@ fn ip(text: &str) -> IpAddr {
 
 /// The captured entry that has this protocol, source and source port (or ICMP id).
 fn find(proto: u8, src: &str, sport: u16) -> (Entry, Details) {
-    let of = |e: &Entry| if proto_is_icmp(proto) { e.orig.icmp_id } else { e.orig.sport };
+    let of = |e: &Entry| if proto.is_icmp() { e.orig.icmp_id } else { e.orig.sport };
     let mut found = golden().into_iter().filter_map(|payload| {
         let entry = decoded(&payload).unwrap();
         let right = entry.proto == proto && entry.orig_src() == ip(src) && of(&entry) == sport;
@@ -61,18 +61,18 @@ fn find(proto: u8, src: &str, sport: u16) -> (Entry, Details) {
 fn captured_entries_have_what_every_listed_entry_has() {
     for payload in golden() {
         let e = decoded(&payload).unwrap();
-        let always = CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_MARK | CT_HAS_ID | CT_HAS_USE;
+        let always = Has::ORIG | Has::REPLY | Has::STATUS | Has::TIMEOUT | Has::MARK | Has::ID | Has::USE;
         assert!(e.has(always), "{e:?}");
-        assert!(e.has(CT_HAS_ORIG_COUNTERS | CT_HAS_REPLY_COUNTERS | CT_HAS_START), "{e:?}");
-        assert!(!e.has(CT_HAS_STOP));
-        assert_ne!(e.status & CT_STATUS_CONFIRMED, 0);
+        assert!(e.has(Has::ORIG_COUNTERS | Has::REPLY_COUNTERS | Has::START), "{e:?}");
+        assert!(!e.has(Has::STOP));
+        assert_ne!(e.status & Status::CONFIRMED, 0);
         // 2020 to 2100.
         assert!((1_577_836_800..4_102_444_800).contains(&(e.start_ns / 1_000_000_000)), "{}", e.start_ns);
-        let with_ports = proto_has_ports(e.proto) && e.proto != CT_PROTO_DCCP;
-        assert_eq!(e.has(CT_HAS_PORTS), with_ports, "{e:?}: this kernel tracks DCCP without ports");
-        assert_eq!(e.has(CT_HAS_ICMP), proto_is_icmp(e.proto), "{e:?}");
-        assert_eq!(e.has(CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS), e.proto == CT_PROTO_TCP, "{e:?}");
-        assert_eq!(e.has(CT_HAS_SCTP), e.proto == CT_PROTO_SCTP, "{e:?}");
+        let with_ports = e.proto.has_ports() && e.proto != Proto::DCCP;
+        assert_eq!(e.has(Has::PORTS), with_ports, "{e:?}: this kernel tracks DCCP without ports");
+        assert_eq!(e.has(Has::ICMP), e.proto.is_icmp(), "{e:?}");
+        assert_eq!(e.has(Has::TCP_STATE | Has::TCP_WSCALE | Has::TCP_FLAGS), e.proto == Proto::TCP, "{e:?}");
+        assert_eq!(e.has(Has::SCTP), e.proto == Proto::SCTP, "{e:?}");
         assert_consistent(&payload, &e);
         assert_no_half_tuple(&e);
     }
@@ -81,10 +81,10 @@ fn captured_entries_have_what_every_listed_entry_has() {
 #[test]
 fn captured_tcp_entries_have_their_states_scales_and_flags() {
     for state in 0..10 {
-        let (v4, _) = find(CT_PROTO_TCP, "10.0.0.1", 1000 + state);
+        let (v4, _) = find(Proto::TCP, "10.0.0.1", 1000 + state);
         assert_eq!(u16::from(v4.tcp_state), state);
         assert_eq!((v4.tcp_wscale_orig, v4.tcp_wscale_reply), (0, 0));
-        let (v6, _) = find(CT_PROTO_TCP, "fd00::1", 1000 + state);
+        let (v6, _) = find(Proto::TCP, "fd00::1", 1000 + state);
         assert_eq!((v6.orig.dport, v6.reply.sport), (443, 443));
         assert_eq!((v6.orig_dst(), v6.reply_src()), (ip("fd00::2"), ip("fd00::2")));
         assert_eq!((v6.tcp_wscale_orig, v6.tcp_wscale_reply), (7, 9));
@@ -96,26 +96,26 @@ fn captured_tcp_entries_have_their_states_scales_and_flags() {
 
 #[test]
 fn captured_entries_of_other_protocols_have_their_fields() {
-    for proto in [CT_PROTO_UDP, CT_PROTO_UDPLITE, CT_PROTO_GRE] {
+    for proto in [Proto::UDP, Proto::UDPLITE, Proto::GRE] {
         let (v4, _) = find(proto, "10.1.0.1", 2000);
         assert_eq!((v4.orig.dport, v4.reply.sport, v4.reply.dport), (53, 53, 2000));
         let (v6, _) = find(proto, "fd00:1::1", 2001);
         assert_eq!((v6.orig.dport, v6.reply.sport, v6.reply.dport), (0xffff, 0xffff, 2001));
     }
     for src in ["10.1.0.1", "fd00:1::1"] {
-        let (sctp, _) = find(CT_PROTO_SCTP, src, 3000);
+        let (sctp, _) = find(Proto::SCTP, src, 3000);
         assert_eq!((sctp.sctp_state, sctp.sctp_vtag_orig, sctp.sctp_vtag_reply), (4, 0x01020304, 0xfffefdfc));
-        for proto in [2, 50, 89, 253, 255, CT_PROTO_DCCP] {
+        for proto in [2, 50, 89, 253, 255, Proto::DCCP] {
             find(proto, src, 0);
         }
     }
     for (icmp_type, answer) in [(0, 8), (8, 0), (13, 14), (15, 16), (17, 18)] {
-        let (e, _) = find(CT_PROTO_ICMP, "10.1.0.1", 0x1234 + u16::from(icmp_type));
+        let (e, _) = find(Proto::ICMP, "10.1.0.1", 0x1234 + u16::from(icmp_type));
         assert_eq!((e.orig.icmp_type, e.reply.icmp_type, e.orig.icmp_code), (icmp_type, answer, 0));
         assert_eq!(e.reply.icmp_id, e.orig.icmp_id);
     }
     for icmp_type in [128, 139] {
-        let (e, _) = find(CT_PROTO_ICMPV6, "fd00:1::1", 0x4321 + u16::from(icmp_type));
+        let (e, _) = find(Proto::ICMPV6, "fd00:1::1", 0x4321 + u16::from(icmp_type));
         assert_eq!((e.orig.icmp_type, e.reply.icmp_type), (icmp_type, icmp_type + 1));
     }
 }
@@ -124,56 +124,56 @@ fn captured_entries_of_other_protocols_have_their_fields() {
 fn captured_zones_are_those_of_both_directions_or_of_one() {
     for (port, zone) in [(100, 1), (101, 7), (102, 0x8000), (103, 0xffff)] {
         for (src, bit, orig, reply) in [
-            ("10.2.0.1", CT_HAS_ZONE, zone, zone),
-            ("10.2.0.3", CT_HAS_ORIG_ZONE, zone, 0),
-            ("fd00:2::3", CT_HAS_REPLY_ZONE, 0, zone),
+            ("10.2.0.1", Has::ZONE, zone, zone),
+            ("10.2.0.3", Has::ORIG_ZONE, zone, 0),
+            ("fd00:2::3", Has::REPLY_ZONE, 0, zone),
         ] {
-            let (e, _) = find(CT_PROTO_UDP, src, port);
-            assert_eq!(e.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE), bit);
+            let (e, _) = find(Proto::UDP, src, port);
+            assert_eq!(e.has & (Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE), bit);
             assert_eq!((e.zone, e.orig.zone, e.reply.zone), (zone, orig, reply));
         }
     }
-    let (none, _) = find(CT_PROTO_UDP, "10.1.0.1", 2000);
+    let (none, _) = find(Proto::UDP, "10.1.0.1", 2000);
     assert_eq!((none.zone, none.orig.zone, none.reply.zone), (0, 0, 0));
-    assert_eq!(none.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE), 0);
+    assert_eq!(none.has & (Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE), 0);
 }
 
 #[test]
 fn captured_extensions_are_in_the_entry_or_in_its_details() {
     let of = |proto, port| find(proto, "10.3.0.1", port);
-    assert_eq!(of(CT_PROTO_UDP, 1).0.mark(), Some(0x01020304));
-    assert_eq!(of(CT_PROTO_UDP, 2).0.mark(), Some(u32::MAX));
-    let (labelled, _) = of(CT_PROTO_UDP, 3);
-    assert!(labelled.has(CT_HAS_LABELS));
+    assert_eq!(of(Proto::UDP, 1).0.mark(), Some(0x01020304));
+    assert_eq!(of(Proto::UDP, 2).0.mark(), Some(u32::MAX));
+    let (labelled, _) = of(Proto::UDP, 3);
+    assert!(labelled.has(Has::LABELS));
     assert_eq!(labels_here(&labelled.labels), (1..=16).collect::<Vec<u8>>());
-    assert!(!of(CT_PROTO_UDP, 1).0.has(CT_HAS_LABELS));
-    assert_eq!(of(CT_PROTO_TCP, 4).0.helper().as_deref(), Some("ftp"));
-    assert_eq!(of(CT_PROTO_UDP, 7).0.status & 0x40e, 0x40e);
+    assert!(!of(Proto::UDP, 1).0.has(Has::LABELS));
+    assert_eq!(of(Proto::TCP, 4).0.helper().as_deref(), Some("ftp"));
+    assert_eq!(of(Proto::UDP, 7).0.status & 0x40e, 0x40e);
 
-    let (adjusted, details) = of(CT_PROTO_TCP, 5);
-    assert!(adjusted.has(CT_HAS_SEQ_ADJ));
+    let (adjusted, details) = of(Proto::TCP, 5);
+    assert!(adjusted.has(Has::SEQ_ADJ));
     assert_eq!(details.seq_adj_orig, Some(SeqAdj { correction_pos: 0x11, offset_before: 0x22, offset_after: 0x33 }));
     assert_eq!(details.seq_adj_reply, Some(SeqAdj { correction_pos: 0x44, offset_before: 0x55, offset_after: 0x66 }));
-    let (proxied, details) = of(CT_PROTO_TCP, 6);
-    assert!(proxied.has(CT_HAS_SYNPROXY));
+    let (proxied, details) = of(Proto::TCP, 6);
+    assert!(proxied.has(Has::SYNPROXY));
     assert_eq!(details.synproxy, Some(Synproxy { isn: 0xa1a2a3a4, its: 0xb1b2b3b4, tsoff: 0xc1c2c3c4 }));
 
-    let (expected, details) = find(CT_PROTO_TCP, "10.5.0.1", 5000);
-    assert!(expected.has(CT_HAS_MASTER));
-    assert_ne!(expected.status & CT_STATUS_EXPECTED, 0);
-    let (master, _) = of(CT_PROTO_TCP, 4);
-    assert_eq!(details.master, Some((CT_PROTO_TCP, master.orig)));
+    let (expected, details) = find(Proto::TCP, "10.5.0.1", 5000);
+    assert!(expected.has(Has::MASTER));
+    assert_ne!(expected.status & Status::EXPECTED, 0);
+    let (master, _) = of(Proto::TCP, 4);
+    assert_eq!(details.master, Some((Proto::TCP, master.orig)));
 }
 
 #[test]
 fn captured_nat_shows_in_the_reply_tuple_and_the_status() {
-    let (source, _) = find(CT_PROTO_UDP, "10.4.0.1", 1);
+    let (source, _) = find(Proto::UDP, "10.4.0.1", 1);
     assert_eq!((source.reply_dst(), source.reply.dport), (ip("192.0.2.1"), 7777));
-    assert_eq!(source.status & (CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT), CT_STATUS_SRC_NAT);
-    let (destination, _) = find(CT_PROTO_UDP, "10.4.0.1", 2);
+    assert_eq!(source.status & (Status::SRC_NAT | Status::DST_NAT), Status::SRC_NAT);
+    let (destination, _) = find(Proto::UDP, "10.4.0.1", 2);
     assert_eq!((destination.reply_src(), destination.reply.sport), (ip("192.0.2.2"), 5353));
-    assert_eq!(destination.status & (CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT), CT_STATUS_DST_NAT);
-    let (both, _) = find(CT_PROTO_TCP, "fd00:4::1", 3);
+    assert_eq!(destination.status & (Status::SRC_NAT | Status::DST_NAT), Status::DST_NAT);
+    let (both, _) = find(Proto::TCP, "fd00:4::1", 3);
     assert_eq!((both.reply_src(), both.reply.sport), (ip("2001:db8::2"), 8));
     assert_eq!((both.reply_dst(), both.reply.dport), (ip("2001:db8::1"), 7));
     assert_eq!((both.orig_dst(), both.orig.dport), (ip("fd00:4::2"), 80));
@@ -183,10 +183,10 @@ fn captured_nat_shows_in_the_reply_tuple_and_the_status() {
 fn captured_traffic_has_counters_scales_and_what_rules_gave_it() {
     let real: Vec<Entry> =
         golden().iter().map(|payload| decoded(payload).unwrap()).filter(|e| e.orig_counters.packets > 0).collect();
-    let tcp: Vec<&Entry> = real.iter().filter(|e| e.proto == CT_PROTO_TCP).collect();
+    let tcp: Vec<&Entry> = real.iter().filter(|e| e.proto == Proto::TCP).collect();
     assert_eq!(tcp.len(), 3);
     for e in tcp {
-        assert_eq!(e.tcp_state(), Some(CT_TCP_STATE_ESTABLISHED));
+        assert_eq!(e.tcp_state(), Some(TcpState::ESTABLISHED));
         assert!(e.tcp_wscale_orig > 0 && e.tcp_flags_orig & 1 == 1, "{e:?}");
         let (orig, reply) = e.counters().unwrap();
         assert!(orig.bytes >= 40 * orig.packets && reply.packets >= 1 && reply.bytes >= 40 * reply.packets);
@@ -199,15 +199,15 @@ fn captured_traffic_has_counters_scales_and_what_rules_gave_it() {
     let translated = real.iter().find(|e| e.orig_dst() == ip("127.9.9.9")).unwrap();
     assert_eq!((translated.reply_src(), translated.reply.sport), (ip("127.0.0.1"), 6002));
     let one_way = real.iter().find(|e| e.orig.dport == 6001).unwrap();
-    assert!(one_way.has(CT_HAS_ORIG_ZONE) && one_way.orig.zone == 43 && one_way.reply.zone == 0);
-    assert!(real.iter().any(|e| e.proto == CT_PROTO_ICMP && e.orig.icmp_id == 0x7788));
-    assert!(real.iter().any(|e| e.proto == CT_PROTO_ICMPV6 && e.orig.icmp_id == 0x7788));
+    assert!(one_way.has(Has::ORIG_ZONE) && one_way.orig.zone == 43 && one_way.reply.zone == 0);
+    assert!(real.iter().any(|e| e.proto == Proto::ICMP && e.orig.icmp_id == 0x7788));
+    assert!(real.iter().any(|e| e.proto == Proto::ICMPV6 && e.orig.icmp_id == 0x7788));
 }
 
 /// A TCP entry with its tuples alone.
 fn base() -> Entry {
-    let mut entry = Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap();
-    entry.has |= CT_HAS_REPLY;
+    let mut entry = Entry::key(Proto::TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap();
+    entry.has |= Has::REPLY;
     entry.reply = Tuple { src: entry.orig.dst, dst: entry.orig.src, sport: 2, dport: 1, ..Tuple::EMPTY };
     entry
 }
@@ -221,21 +221,21 @@ fn base_with(parts: &[Vec<u8>]) -> Vec<u8> {
 fn every_attribute_of_an_entry_is_decoded_as_it_was_encoded() {
     let mut entry = base();
     for (bit, set) in [
-        (CT_HAS_STATUS, (|e| e.status = 0x8001) as fn(&mut Entry)),
-        (CT_HAS_TIMEOUT, |e| e.timeout = 0x01020304),
-        (CT_HAS_MARK, |e| e.mark = 0xfefdfcfb),
-        (CT_HAS_ID, |e| e.id = 0x80000001),
-        (CT_HAS_USE, |e| e.use_count = 7),
-        (CT_HAS_ZONE, |e| (e.zone, e.orig.zone, e.reply.zone) = (0x1234, 0x1234, 0x1234)),
-        (CT_HAS_ORIG_COUNTERS, |e| e.orig_counters = Counters { packets: 1 << 40, bytes: u64::MAX }),
-        (CT_HAS_REPLY_COUNTERS, |e| e.reply_counters = Counters { packets: 3, bytes: 4 }),
-        (CT_HAS_START, |e| e.start_ns = 0x0102030405060708),
-        (CT_HAS_STOP, |e| e.stop_ns = u64::MAX),
-        (CT_HAS_LABELS, |e| e.labels = *b"0123456789abcdef"),
-        (CT_HAS_HELPER, |e| e.helper[..15].copy_from_slice(&b"fifteen-letters".map(|b| b as _))),
-        (CT_HAS_TCP_STATE, |e| e.tcp_state = 9),
-        (CT_HAS_TCP_WSCALE, |e| (e.tcp_wscale_orig, e.tcp_wscale_reply) = (14, 13)),
-        (CT_HAS_TCP_FLAGS, |e| {
+        (Has::STATUS, (|e| e.status = 0x8001) as fn(&mut Entry)),
+        (Has::TIMEOUT, |e| e.timeout = 0x01020304),
+        (Has::MARK, |e| e.mark = 0xfefdfcfb),
+        (Has::ID, |e| e.id = 0x80000001),
+        (Has::USE, |e| e.use_count = 7),
+        (Has::ZONE, |e| (e.zone, e.orig.zone, e.reply.zone) = (0x1234, 0x1234, 0x1234)),
+        (Has::ORIG_COUNTERS, |e| e.orig_counters = Counters { packets: 1 << 40, bytes: u64::MAX }),
+        (Has::REPLY_COUNTERS, |e| e.reply_counters = Counters { packets: 3, bytes: 4 }),
+        (Has::START, |e| e.start_ns = 0x0102030405060708),
+        (Has::STOP, |e| e.stop_ns = u64::MAX),
+        (Has::LABELS, |e| e.labels = *b"0123456789abcdef"),
+        (Has::HELPER, |e| e.helper[..15].copy_from_slice(&b"fifteen-letters".map(|b| b as _))),
+        (Has::TCP_STATE, |e| e.tcp_state = 9),
+        (Has::TCP_WSCALE, |e| (e.tcp_wscale_orig, e.tcp_wscale_reply) = (14, 13)),
+        (Has::TCP_FLAGS, |e| {
             (e.tcp_flags_orig, e.tcp_mask_orig, e.tcp_flags_reply, e.tcp_mask_reply) = (1, 2, 3, 4);
         }),
     ] {
@@ -253,7 +253,7 @@ fn every_attribute_of_an_entry_is_decoded_as_it_was_encoded() {
 
 #[test]
 fn zones_of_one_direction_are_decoded_for_that_direction() {
-    for (bit, orig, reply) in [(CT_HAS_ORIG_ZONE, 9, 0), (CT_HAS_REPLY_ZONE, 0, 0xffff)] {
+    for (bit, orig, reply) in [(Has::ORIG_ZONE, 9, 0), (Has::REPLY_ZONE, 0, 0xffff)] {
         let mut entry = base();
         entry.has |= bit;
         (entry.orig.zone, entry.reply.zone, entry.zone) = (orig, reply, orig.max(reply));
@@ -265,25 +265,25 @@ fn zones_of_one_direction_are_decoded_for_that_direction() {
 fn what_this_kernel_cannot_make_is_decoded_too() {
     // DCCP of kernels before 6.16.
     let mut dccp = base();
-    dccp.proto = CT_PROTO_DCCP;
+    dccp.proto = Proto::DCCP;
     let state = nest(2, &[attr(1, &[3]), attr(2, &[1]), attr(3, &0x0102030405060708u64.to_be_bytes()), attr(4, &[])]);
     let payload = [wire::encode(&dccp), nest(4, &[state])].concat();
     let entry = decoded(&payload).unwrap();
-    assert!(entry.has(CT_HAS_DCCP | CT_HAS_PORTS));
+    assert!(entry.has(Has::DCCP | Has::PORTS));
     assert_eq!((entry.dccp_state, entry.dccp_role), (3, 1));
     assert_eq!(decode_details(&payload).unwrap().dccp_handshake_seq, Some(0x0102030405060708));
 
     // Offloaded: neither timeout nor protocol state.
     let mut offloaded = base();
-    offloaded.has |= CT_HAS_STATUS;
-    offloaded.status = CT_STATUS_OFFLOAD | CT_STATUS_HW_OFFLOAD | CT_STATUS_CONFIRMED;
+    offloaded.has |= Has::STATUS;
+    offloaded.status = Status::OFFLOAD | Status::HW_OFFLOAD | Status::CONFIRMED;
     let entry = decoded(&wire::encode(&offloaded)).unwrap();
     assert_eq!((entry.timeout(), entry.tcp_state(), entry.has), (None, None, offloaded.has));
 
     // A security context, with and without its NUL.
     for name in ["system_u:object_r:x:s0", "system_u:object_r:x:s0\0"] {
         let payload = base_with(&[nest(19, &[attr(1, name.as_bytes())])]);
-        assert!(decoded(&payload).unwrap().has(CT_HAS_SECCTX));
+        assert!(decoded(&payload).unwrap().has(Has::SECCTX));
         assert_eq!(decode_details(&payload).unwrap().secctx.as_deref(), Some(b"system_u:object_r:x:s0".as_slice()));
     }
 
@@ -308,7 +308,7 @@ fn what_this_kernel_cannot_make_is_decoded_too() {
 
     // A destroyed entry: events carry an id and little else.
     let mut destroyed = base();
-    destroyed.has |= CT_HAS_ID | CT_HAS_STATUS | CT_HAS_START | CT_HAS_STOP | CT_HAS_TCP_STATE;
+    destroyed.has |= Has::ID | Has::STATUS | Has::START | Has::STOP | Has::TCP_STATE;
     (destroyed.id, destroyed.status, destroyed.start_ns, destroyed.stop_ns) = (7, 0x20e, 5, 6);
     assert!(decoded(&wire::encode(&destroyed)).unwrap() == destroyed);
 }
@@ -320,7 +320,7 @@ fn labels_are_numbered_as_the_kernel_numbers_them() {
         let mut longs = [0; 16 / LONG];
         longs[bit / (8 * LONG)] = std::ffi::c_ulong::from(1u8) << (bit % (8 * LONG));
         let mut entry = base();
-        entry.has |= CT_HAS_LABELS;
+        entry.has |= Has::LABELS;
         entry.labels = longs.iter().flat_map(|long| long.to_ne_bytes()).collect::<Vec<u8>>().try_into().unwrap();
         assert!(has_label(&entry, bit));
         assert_eq!(decoded(&wire::encode(&entry)).unwrap().labels, entry.labels);
@@ -332,7 +332,7 @@ fn headers_and_filter_flags_are_in_host_order_and_all_else_in_that_of_the_networ
     let host = |bytes: &[u8]| bytes.iter().copied().rev().collect::<Vec<u8>>();
     let host = |bytes: &[u8]| if LITTLE { host(bytes) } else { bytes.to_vec() };
     let mut entry = base();
-    entry.has |= CT_HAS_TIMEOUT | CT_HAS_MARK;
+    entry.has |= Has::TIMEOUT | Has::MARK;
     (entry.timeout, entry.mark) = (0x01020304, 0x0a0b0c0d);
     let sent = create_request(&entry.in_zone(0x0506));
     // Length and type of the attribute, then its value.
@@ -344,7 +344,7 @@ fn headers_and_filter_flags_are_in_host_order_and_all_else_in_that_of_the_networ
 
     let orig = Side { src: Some(address_bytes(ip("10.0.0.1"))), ..Side::default() };
     let mut buffer = Buffer::new();
-    put_dump(&mut buffer, 1, &KernelFilter { family: CT_FAMILY_IPV4, orig, ..KernelFilter::default() });
+    put_dump(&mut buffer, 1, &KernelFilter { family: Family::IPV4, orig, ..KernelFilter::default() });
     let filters: Vec<Vec<u8>> = attrs(&requests_in(&buffer)[0].payload[4..])
         .into_iter()
         .filter(|(kind, _)| kind & 0x3fff == 25)
@@ -532,7 +532,7 @@ fn every_attribute_of_a_wrong_length_is_an_error_that_names_it() {
 #[test]
 fn ipv6_addresses_have_16_bytes_and_each_family_only_its_own() {
     let mut v6 = base();
-    v6.family = CT_FAMILY_IPV6;
+    v6.family = Family::IPV6;
     let payload = wire::encode(&v6);
     for (kind, attribute) in [(3, "CTA_IP_V6_SRC"), (4, "CTA_IP_V6_DST")] {
         for length in 0..=24 {
@@ -637,7 +637,7 @@ fn fields_that_are_not_announced_are_zero_even_if_a_tuple_is_incomplete() {
         for reply in [tuple(2), attr(whole.0, &whole.1)] {
             let payload = [vec![2, 0, 0, 0], tuple(1), reply].concat();
             let entry = decoded(&payload).unwrap();
-            assert!(!entry.has(CT_HAS_PORTS) && !entry.has(CT_HAS_ICMP));
+            assert!(!entry.has(Has::PORTS) && !entry.has(Has::ICMP));
             assert_consistent(&payload, &entry);
             assert_no_half_tuple(&entry);
         }
@@ -865,19 +865,19 @@ fn create_request(entry: &Entry) -> Vec<u8> {
 fn creatable(random: &mut Random) -> Entry {
     const PROTOS: [u8; 10] = [1, 6, 17, 33, 47, 58, 132, 136, 89, 253];
     let proto = PROTOS[random.below(PROTOS.len())];
-    let v6 = proto == CT_PROTO_ICMPV6 || proto != CT_PROTO_ICMP && random.below(2) == 0;
-    let mut entry = Entry { has: CT_HAS_ORIG | CT_HAS_TIMEOUT, proto, ..Entry::EMPTY };
-    entry.family = if v6 { CT_FAMILY_IPV6 } else { CT_FAMILY_IPV4 };
+    let v6 = proto == Proto::ICMPV6 || proto != Proto::ICMP && random.below(2) == 0;
+    let mut entry = Entry { has: Has::ORIG | Has::TIMEOUT, proto, ..Entry::EMPTY };
+    entry.family = if v6 { Family::IPV6 } else { Family::IPV4 };
     entry.timeout = 1 + random.next() as u32 / 2;
     let with_reply = random.below(2) == 0;
     if with_reply {
-        entry.has |= CT_HAS_REPLY;
+        entry.has |= Has::REPLY;
     }
-    if proto_has_ports(proto) {
-        entry.has |= CT_HAS_PORTS;
+    if proto.has_ports() {
+        entry.has |= Has::PORTS;
     }
-    if proto_is_icmp(proto) {
-        entry.has |= CT_HAS_ICMP;
+    if proto.is_icmp() {
+        entry.has |= Has::ICMP;
     }
     let has = entry.has;
     let mut tuples = [&mut entry.orig, &mut entry.reply];
@@ -886,10 +886,10 @@ fn creatable(random: &mut Random) -> Entry {
             let width = if v6 { 16 } else { 4 };
             address[..width].iter_mut().for_each(|byte| *byte = random.next() as u8);
         }
-        if has & CT_HAS_PORTS != 0 {
+        if has.intersects(Has::PORTS) {
             (tuple.sport, tuple.dport) = (random.next() as u16, random.next() as u16);
         }
-        if has & CT_HAS_ICMP != 0 {
+        if has.intersects(Has::ICMP) {
             tuple.icmp_type = if v6 { 128 } else { 8 };
             (tuple.icmp_code, tuple.icmp_id) = (random.next() as u8, random.next() as u16);
         }
@@ -903,39 +903,39 @@ fn set_optional(random: &mut Random, entry: &mut Entry) {
     match random.below(4) {
         0 => *entry = entry.in_zone(zone as u16),
         1 => {
-            entry.has |= CT_HAS_ORIG_ZONE;
+            entry.has |= Has::ORIG_ZONE;
             (entry.zone, entry.orig.zone) = (zone, zone);
         }
         2 => {
-            entry.has |= CT_HAS_REPLY_ZONE;
+            entry.has |= Has::REPLY_ZONE;
             (entry.zone, entry.reply.zone) = (zone, zone);
         }
         _ => {}
     }
     if random.below(2) == 0 {
-        (entry.has, entry.mark) = (entry.has | CT_HAS_MARK, random.next() as u32);
+        (entry.has, entry.mark) = (entry.has | Has::MARK, random.next() as u32);
     }
     if random.below(2) == 0 {
-        entry.has |= CT_HAS_STATUS;
-        entry.status = [0, CT_STATUS_ASSURED | CT_STATUS_SEEN_REPLY, CT_STATUS_FIXED_TIMEOUT][random.below(3)];
+        entry.has |= Has::STATUS;
+        entry.status = [0, Status::ASSURED | Status::SEEN_REPLY, Status::FIXED_TIMEOUT][random.below(3)];
     }
     if random.below(2) == 0 {
-        entry.has |= CT_HAS_LABELS;
+        entry.has |= Has::LABELS;
         entry.labels.iter_mut().for_each(|byte| *byte = random.next() as u8);
     }
     if random.below(2) == 0 {
-        entry.has |= CT_HAS_HELPER;
+        entry.has |= Has::HELPER;
         entry.helper[..4].copy_from_slice(&b"sane".map(|byte| byte as _));
     }
-    if entry.proto == CT_PROTO_TCP {
-        entry.has |= CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS;
+    if entry.proto == Proto::TCP {
+        entry.has |= Has::TCP_STATE | Has::TCP_WSCALE | Has::TCP_FLAGS;
         entry.tcp_state = random.below(10) as u8;
         (entry.tcp_wscale_orig, entry.tcp_wscale_reply) = (random.below(15) as u8, random.below(15) as u8);
         (entry.tcp_flags_orig, entry.tcp_flags_reply) = (random.next() as u8, random.next() as u8);
         (entry.tcp_mask_orig, entry.tcp_mask_reply) = (1 + random.below(255) as u8, 0);
     }
-    if entry.proto == CT_PROTO_SCTP {
-        entry.has |= CT_HAS_SCTP;
+    if entry.proto == Proto::SCTP {
+        entry.has |= Has::SCTP;
         entry.sctp_state = random.below(10) as u8;
         (entry.sctp_vtag_orig, entry.sctp_vtag_reply) = (random.next() as u32, random.next() as u32);
     }
@@ -948,8 +948,8 @@ fn what_is_sent_to_create_an_entry_decodes_to_that_entry() {
         let given = creatable(&mut random);
         let sent = create_request(&given);
         let mut expected = given;
-        expected.has |= CT_HAS_REPLY;
-        if !given.has(CT_HAS_REPLY) {
+        expected.has |= Has::REPLY;
+        if !given.has(Has::REPLY) {
             let Tuple { src, dst, sport, dport, .. } = given.orig;
             let zone = given.reply.zone;
             expected.reply = Tuple { src: dst, dst: src, sport: dport, dport: sport, zone, ..given.orig };
@@ -959,10 +959,10 @@ fn what_is_sent_to_create_an_entry_decodes_to_that_entry() {
                 other => other,
             };
         }
-        if given.has(CT_HAS_STATUS) {
-            expected.status |= CT_STATUS_CONFIRMED;
+        if given.has(Has::STATUS) {
+            expected.status |= Status::CONFIRMED;
         }
-        if given.has(CT_HAS_TCP_FLAGS) {
+        if given.has(Has::TCP_FLAGS) {
             // 0 in a request means all.
             expected.tcp_mask_reply = 0xff;
         }
@@ -981,22 +981,22 @@ fn nat_is_sent_as_a_range_and_the_reply_tuple_as_it_is_without_it() {
     };
     for (source, destination) in [(true, false), (false, true), (true, true)] {
         let mut given = base();
-        given.has |= CT_HAS_STATUS | CT_HAS_TIMEOUT;
+        given.has |= Has::STATUS | Has::TIMEOUT;
         given.timeout = 9;
-        given.status = CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE;
+        given.status = Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
         let plain = given.reply;
         if source {
-            given.status |= CT_STATUS_SRC_NAT;
+            given.status |= Status::SRC_NAT;
             (given.reply.dst, given.reply.dport) = (four([192, 0, 2, 2]), 72);
         }
         if destination {
-            given.status |= CT_STATUS_DST_NAT;
+            given.status |= Status::DST_NAT;
             (given.reply.src, given.reply.sport) = (four([192, 0, 2, 1]), 71);
         }
         let sent = create_request(&given);
         let entry = decoded(&sent).unwrap();
         assert_eq!(entry.reply, plain);
-        assert_eq!(entry.status, CT_STATUS_CONFIRMED, "the kernel derives the others itself");
+        assert_eq!(entry.status, Status::CONFIRMED, "the kernel derives the others itself");
         let of = |kind| attrs(&sent[4..]).into_iter().find(|(found, _)| found & 0x3fff == kind).map(|(_, value)| value);
         // Also for what is not to be translated: without a range the kernel would choose for it.
         let own = |address: [u8; 16], port| range(address[..4].try_into().unwrap(), port);

@@ -2,7 +2,7 @@
 //!
 //! Run it in a network namespace with entries, for example behind `unshare -Urn`.
 
-use ctrack::{Conntrack, Filter, CT_FAMILY_IPV4, CT_PROTO_UDP};
+use ctrack::{Conntrack, Family::IPV4, Filter, Proto::UDP};
 use std::net::IpAddr;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -10,8 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dns: IpAddr = "10.96.0.10".parse()?;
     let client: IpAddr = "10.0.0.9".parse()?;
     let service = Filter {
-        family: Some(CT_FAMILY_IPV4),
-        proto: Some(CT_PROTO_UDP),
+        family: Some(Family::IPV4),
+        proto: Some(Proto::UDP),
         orig_dst: Some(dns.into()),
         orig_dport: Some(53..=53),
         ..Filter::default()

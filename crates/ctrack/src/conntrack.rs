@@ -161,8 +161,8 @@ impl Conntrack {
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
-    /// use ctrack::{Entry, CT_PROTO_TCP};
-    /// let key = Entry::key(CT_PROTO_TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
+    /// use ctrack::{Entry, Proto::TCP};
+    /// let key = Entry::key(Proto::TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
     /// println!("{:?}", conntrack.get(&key.in_zone(7))?.mark());
     /// # Ok::<(), ctrack::Error>(())
     /// ```

@@ -2,7 +2,7 @@
 
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::encode::{zone_of, By};
-use ctnetlink::types::{Entry, Tuple, CT_FAMILY_IPV4, CT_HAS_ICMP};
+use ctnetlink::types::{Entry, Family, Has, Proto, Tuple};
 use ctnetlink::WireError;
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -296,8 +296,8 @@ impl fmt::Display for NetnsName {
 pub struct Hider {
     orig: Tuple,
     zones: (u32, u32),
-    family: u8,
-    proto: u8,
+    family: Family,
+    proto: Proto,
     icmp: bool,
 }
 
@@ -308,7 +308,7 @@ impl Hider {
             zones: (zone_of(entry, By::Orig), zone_of(entry, By::Reply)),
             family: entry.family,
             proto: entry.proto,
-            icmp: entry.has(CT_HAS_ICMP),
+            icmp: entry.has(Has::ICMP),
         }
     }
 }
@@ -316,14 +316,14 @@ impl Hider {
 impl fmt::Display for Hider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = |bytes: &[u8; 16]| match *bytes {
-            [a, b, c, d, ..] if self.family == CT_FAMILY_IPV4 => IpAddr::from([a, b, c, d]),
+            [a, b, c, d, ..] if self.family == Family::IPV4 => IpAddr::from([a, b, c, d]),
             bytes => IpAddr::from(bytes),
         };
-        if self.family == 0 {
+        if self.family == Family::UNSPEC {
             return Ok(());
         }
         let (src, dst) = (address(&self.orig.src), address(&self.orig.dst));
-        write!(f, ", of protocol {} src={src} dst={dst}", self.proto)?;
+        write!(f, ", of protocol {} src={src} dst={dst}", self.proto.0)?;
         if self.icmp {
             write!(f, " id={}", self.orig.icmp_id)?;
         } else {

@@ -34,9 +34,9 @@ impl From<IpAddr> for Prefix {
 /// One filter. All fields that are not `None` (or zero, for status) must hold.
 ///
 /// ```
-/// use ctrack::{Filter, CT_FAMILY_IPV4, CT_PROTO_UDP};
+/// use ctrack::{Filter, Family::IPV4, Proto::UDP};
 /// let dns = Filter {
-///     proto: Some(CT_PROTO_UDP),
+///     proto: Some(Proto::UDP),
 ///     orig_dst: Some("10.96.0.10".parse::<std::net::IpAddr>()?.into()),
 ///     orig_dport: Some(53..=53),
 ///     ..Filter::default()
@@ -48,10 +48,10 @@ impl From<IpAddr> for Prefix {
 pub struct Filter {
     /// Entries that match this filter are not selected, whatever the others say.
     pub exclude: bool,
-    /// `CT_FAMILY_IPV4` or `CT_FAMILY_IPV6`. Follows from an address where there is one.
-    pub family: Option<u8>,
-    /// Protocol number.
-    pub proto: Option<u8>,
+    /// [`Family::IPV4`] or [`Family::IPV6`]. Follows from an address where there is one.
+    pub family: Option<Family>,
+    /// The protocol.
+    pub proto: Option<Proto>,
     /// Zone of either direction; 0: entries without any zone.
     pub zone: Option<u16>,
     /// Zone of the original direction, whether the zone holds for both directions or for this one only; 0: the original
@@ -66,9 +66,9 @@ pub struct Filter {
     /// Mark.
     pub mark: Option<Masked<u32>>,
     /// Status bits that must be set.
-    pub status_set: u32,
+    pub status_set: Status,
     /// Status bits that must be clear.
-    pub status_clear: u32,
+    pub status_clear: Status,
     /// Source of the original direction.
     pub orig_src: Option<Prefix>,
     /// Destination of the original direction.
@@ -91,8 +91,8 @@ pub struct Filter {
     pub icmp_code: Option<u8>,
     /// ICMP identifier of the original direction.
     pub icmp_id: Option<u16>,
-    /// TCP states, bit n for state n.
-    pub tcp_states: Option<u16>,
+    /// TCP states: one of them.
+    pub tcp_states: Option<TcpStates>,
     /// Labels.
     pub labels: Option<Masked<[u8; 16]>>,
     /// Helper name.

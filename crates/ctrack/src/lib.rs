@@ -6,7 +6,7 @@
 //! use ctrack::{line, Conntrack, Filter, CT_FORMAT_LINE};
 //! let mut conntrack = Conntrack::open()?;
 //! for entry in conntrack.list(&[Filter { zone: Some(7), ..Filter::default() }])? {
-//!     println!("{}", line(&entry, CT_FORMAT_LINE));
+//!     println!("{}", line(&entry, Format::empty()));
 //! }
 //! # Ok::<(), ctrack::Error>(())
 //! ```
@@ -47,4 +47,4 @@ pub use selection::Selection;
 pub use socket::known::Known;
 pub use socket::netlink::{NetlinkSocket, OpenOptions};
 pub use socket::{Received, Transport};
-pub use text::{json, line, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
+pub use text::{json, line, Format};

@@ -34,10 +34,10 @@ pub fn dead_endpoint(addresses: &[IpAddr]) -> Result<Vec<Filter>, Error> {
 /// The flows of a service that are not answered by one of its live endpoints; without a live endpoint all of its flows.
 ///
 /// `address`: the service as clients call it, before NAT. The protocol must have ports.
-pub fn changed_service(proto: u8, address: SocketAddr, live: &[SocketAddr]) -> Result<Vec<Filter>, Error> {
+pub fn changed_service(proto: Proto, address: SocketAddr, live: &[SocketAddr]) -> Result<Vec<Filter>, Error> {
     const ELSE: &str = "for a port on any address use port_on_any_address()";
     let host = check_socket(&|| "address".into(), address, ELSE)?;
-    let family = if address.is_ipv4() { CT_FAMILY_IPV4 } else { CT_FAMILY_IPV6 };
+    let family = if address.is_ipv4() { Family::IPV4 } else { Family::IPV6 };
     of_service(Filter { orig_dst: Some(host), ..Filter::default() }, proto, address.port(), Some(family), live)
 }
 
@@ -45,14 +45,14 @@ pub fn changed_service(proto: u8, address: SocketAddr, live: &[SocketAddr]) -> R
 /// that none of them answers.
 ///
 /// That is all that the table knows of the port, also what is only forwarded to the same port of somebody else: where that
-/// can be, set more fields, such as `status_set: CT_STATUS_DST_NAT` for what is translated here.
+/// can be, set more fields, such as `status_set: Status::DST_NAT` for what is translated here.
 ///
 /// `family`: of these flows only. It must be given if the live endpoints are of one family, since no flow of the other one is
 /// answered by them.
 pub fn port_on_any_address(
-    proto: u8,
+    proto: Proto,
     port: u16,
-    family: Option<u8>,
+    family: Option<Family>,
     live: &[SocketAddr],
 ) -> Result<Vec<Filter>, Error> {
     of_service(Filter { family, ..Filter::default() }, proto, port, family, live)
@@ -61,9 +61,9 @@ pub fn port_on_any_address(
 /// One including filter for a service, one excluding filter for each live endpoint.
 fn of_service(
     service: Filter,
-    proto: u8,
+    proto: Proto,
     port: u16,
-    family: Option<u8>,
+    family: Option<Family>,
     live: &[SocketAddr],
 ) -> Result<Vec<Filter>, Error> {
     let service = Filter { proto: Some(proto), orig_dport: Some(port..=port), ..service };
@@ -88,7 +88,7 @@ fn of_service(
 
 /// Filters that together match every entry, for [`everything_but`].
 pub fn whole_table() -> [Filter; 2] {
-    [CT_FAMILY_IPV4, CT_FAMILY_IPV6].map(|family| Filter { family: Some(family), ..Filter::default() })
+    [Family::IPV4, Family::IPV6].map(|family| Filter { family: Some(family), ..Filter::default() })
 }
 
 /// Everything within some filters but what others match: in zone 5 all but the flows to one peer; of the [`whole_table`] all
@@ -197,8 +197,8 @@ mod tests {
     /// An entry from `src` to `dst`, answered by `from`.
     fn flow(src: &str, dst: &str, from: &str) -> Entry {
         let (src, dst, from) = (end(src), end(dst), end(from));
-        let mut entry = Entry::key(CT_PROTO_UDP, src.ip(), src.port(), dst.ip(), dst.port()).unwrap();
-        entry.has |= CT_HAS_REPLY;
+        let mut entry = Entry::key(Proto::UDP, src.ip(), src.port(), dst.ip(), dst.port()).unwrap();
+        entry.has |= Has::REPLY;
         entry.reply = Tuple { src: address_bytes(from.ip()), dst: entry.orig.src, ..Tuple::EMPTY };
         (entry.reply.sport, entry.reply.dport) = (from.port(), src.port());
         entry
@@ -212,9 +212,9 @@ mod tests {
             let filter = Filter { orig_dst: Some(host), ..Filter::default() };
             for (made, instead) in [
                 (dead_endpoint(&[ip(any)]), "own address"),
-                (changed_service(CT_PROTO_UDP, socket, &[]), "use port_on_any_address()"),
-                (changed_service(CT_PROTO_UDP, end("10.0.0.1:80"), &[socket]), "own address"),
-                (port_on_any_address(CT_PROTO_UDP, 80, Some(CT_FAMILY_IPV4), &[socket]), "own address"),
+                (changed_service(Proto::UDP, socket, &[]), "use port_on_any_address()"),
+                (changed_service(Proto::UDP, end("10.0.0.1:80"), &[socket]), "own address"),
+                (port_on_any_address(Proto::UDP, 80, Some(Family::IPV4), &[socket]), "own address"),
                 (everything_but(&whole_table(), std::slice::from_ref(&filter)), "leave the field out"),
                 (everything_but(&[filter], &[zone(5)]), "leave the field out"),
             ] {
@@ -243,13 +243,13 @@ mod tests {
         for (made, why) in [
             (dead_endpoint(&[]), "addresses: none given"),
             (dead_endpoint(&[ip("10.0.0.1"), mapped]), "addresses[1]: ::ffff:10.0.0.1 is an IPv4 address in IPv6"),
-            (changed_service(CT_PROTO_UDP, scoped, &[]), "address: has a scope"),
-            (changed_service(CT_PROTO_UDP, end("[fd00::1]:80"), &[scoped]), "live[0]: has a scope"),
-            (changed_service(CT_PROTO_UDP, end("[fd00::1]:80"), &[end("10.0.0.1:1")]), "another family"),
-            (changed_service(CT_PROTO_ICMP, end("10.0.0.1:80"), &[]), "ports"),
+            (changed_service(Proto::UDP, scoped, &[]), "address: has a scope"),
+            (changed_service(Proto::UDP, end("[fd00::1]:80"), &[scoped]), "live[0]: has a scope"),
+            (changed_service(Proto::UDP, end("[fd00::1]:80"), &[end("10.0.0.1:1")]), "another family"),
+            (changed_service(Proto::ICMP, end("10.0.0.1:80"), &[]), "ports"),
             (port_on_any_address(253, 80, None, &[]), "ports"),
-            (port_on_any_address(CT_PROTO_UDP, 80, None, &[end("10.0.0.1:1")]), "live: are of one family only"),
-            (port_on_any_address(CT_PROTO_UDP, 80, Some(CT_FAMILY_IPV6), &[end("10.0.0.1:1")]), "another family"),
+            (port_on_any_address(Proto::UDP, 80, None, &[end("10.0.0.1:1")]), "live: are of one family only"),
+            (port_on_any_address(Proto::UDP, 80, Some(Family::IPV6), &[end("10.0.0.1:1")]), "another family"),
             (everything_but(&[], &[zone(5)]), "within: none given"),
             (everything_but(&whole_table(), &[]), "spared: none given"),
             (everything_but(&whole_table(), std::slice::from_ref(&excluding)), "spared[0]: is an excluding filter"),
@@ -274,13 +274,13 @@ mod tests {
             flow("192.0.2.1:30053", "192.0.2.9:53", "10.0.0.3:30053"),
         ];
         let of = |family, live: &[SocketAddr]| {
-            let filters = port_on_any_address(CT_PROTO_UDP, 30053, family, live).unwrap();
+            let filters = port_on_any_address(Proto::UDP, 30053, family, live).unwrap();
             flows.each_ref().map(|flow| taken(filters.clone(), flow))
         };
         assert_eq!(of(None, &[]), [true, true, true, true, false]);
         assert_eq!(of(None, &live), [false, true, false, true, false]);
-        assert_eq!(of(Some(CT_FAMILY_IPV4), &live[..1]), [false, true, false, false, false]);
-        assert_eq!(of(Some(CT_FAMILY_IPV6), &[]), [false, false, true, true, false]);
+        assert_eq!(of(Some(Family::IPV4), &live[..1]), [false, true, false, false, false]);
+        assert_eq!(of(Some(Family::IPV6), &[]), [false, false, true, true, false]);
     }
 
     #[test]

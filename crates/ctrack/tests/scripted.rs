@@ -46,21 +46,21 @@ use transport::{Script, TIMEOUT};
 
 /// An entry as the kernel lists it: UDP over IPv4, told apart by its source port.
 fn udp(port: u16) -> Entry {
-    listed(Entry::key(CT_PROTO_UDP, ip("10.0.0.1"), port, ip("10.0.0.2"), 53).unwrap(), port.into())
+    listed(Entry::key(Proto::UDP, ip("10.0.0.1"), port, ip("10.0.0.2"), 53).unwrap(), port.into())
 }
 
 /// The same over IPv6.
 fn udp6(port: u16) -> Entry {
-    listed(Entry::key(CT_PROTO_UDP, ip("fd00::1"), port, ip("fd00::2"), 53).unwrap(), 0x10_0000 + u32::from(port))
+    listed(Entry::key(Proto::UDP, ip("fd00::1"), port, ip("fd00::2"), 53).unwrap(), 0x10_0000 + u32::from(port))
 }
 
 /// A key with all that the kernel adds.
 fn listed(mut entry: Entry, id: u32) -> Entry {
-    entry.has |= CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_TIMEOUT | CT_HAS_MARK | CT_HAS_ID | CT_HAS_USE;
+    entry.has |= Has::REPLY | Has::STATUS | Has::TIMEOUT | Has::MARK | Has::ID | Has::USE;
     let Tuple { src, dst, sport, dport, zone, .. } = entry.orig;
     entry.reply = Tuple { src: dst, dst: src, sport: dport, dport: sport, ..entry.orig };
-    entry.reply.zone = if entry.has(CT_HAS_ZONE) { zone } else { 0 };
-    (entry.id, entry.status, entry.timeout, entry.use_count) = (id, CT_STATUS_CONFIRMED, 100, 1);
+    entry.reply.zone = if entry.has(Has::ZONE) { zone } else { 0 };
+    (entry.id, entry.status, entry.timeout, entry.use_count) = (id, Status::CONFIRMED, 100, 1);
     entry
 }
 
@@ -82,10 +82,10 @@ fn over(script: &Script) -> Conntrack {
 
 /// The key of an entry: its original tuple and zone, and nothing else.
 fn key_of(entry: &Entry) -> Entry {
-    let zones = CT_HAS_ZONE | CT_HAS_ORIG_ZONE;
-    let mut key = Entry { has: entry.has & (CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_ICMP | zones), ..Entry::EMPTY };
+    let zones = Has::ZONE | Has::ORIG_ZONE;
+    let mut key = Entry { has: entry.has & (Has::ORIG | Has::PORTS | Has::ICMP | zones), ..Entry::EMPTY };
     (key.family, key.proto, key.orig) = (entry.family, entry.proto, entry.orig);
-    if key.has & zones != 0 {
+    if key.has.intersects(zones) {
         key.zone = entry.zone;
     }
     key

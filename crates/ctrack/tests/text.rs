@@ -26,7 +26,7 @@ fn captured_entries_read_as_the_conntrack_program_prints_them() {
     };
     let mut ours: Vec<String> = golden()
         .iter()
-        .map(|payload| timeless(&line(&decoded(payload).unwrap(), CT_FORMAT_EXTENDED | CT_FORMAT_ID)))
+        .map(|payload| timeless(&line(&decoded(payload).unwrap(), Format::EXTENDED | Format::ID)))
         .collect();
     let mut theirs: Vec<String> = WITNESS.lines().map(timeless).collect();
     ours.sort();
@@ -38,7 +38,7 @@ fn captured_entries_read_as_the_conntrack_program_prints_them() {
 #[test]
 fn labels_are_numbered_in_json_as_the_kernel_numbers_them() {
     for bit in [0, 1, 31, 32, 63, 64, 100, 127] {
-        let mut entry = Entry { has: CT_HAS_LABELS, ..Entry::EMPTY };
+        let mut entry = Entry { has: Has::LABELS, ..Entry::EMPTY };
         let long = std::ffi::c_ulong::BITS as usize;
         let within = bit % long / 8;
         let byte = if cfg!(target_endian = "little") { within } else { long / 8 - 1 - within };

@@ -273,25 +273,25 @@ impl World {
                 let mut e = self.before[usize::from(u.u8()) % self.before.len()];
                 if kind == 1 {
                     // A key of one tuple.
-                    let tuple = e.has & (CT_HAS_PORTS | CT_HAS_ICMP | CT_HAS_ZONE);
+                    let tuple = e.has & (Has::PORTS | Has::ICMP | Has::ZONE);
                     let (orig, reply, id) = (u.one_in(2), u.one_in(2), u.one_in(2));
                     let reply = reply || !orig;
                     let key = Entry { family: e.family, proto: e.proto, ..Entry::EMPTY };
                     let has = tuple
-                        | if orig { CT_HAS_ORIG | e.has & CT_HAS_ORIG_ZONE } else { 0 }
-                        | if reply { CT_HAS_REPLY | e.has & CT_HAS_REPLY_ZONE } else { 0 }
-                        | if id { CT_HAS_ID } else { 0 };
-                    let zone = |bits: u64, zone: u32| if has & bits != 0 { zone } else { 0 };
+                        | if orig { Has::ORIG | e.has & Has::ORIG_ZONE } else { 0 }
+                        | if reply { Has::REPLY | e.has & Has::REPLY_ZONE } else { 0 }
+                        | if id { Has::ID } else { 0 };
+                    let zone = |bits: u64, zone: u32| if has.intersects(bits) { zone } else { 0 };
                     let tuple = |wanted: bool, tuple: Tuple, bit: u64| match wanted {
-                        true => Tuple { zone: zone(CT_HAS_ZONE | bit, tuple.zone), ..tuple },
+                        true => Tuple { zone: zone(Has::ZONE | bit, tuple.zone), ..tuple },
                         false => Tuple::EMPTY,
                     };
                     e = Entry {
                         has,
                         id: if id { e.id } else { 0 },
-                        zone: zone(CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE, e.zone),
-                        orig: tuple(orig, e.orig, CT_HAS_ORIG_ZONE),
-                        reply: tuple(reply, e.reply, CT_HAS_REPLY_ZONE),
+                        zone: zone(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE, e.zone),
+                        orig: tuple(orig, e.orig, Has::ORIG_ZONE),
+                        reply: tuple(reply, e.reply, Has::REPLY_ZONE),
                         ..key
                     };
                 }
@@ -360,8 +360,8 @@ impl World {
         let mut given = self.given(u, noise);
         for entry in given.iter_mut().filter(|_| u.one_in(2)) {
             // What only the kernel gives.
-            entry.has &= !CT_HAS_ID;
-            (entry.id, entry.status) = (0, entry.status & !(CT_STATUS_EXPECTED | CT_STATUS_OFFLOAD));
+            entry.has &= !Has::ID;
+            (entry.id, entry.status) = (0, entry.status & !(Status::EXPECTED | Status::OFFLOAD));
         }
         let (returned, status, _) = self.change(u, &given, ct_create_entries);
         let now = self.kernel.entries();
@@ -377,13 +377,13 @@ impl World {
         let mut given = self.given(u, noise);
         for entry in given.iter_mut() {
             if u.one_in(2) {
-                (entry.has, entry.mark) = (entry.has | CT_HAS_MARK, u.u32());
+                (entry.has, entry.mark) = (entry.has | Has::MARK, u.u32());
                 if u.one_in(2) {
-                    (entry.has, entry.mark_mask) = (entry.has | CT_HAS_MARK_MASK, u.u32());
+                    (entry.has, entry.mark_mask) = (entry.has | Has::MARK_MASK, u.u32());
                 }
             }
             if u.one_in(3) {
-                entry.has |= CT_HAS_LABELS | u.one_of(&[CT_HAS_LABELS_ADD, CT_HAS_LABELS_REMOVE]);
+                entry.has |= Has::LABELS | u.one_of(&[Has::LABELS_ADD, Has::LABELS_REMOVE]);
             }
         }
         let (returned, status, _) = self.change(u, &given, ct_update_entries);
@@ -395,7 +395,7 @@ impl World {
         if let ([given], [0]) = (&given[..], &status[..]) {
             let found: Vec<&Entry> = now.iter().filter(|entry| naive::means(given, entry)).collect();
             assert_eq!(found.len(), 1, "which one was changed? {given:?}");
-            if given.has(CT_HAS_MARK) && !given.has(CT_HAS_MARK_MASK) {
+            if given.has(Has::MARK) && !given.has(Has::MARK_MASK) {
                 assert_eq!(found[0].mark, given.mark);
             }
         }
@@ -420,7 +420,7 @@ impl World {
             }
             errno if errno == -libc::ENOENT => {
                 // A time that was flipped in is one that no entry has.
-                assert!(meant.is_empty() || key.has(CT_HAS_START), "{key:?} is {meant:?}");
+                assert!(meant.is_empty() || key.has(Has::START), "{key:?} is {meant:?}");
             }
             errno => assert_eq!(errno, -libc::EINVAL, "{}", self.error()),
         }
@@ -670,11 +670,11 @@ fn c_filter(f: &Filter) -> ct_filter {
         c.family = match prefix.address {
             IpAddr::V4(v4) => {
                 address[..4].copy_from_slice(&v4.octets());
-                CT_FAMILY_IPV4
+                Family::IPV4
             }
             IpAddr::V6(v6) => {
                 *address = v6.octets();
-                CT_FAMILY_IPV6
+                Family::IPV6
             }
         };
     }

@@ -51,16 +51,16 @@ fn answers(rest: &mut Vec<u8>, requests: &[Request]) -> Vec<Event> {
 fn operate(operation: u8, conntrack: &mut Conntrack) -> bool {
     let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
     let keys: Vec<Entry> = (0..3)
-        .map(|port| Entry::key(CT_PROTO_UDP, ip("10.0.0.1"), port, ip("10.0.0.2"), 53).expect("one family"))
+        .map(|port| Entry::key(Proto::UDP, ip("10.0.0.1"), port, ip("10.0.0.2"), 53).expect("one family"))
         .collect();
-    let everything_ipv4 = Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() };
+    let everything_ipv4 = Filter { family: Some(Family::IPV4), ..Filter::default() };
     match operation {
         0 => conntrack.list(&[]).is_ok(),
         1 => {
             let Ok(stream) = conntrack.stream(&[]) else { return false };
             for entry in stream.take(50) {
                 let Ok(entry) = entry else { return false };
-                assert!(entry.has(CT_HAS_ORIG | CT_HAS_REPLY));
+                assert!(entry.has(Has::ORIG | Has::REPLY));
                 assert!(!line(&entry, 0).is_empty());
             }
             true
@@ -69,7 +69,7 @@ fn operate(operation: u8, conntrack: &mut Conntrack) -> bool {
         3 => settled(conntrack.delete(&[everything_ipv4])),
         4 => batch(conntrack.delete_entries(&keys)),
         5 => {
-            let marked = |key: &Entry| Entry { has: key.has | CT_HAS_MARK, mark: 1, ..*key };
+            let marked = |key: &Entry| Entry { has: key.has | Has::MARK, mark: 1, ..*key };
             batch(conntrack.update_entries(&keys.iter().map(marked).collect::<Vec<_>>()))
         }
         6 => settled(conntrack.flush(&everything_ipv4)),

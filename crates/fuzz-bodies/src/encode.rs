@@ -44,9 +44,9 @@ pub fn run(input: &[u8]) -> Reached {
                     let kinds = named(&key, name, &get);
                     let delete = one(&|buffer, seq| put_delete(buffer, seq, &key, name));
                     assert_eq!((delete.kind, delete.flags), (DELETE, F_REQUEST));
-                    let id = e.has(CT_HAS_ID).then_some(12);
+                    let id = e.has(Has::ID).then_some(12);
                     assert_eq!(named(&key, name, &delete), kinds.iter().copied().chain(id).collect::<Vec<_>>());
-                    assert_eq!(parse_key(&delete.payload).id, e.has(CT_HAS_ID).then_some(e.id));
+                    assert_eq!(parse_key(&delete.payload).id, e.has(Has::ID).then_some(e.id));
                     reached.push("key");
                 }
                 reached.push(if name.own_zone { "zone in the tuple" } else { "zone beside it" });
@@ -60,40 +60,40 @@ pub fn run(input: &[u8]) -> Reached {
 fn entry(u: &mut Input, purpose: Purpose) -> Entry {
     let mut e = u.entry(9);
     if u.one_in(2) {
-        e.has &= !(u64::from(u.u32()) & !(CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_ICMP));
+        e.has &= !(u64::from(u.u32()) & !(Has::ORIG | Has::PORTS | Has::ICMP));
     }
     if u.one_in(8) {
-        (e.has, e.orig) = (e.has & !(CT_HAS_ORIG | CT_HAS_ORIG_ZONE), Tuple::EMPTY);
+        (e.has, e.orig) = (e.has & !(Has::ORIG | Has::ORIG_ZONE), Tuple::EMPTY);
     }
     if purpose == Purpose::Create && !u.one_in(8) {
-        e.status &= !(CT_STATUS_EXPECTED | CT_STATUS_OFFLOAD);
+        e.status &= !(Status::EXPECTED | Status::OFFLOAD);
     }
-    if u.one_in(2) && e.proto == CT_PROTO_TCP {
-        e.has |= CT_HAS_TCP_FLAGS | CT_HAS_TCP_WSCALE;
+    if u.one_in(2) && e.proto == Proto::TCP {
+        e.has |= Has::TCP_FLAGS | Has::TCP_WSCALE;
         (e.tcp_flags_orig, e.tcp_mask_orig, e.tcp_flags_reply, e.tcp_mask_reply) = (u.u8(), u.u8(), u.u8(), u.u8());
         (e.tcp_wscale_orig, e.tcp_wscale_reply) = (u.below(16), u.below(15));
     }
-    if u.one_in(2) && e.proto == CT_PROTO_SCTP {
-        e.has |= CT_HAS_SCTP;
+    if u.one_in(2) && e.proto == Proto::SCTP {
+        e.has |= Has::SCTP;
         (e.sctp_state, e.sctp_vtag_orig, e.sctp_vtag_reply) = (u.below(11), u.u32(), u.u32());
     }
     if u.one_in(3) {
-        e.has |= CT_HAS_HELPER;
+        e.has |= Has::HELPER;
         e.helper = u.bytes::<16>().map(|byte| byte as _);
         e.helper[15] = e.helper[15].wrapping_mul(i8::from(u.one_in(8)) as _);
     }
     if u.one_in(2) {
-        e.has |= CT_HAS_LABELS;
+        e.has |= Has::LABELS;
         e.labels = u.bytes();
     }
     if purpose == Purpose::Update {
         if u.one_in(3) {
-            (e.has, e.mark_mask) = (e.has | CT_HAS_MARK_MASK, u.u32());
+            (e.has, e.mark_mask) = (e.has | Has::MARK_MASK, u.u32());
         }
-        e.has |= u.one_of(&[0, CT_HAS_LABELS_ADD, CT_HAS_LABELS_REMOVE]);
+        e.has |= u.one_of(&[0, Has::LABELS_ADD, Has::LABELS_REMOVE]);
     }
     if u.one_in(3) {
-        (e.has, e.status) = (e.has | CT_HAS_STATUS, e.status | u.u32() & 0x25ff);
+        (e.has, e.status) = (e.has | Has::STATUS, e.status | u.u32() & 0x25ff);
     }
     for _ in 0..if u.one_in(2) { u.below(6) } else { 0 } {
         u.flip(&mut e);
@@ -117,7 +117,7 @@ fn one(put: &dyn Fn(&mut Buffer, u32)) -> Request {
 
 /// With a reply tuple: as it is without NAT, if there is none.
 fn with_reply(e: &Entry) -> Entry {
-    if e.has(CT_HAS_REPLY) {
+    if e.has(Has::REPLY) {
         return *e;
     }
     Entry { reply: Tuple { zone: e.reply.zone, ..turned(e) }, ..*e }
@@ -127,8 +127,8 @@ fn with_reply(e: &Entry) -> Entry {
 fn turned(e: &Entry) -> Tuple {
     let o = &e.orig;
     let pairs: &[(u8, u8)] = match e.proto {
-        CT_PROTO_ICMP => &[(8, 0), (13, 14), (15, 16), (17, 18)],
-        CT_PROTO_ICMPV6 => &[(128, 129), (139, 140)],
+        Proto::ICMP => &[(8, 0), (13, 14), (15, 16), (17, 18)],
+        Proto::ICMPV6 => &[(128, 129), (139, 140)],
         _ => &[],
     };
     let mut icmp_type = o.icmp_type;
@@ -148,10 +148,10 @@ fn named(key: &Entry, name: Name, request: &Request) -> Vec<u16> {
     let asked = parse_key(&request.payload);
     let by_reply = name.by == By::Reply;
     let tuple = naive::bare(if by_reply { &key.reply } else { &key.orig });
-    let zone = match (key.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE), by_reply) {
-        (CT_HAS_ZONE, _) => key.zone,
-        (CT_HAS_ORIG_ZONE, false) => key.orig.zone,
-        (CT_HAS_REPLY_ZONE, true) => key.reply.zone,
+    let zone = match (key.has & (Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE), by_reply) {
+        (Has::ZONE, _) => key.zone,
+        (Has::ORIG_ZONE, false) => key.orig.zone,
+        (Has::REPLY_ZONE, true) => key.reply.zone,
         _ => 0,
     };
     let zone = u16::try_from(zone).expect("it was checked");
@@ -172,14 +172,14 @@ fn values(e: &Entry, status: u32, request: &Request) {
             wanted.insert(kind, value.to_vec());
         }
     };
-    want(CT_HAS_STATUS, 3, &(status | CT_STATUS_CONFIRMED).to_be_bytes());
-    want(CT_HAS_TIMEOUT, 7, &e.timeout.to_be_bytes());
-    want(CT_HAS_MARK, 8, &e.mark.to_be_bytes());
-    want(CT_HAS_MARK | CT_HAS_MARK_MASK, 21, &e.mark_mask.to_be_bytes());
-    want(CT_HAS_LABELS, 22, &e.labels);
-    want(CT_HAS_LABELS | CT_HAS_LABELS_REMOVE, 22, &[0; 16]);
-    want(CT_HAS_LABELS | CT_HAS_LABELS_ADD, 23, &e.labels);
-    want(CT_HAS_LABELS | CT_HAS_LABELS_REMOVE, 23, &e.labels);
+    want(Has::STATUS, 3, &(status | Status::CONFIRMED).to_be_bytes());
+    want(Has::TIMEOUT, 7, &e.timeout.to_be_bytes());
+    want(Has::MARK, 8, &e.mark.to_be_bytes());
+    want(Has::MARK | Has::MARK_MASK, 21, &e.mark_mask.to_be_bytes());
+    want(Has::LABELS, 22, &e.labels);
+    want(Has::LABELS | Has::LABELS_REMOVE, 22, &[0; 16]);
+    want(Has::LABELS | Has::LABELS_ADD, 23, &e.labels);
+    want(Has::LABELS | Has::LABELS_REMOVE, 23, &e.labels);
     let mut found = BTreeMap::new();
     for (kind, value) in attrs(&request.payload[4..]) {
         match kind & !NESTED {
@@ -196,9 +196,9 @@ fn values(e: &Entry, status: u32, request: &Request) {
     }
     assert_eq!(found, wanted, "{e:?}");
     let kinds: Vec<u16> = attrs(&request.payload[4..]).iter().map(|(kind, _)| kind & !NESTED).collect();
-    let tcp = e.proto == CT_PROTO_TCP && e.has & (CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS) != 0;
-    assert_eq!(kinds.contains(&4), tcp || e.proto == CT_PROTO_SCTP && e.has(CT_HAS_SCTP));
-    assert_eq!(kinds.contains(&5), e.has(CT_HAS_HELPER));
+    let tcp = e.proto == Proto::TCP && e.has.intersects(Has::TCP_STATE | Has::TCP_WSCALE | Has::TCP_FLAGS);
+    assert_eq!(kinds.contains(&4), tcp || e.proto == Proto::SCTP && e.has(Has::SCTP));
+    assert_eq!(kinds.contains(&5), e.has(Has::HELPER));
 }
 
 fn protoinfo(e: &Entry, value: &[u8]) {
@@ -210,13 +210,13 @@ fn protoinfo(e: &Entry, value: &[u8]) {
         wanted.push((3, e.sctp_vtag_reply.to_be_bytes().into()));
     } else {
         assert_eq!(kind & !NESTED, 1);
-        if e.has(CT_HAS_TCP_STATE) {
+        if e.has(Has::TCP_STATE) {
             wanted.push((1, vec![e.tcp_state]));
         }
-        if e.has(CT_HAS_TCP_WSCALE) {
+        if e.has(Has::TCP_WSCALE) {
             wanted.extend([(2, vec![e.tcp_wscale_orig]), (3, vec![e.tcp_wscale_reply])]);
         }
-        if e.has(CT_HAS_TCP_FLAGS) {
+        if e.has(Has::TCP_FLAGS) {
             for (kind, flags, mask) in
                 [(4, e.tcp_flags_orig, e.tcp_mask_orig), (5, e.tcp_flags_reply, e.tcp_mask_reply)]
             {
@@ -230,8 +230,7 @@ fn protoinfo(e: &Entry, value: &[u8]) {
 /// What a NEW makes, read back with the decoder.
 fn created(e: &Entry, request: &Request) {
     assert_eq!(request.payload[0], e.family);
-    let derived =
-        CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT | CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE | CT_STATUS_HELPER;
+    let derived = Status::SRC_NAT | Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE | Status::HELPER;
     values(e, e.status & !derived, request);
     let mut made = Entry::EMPTY;
     ctnetlink::decode_entry(&request.payload, &mut made).unwrap_or_else(|error| panic!("{error}: {e:?}"));
@@ -242,18 +241,18 @@ fn created(e: &Entry, request: &Request) {
     }
     // As it is before the kernel translates: it does so itself, to what the NAT attributes say.
     let (plain, given) = (turned(e), naive::bare(&e.reply));
-    let status = if e.has(CT_HAS_STATUS) { e.status } else { 0 };
-    const NAT: u32 = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT | CT_STATUS_SRC_NAT_DONE | CT_STATUS_DST_NAT_DONE;
-    let translates = status & NAT != 0;
-    let mut reply = if e.has(CT_HAS_REPLY) { given } else { plain };
+    let status = if e.has(Has::STATUS) { e.status } else { 0 };
+    const NAT: u32 = Status::SRC_NAT | Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+    let translates = status.intersects(NAT);
+    let mut reply = if e.has(Has::REPLY) { given } else { plain };
     let wanted = reply;
     // The kernel translates no keys of GRE, so it starts from those that are wanted.
-    let ports = e.proto != CT_PROTO_GRE;
-    if status & CT_STATUS_SRC_NAT != 0 {
+    let ports = e.proto != Proto::GRE;
+    if status.intersects(Status::SRC_NAT) {
         (reply.dst, reply.icmp_id) = (plain.dst, plain.icmp_id);
         reply.dport = if ports { plain.dport } else { wanted.dport };
     }
-    if status & CT_STATUS_DST_NAT != 0 {
+    if status.intersects(Status::DST_NAT) {
         (reply.src, reply.icmp_id) = (plain.src, plain.icmp_id);
         reply.sport = if ports { plain.sport } else { wanted.sport };
     }
@@ -265,13 +264,13 @@ fn created(e: &Entry, request: &Request) {
         let Some((_, value)) = nat else { continue };
         let range = attrs(value);
         let (v4, v6) = ((1, address[..4].to_vec()), (4, address.to_vec()));
-        assert_eq!(range[0], if e.family == CT_FAMILY_IPV4 { v4 } else { v6 }, "{e:?}");
+        assert_eq!(range[0], if e.family == Family::IPV4 { v4 } else { v6 }, "{e:?}");
         let ports = range.iter().find(|(kind, _)| kind & !NESTED == 3).map(|(_, ports)| attrs(ports));
         let one = |port: u16| Some(vec![(1, port.to_be_bytes().to_vec()), (2, port.to_be_bytes().to_vec())]);
         match () {
-            () if e.proto == CT_PROTO_GRE => assert_eq!(ports, None, "{e:?}"),
-            () if e.has(CT_HAS_PORTS) => assert_eq!(ports, one(port), "{e:?}"),
-            () if e.has(CT_HAS_ICMP) => {
+            () if e.proto == Proto::GRE => assert_eq!(ports, None, "{e:?}"),
+            () if e.has(Has::PORTS) => assert_eq!(ports, one(port), "{e:?}"),
+            () if e.has(Has::ICMP) => {
                 assert!(ports == one(wanted.icmp_id) || ports == one(e.orig.icmp_id), "{ports:?} for {e:?}");
             }
             () => assert_eq!(ports, None, "{e:?}"),

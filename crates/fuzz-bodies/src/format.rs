@@ -21,12 +21,12 @@ pub fn run(input: &[u8]) -> Reached {
     let format = match kind & 3 {
         0 => CT_FORMAT_JSON,
         1 => CT_FORMAT_LINE,
-        2 => CT_FORMAT_LINE | options & (CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP),
+        2 => CT_FORMAT_LINE | options & (Format::EXTENDED | Format::ID | Format::TIMESTAMP),
         _ => options,
     };
     let e = entry(&mut u, kind);
     let (returned, whole) = write(&e, format, 4096);
-    let line = format & !(CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP) == CT_FORMAT_LINE;
+    let line = format & !(Format::EXTENDED | Format::ID | Format::TIMESTAMP) == CT_FORMAT_LINE;
     if !line && format != CT_FORMAT_JSON {
         assert_eq!(returned, -libc::EINVAL, "{format:#x}");
         assert!(whole.iter().all(|byte| *byte == FILL), "a refusal writes nothing");
@@ -37,7 +37,7 @@ pub fn run(input: &[u8]) -> Reached {
         assert!(text.len() < 1024, "1024 is always enough");
     }
     // The age of an entry that lives is read off the clock.
-    let ages = e.has(CT_HAS_START) && !e.has(CT_HAS_STOP) && line;
+    let ages = e.has(Has::START) && !e.has(Has::STOP) && line;
     if !ages {
         let (again, part) = write(&e, format, length);
         assert_eq!(again, returned, "the length of the whole text");
@@ -86,11 +86,11 @@ fn entry(u: &mut Input, kind: u8) -> Entry {
         }
     }
     if kind & 16 != 0 {
-        (e.has, e.helper) = (e.has | CT_HAS_HELPER, u.bytes::<16>().map(|byte| byte as _));
+        (e.has, e.helper) = (e.has | Has::HELPER, u.bytes::<16>().map(|byte| byte as _));
     }
     if kind & 32 != 0 {
         // Addresses that are abbreviated in every way.
-        e.family = CT_FAMILY_IPV6;
+        e.family = Family::IPV6;
         for address in [&mut e.orig.src, &mut e.orig.dst, &mut e.reply.src, &mut e.reply.dst] {
             let (groups, value) = (u.u8(), u.u8());
             for group in (0..8).filter(|group| groups >> group & 1 == 1) {
@@ -108,7 +108,7 @@ fn address(e: &Entry, bytes: &[u8; 16]) -> String {
     let [.., a, b, c, d] = *bytes;
     let groups = Ipv6Addr::from(*bytes).segments();
     match e.family {
-        CT_FAMILY_IPV4 => format!("{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]),
+        Family::IPV4 => format!("{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]),
         // inet_ntop(3) writes these dotted; std does not.
         _ if groups[..6] == [0; 6] && groups[6] != 0 => format!("::{a}.{b}.{c}.{d}"),
         _ => Ipv6Addr::from(*bytes).to_string(),
@@ -126,9 +126,9 @@ const DCCP: &str = "NONE REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT
 
 fn state(e: &Entry) -> Option<&'static str> {
     let (names, state) = match e.proto {
-        CT_PROTO_TCP if e.has(CT_HAS_TCP_STATE) => (TCP, e.tcp_state),
-        CT_PROTO_SCTP if e.has(CT_HAS_SCTP) => (SCTP, e.sctp_state),
-        CT_PROTO_DCCP if e.has(CT_HAS_DCCP) => (DCCP, e.dccp_state),
+        Proto::TCP if e.has(Has::TCP_STATE) => (TCP, e.tcp_state),
+        Proto::SCTP if e.has(Has::SCTP) => (SCTP, e.sctp_state),
+        Proto::DCCP if e.has(Has::DCCP) => (DCCP, e.dccp_state),
         _ => return None,
     };
     Some(names.split(' ').nth(state.into()).unwrap_or("UNKNOWN"))
@@ -142,8 +142,8 @@ fn proto_name(proto: u8) -> &'static str {
 
 fn family_name(family: u8) -> &'static str {
     match family {
-        CT_FAMILY_IPV4 => "ipv4",
-        CT_FAMILY_IPV6 => "ipv6",
+        Family::IPV4 => "ipv4",
+        Family::IPV6 => "ipv6",
         _ => "unknown",
     }
 }
@@ -152,50 +152,50 @@ fn family_name(family: u8) -> &'static str {
 fn check_line(e: &Entry, format: u32, text: &str) {
     let mut line = String::new();
     let mut put = |is: bool, part: String| line.push_str(if is { &part } else { "" });
-    put(format & CT_FORMAT_EXTENDED != 0, format!("{:<8} {} ", family_name(e.family), e.family));
+    put(format & Format::EXTENDED != 0, format!("{:<8} {} ", family_name(e.family), e.family));
     put(true, format!("{:<8} {}", proto_name(e.proto), e.proto));
-    put(e.has(CT_HAS_TIMEOUT), format!(" {}", e.timeout));
+    put(e.has(Has::TIMEOUT), format!(" {}", e.timeout));
     put(state(e).is_some(), format!(" {}", state(e).unwrap_or_default()));
     for (t, counters, tuple, zone, counted, zone_name) in [
-        (&e.orig, &e.orig_counters, CT_HAS_ORIG, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS, "zone-orig"),
-        (&e.reply, &e.reply_counters, CT_HAS_REPLY, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS, "zone-reply"),
+        (&e.orig, &e.orig_counters, Has::ORIG, Has::ORIG_ZONE, Has::ORIG_COUNTERS, "zone-orig"),
+        (&e.reply, &e.reply_counters, Has::REPLY, Has::REPLY_ZONE, Has::REPLY_COUNTERS, "zone-reply"),
     ] {
         let has = e.has(tuple);
-        put(has && tuple == CT_HAS_REPLY && !e.has(CT_HAS_ORIG), " (reply)".into());
+        put(has && tuple == Has::REPLY && !e.has(Has::ORIG), " (reply)".into());
         put(has, format!(" src={} dst={}", address(e, &t.src), address(e, &t.dst)));
-        put(has && proto_is_icmp(e.proto), format!(" type={} code={} id={}", t.icmp_type, t.icmp_code, t.icmp_id));
-        let gre = e.proto == CT_PROTO_GRE;
+        put(has && e.proto.is_icmp(), format!(" type={} code={} id={}", t.icmp_type, t.icmp_code, t.icmp_id));
+        let gre = e.proto == Proto::GRE;
         put(has && gre, format!(" srckey={:#x} dstkey={:#x}", t.sport, t.dport));
-        put(has && !gre && proto_has_ports(e.proto), format!(" sport={} dport={}", t.sport, t.dport));
+        put(has && !gre && e.proto.has_ports(), format!(" sport={} dport={}", t.sport, t.dport));
         put(e.has(zone), format!(" {zone_name}={}", t.zone));
         put(e.has(counted), format!(" packets={} bytes={}", counters.packets, counters.bytes));
-        let unreplied = zone == CT_HAS_ORIG_ZONE && e.has(CT_HAS_STATUS) && e.status & CT_STATUS_SEEN_REPLY == 0;
+        let unreplied = zone == Has::ORIG_ZONE && e.has(Has::STATUS) && !e.status.intersects(Status::SEEN_REPLY);
         put(unreplied, " [UNREPLIED]".into());
     }
-    let flags = [(CT_STATUS_HW_OFFLOAD, "HW_OFFLOAD"), (CT_STATUS_OFFLOAD, "OFFLOAD"), (CT_STATUS_ASSURED, "ASSURED")];
-    let flag = flags.iter().find(|(bit, _)| e.status & bit != 0);
+    let flags = [(Status::HW_OFFLOAD, "HW_OFFLOAD"), (Status::OFFLOAD, "OFFLOAD"), (Status::ASSURED, "ASSURED")];
+    let flag = flags.iter().find(|(bit, _)| e.status.intersects(bit));
     put(flag.is_some(), format!(" [{}]", flag.map_or("", |(_, name)| name)));
-    put(e.has(CT_HAS_MARK), format!(" mark={}", e.mark));
-    put(e.has(CT_HAS_ZONE), format!(" zone={}", e.zone));
+    put(e.has(Has::MARK), format!(" mark={}", e.mark));
+    put(e.has(Has::ZONE), format!(" zone={}", e.zone));
     let before = std::mem::take(&mut line);
     let mut put = |is: bool, part: String| line.push_str(if is { &part } else { "" });
-    put(e.has(CT_HAS_HELPER), format!(" helper={}", String::from_utf8_lossy(&helper(e))));
-    put(e.has(CT_HAS_USE), format!(" use={}", e.use_count));
-    put(format & CT_FORMAT_ID != 0 && e.has(CT_HAS_ID), format!(" id={}", e.id));
+    put(e.has(Has::HELPER), format!(" helper={}", String::from_utf8_lossy(&helper(e))));
+    put(e.has(Has::USE), format!(" use={}", e.use_count));
+    put(format & Format::ID != 0 && e.has(Has::ID), format!(" id={}", e.id));
     let times = text.strip_prefix(&before).unwrap_or_else(|| panic!("{text:?} does not begin with {before:?}"));
     let times = times.strip_suffix(&line).unwrap_or_else(|| panic!("{text:?} does not end with {line:?}"));
-    if !e.has(CT_HAS_START) {
+    if !e.has(Has::START) {
         return assert_eq!(times, "", "{text}");
     }
     let delta = times.strip_prefix(" delta-time=").expect("an age");
     let digits = delta.bytes().take_while(u8::is_ascii_digit).count();
-    if e.has(CT_HAS_STOP) {
+    if e.has(Has::STOP) {
         let seconds = (e.stop_ns / 1_000_000_000).saturating_sub(e.start_ns / 1_000_000_000);
         assert_eq!(&delta[..digits], seconds.to_string(), "{text}");
     }
     assert!(digits > 0, "{text}");
-    let moments = if e.has(CT_HAS_STOP) { 2 } else { 1 };
-    let moments = if format & CT_FORMAT_TIMESTAMP == 0 { 0 } else { moments };
+    let moments = if e.has(Has::STOP) { 2 } else { 1 };
+    let moments = if format & Format::TIMESTAMP == 0 { 0 } else { moments };
     assert_eq!(delta[digits..].matches('[').count(), moments, "{text}");
     assert_eq!(delta[digits..].is_empty(), moments == 0, "{text}");
 }
@@ -213,8 +213,8 @@ fn check_json(e: &Entry, text: &str) {
     put(true, "proto_name", &proto_name(e.proto));
     put(state(e).is_some(), "state", &state(e).unwrap_or_default());
     for (direction, t, counters, tuple, zone, counted) in [
-        ("orig", &e.orig, &e.orig_counters, CT_HAS_ORIG, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS),
-        ("reply", &e.reply, &e.reply_counters, CT_HAS_REPLY, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS),
+        ("orig", &e.orig, &e.orig_counters, Has::ORIG, Has::ORIG_ZONE, Has::ORIG_COUNTERS),
+        ("reply", &e.reply, &e.reply_counters, Has::REPLY, Has::REPLY_ZONE, Has::REPLY_COUNTERS),
     ] {
         let has = e.has(tuple);
         let mut put = |is: bool, name: &str, value: &dyn std::fmt::Display| {
@@ -225,16 +225,16 @@ fn check_json(e: &Entry, text: &str) {
         for (text, bytes) in [(&src, &t.src), (&dst, &t.dst)] {
             let parsed: IpAddr = text.parse().expect("an address");
             let v4 = IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            assert_eq!(parsed, if e.family == CT_FAMILY_IPV4 { v4 } else { IpAddr::from(*bytes) });
+            assert_eq!(parsed, if e.family == Family::IPV4 { v4 } else { IpAddr::from(*bytes) });
         }
         put(has, "src", &src);
         put(has, "dst", &dst);
-        let gre = e.proto == CT_PROTO_GRE;
-        put(has && e.has(CT_HAS_PORTS), if gre { "srckey" } else { "sport" }, &t.sport);
-        put(has && e.has(CT_HAS_PORTS), if gre { "dstkey" } else { "dport" }, &t.dport);
-        put(has && e.has(CT_HAS_ICMP), "type", &t.icmp_type);
-        put(has && e.has(CT_HAS_ICMP), "code", &t.icmp_code);
-        put(has && e.has(CT_HAS_ICMP), "id", &t.icmp_id);
+        let gre = e.proto == Proto::GRE;
+        put(has && e.has(Has::PORTS), if gre { "srckey" } else { "sport" }, &t.sport);
+        put(has && e.has(Has::PORTS), if gre { "dstkey" } else { "dport" }, &t.dport);
+        put(has && e.has(Has::ICMP), "type", &t.icmp_type);
+        put(has && e.has(Has::ICMP), "code", &t.icmp_code);
+        put(has && e.has(Has::ICMP), "id", &t.icmp_id);
         put(e.has(zone), "zone", &t.zone);
         put(e.has(counted), "packets", &counters.packets);
         put(e.has(counted), "bytes", &counters.bytes);
@@ -244,27 +244,27 @@ fn check_json(e: &Entry, text: &str) {
         FIXED_TIMEOUT TEMPLATE UNTRACKED HELPER OFFLOAD HW_OFFLOAD";
     let bit = |bit: usize| STATUS.split(' ').nth(bit).map_or_else(|| format!("{:#x}", 1u32 << bit), str::to_owned);
     let bits: Vec<String> = (0..32).filter(|n| e.status >> n & 1 == 1).map(bit).collect();
-    put(e.has(CT_HAS_STATUS), "status", &bits.join(" "));
+    put(e.has(Has::STATUS), "status", &bits.join(" "));
     let zone = match () {
-        () if e.has(CT_HAS_ZONE) => e.zone,
-        () if e.has(CT_HAS_ORIG_ZONE) => e.orig.zone,
-        () if e.has(CT_HAS_REPLY_ZONE) => e.reply.zone,
+        () if e.has(Has::ZONE) => e.zone,
+        () if e.has(Has::ORIG_ZONE) => e.orig.zone,
+        () if e.has(Has::REPLY_ZONE) => e.reply.zone,
         () => 0,
     };
     put(true, "zone", &zone);
-    put(e.has(CT_HAS_TIMEOUT), "timeout", &e.timeout);
-    put(e.has(CT_HAS_MARK), "mark", &e.mark);
-    put(e.has(CT_HAS_USE), "use", &e.use_count);
-    put(e.has(CT_HAS_ID), "id", &e.id);
-    put(e.has(CT_HAS_SCTP), "sctp_vtag_orig", &e.sctp_vtag_orig);
-    put(e.has(CT_HAS_SCTP), "sctp_vtag_reply", &e.sctp_vtag_reply);
-    put(e.has(CT_HAS_TCP_WSCALE), "tcp_wscale_orig", &e.tcp_wscale_orig);
-    put(e.has(CT_HAS_TCP_WSCALE), "tcp_wscale_reply", &e.tcp_wscale_reply);
-    put(e.has(CT_HAS_TCP_FLAGS), "tcp_flags_orig", &e.tcp_flags_orig);
-    put(e.has(CT_HAS_TCP_FLAGS), "tcp_flags_reply", &e.tcp_flags_reply);
-    put(e.has(CT_HAS_DCCP), "dccp_role", &e.dccp_role);
-    put(e.has(CT_HAS_START), "start_ns", &e.start_ns);
-    put(e.has(CT_HAS_STOP), "stop_ns", &e.stop_ns);
+    put(e.has(Has::TIMEOUT), "timeout", &e.timeout);
+    put(e.has(Has::MARK), "mark", &e.mark);
+    put(e.has(Has::USE), "use", &e.use_count);
+    put(e.has(Has::ID), "id", &e.id);
+    put(e.has(Has::SCTP), "sctp_vtag_orig", &e.sctp_vtag_orig);
+    put(e.has(Has::SCTP), "sctp_vtag_reply", &e.sctp_vtag_reply);
+    put(e.has(Has::TCP_WSCALE), "tcp_wscale_orig", &e.tcp_wscale_orig);
+    put(e.has(Has::TCP_WSCALE), "tcp_wscale_reply", &e.tcp_wscale_reply);
+    put(e.has(Has::TCP_FLAGS), "tcp_flags_orig", &e.tcp_flags_orig);
+    put(e.has(Has::TCP_FLAGS), "tcp_flags_reply", &e.tcp_flags_reply);
+    put(e.has(Has::DCCP), "dccp_role", &e.dccp_role);
+    put(e.has(Has::START), "start_ns", &e.start_ns);
+    put(e.has(Has::STOP), "stop_ns", &e.stop_ns);
     // The kernel's labels are an array of longs.
     let mut labels = String::new();
     for (at, long) in e.labels.chunks(size_of::<std::ffi::c_ulong>()).enumerate() {
@@ -278,8 +278,8 @@ fn check_json(e: &Entry, text: &str) {
             );
         }
     }
-    put(e.has(CT_HAS_LABELS), "labels", &labels);
+    put(e.has(Has::LABELS), "labels", &labels);
     // Each byte is a character.
-    put(e.has(CT_HAS_HELPER), "helper", &helper(e).iter().map(|byte| char::from(*byte)).collect::<String>());
+    put(e.has(Has::HELPER), "helper", &helper(e).iter().map(|byte| char::from(*byte)).collect::<String>());
     assert_eq!(json::flat(text), wanted, "{text}");
 }

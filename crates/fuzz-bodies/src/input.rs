@@ -51,7 +51,7 @@ impl Input<'_> {
     fn address(&mut self, family: u8) -> [u8; 16] {
         let b = self.u8();
         let mut address = [0; 16];
-        if family == CT_FAMILY_IPV4 {
+        if family == Family::IPV4 {
             address[..4].copy_from_slice(&[10, b >> 7, b >> 4 & 3, b & 3]);
         } else {
             (address[0], address[7], address[9], address[15]) = (0xfd, b >> 7, b >> 4 & 3, b & 3);
@@ -61,24 +61,24 @@ impl Input<'_> {
 
     fn proto(&mut self, family: u8) -> u8 {
         match self.below(10) {
-            0..=2 => CT_PROTO_TCP,
-            3 | 4 => CT_PROTO_UDP,
-            5 if family == CT_FAMILY_IPV4 => CT_PROTO_ICMP,
-            5 => CT_PROTO_ICMPV6,
-            6 => CT_PROTO_SCTP,
-            7 => CT_PROTO_GRE,
-            8 => CT_PROTO_UDPLITE,
+            0..=2 => Proto::TCP,
+            3 | 4 => Proto::UDP,
+            5 if family == Family::IPV4 => Proto::ICMP,
+            5 => Proto::ICMPV6,
+            6 => Proto::SCTP,
+            7 => Proto::GRE,
+            8 => Proto::UDPLITE,
             _ => 99,
         }
     }
 
     /// An entry as the kernel lists it.
     pub fn entry(&mut self, id: u32) -> Entry {
-        let family = if self.below(3) == 0 { CT_FAMILY_IPV6 } else { CT_FAMILY_IPV4 };
+        let family = if self.below(3) == 0 { Family::IPV6 } else { Family::IPV4 };
         let proto = self.proto(family);
         let mut e = Entry { family, proto, id, timeout: 100, ..Entry::EMPTY };
-        e.has = CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_ID | CT_HAS_MARK | CT_HAS_TIMEOUT;
-        e.status = CT_STATUS_CONFIRMED | u32::from(self.u8() & 0x37) | u32::from(self.u8() & 0x40) << 8;
+        e.has = Has::ORIG | Has::REPLY | Has::STATUS | Has::ID | Has::MARK | Has::TIMEOUT;
+        e.status = Status::CONFIRMED | u32::from(self.u8() & 0x37) | u32::from(self.u8() & 0x40) << 8;
         e.mark = u32::from(self.u8() & 7) | u32::from(self.u8() & 0x80) << 24;
         (e.orig.src, e.orig.dst) = (self.address(family), self.address(family));
         (e.reply.src, e.reply.dst) = (e.orig.dst, e.orig.src);
@@ -88,31 +88,31 @@ impl Input<'_> {
         if self.one_in(3) {
             e.reply.dst = self.address(family);
         }
-        if proto_is_icmp(proto) {
-            e.has |= CT_HAS_ICMP;
-            let (asks, answers) = if proto == CT_PROTO_ICMP { (8, 0) } else { (128, 129) };
+        if proto.is_icmp() {
+            e.has |= Has::ICMP;
+            let (asks, answers) = if proto == Proto::ICMP { (8, 0) } else { (128, 129) };
             (e.orig.icmp_type, e.reply.icmp_type) = if self.one_in(2) { (answers, asks) } else { (asks, answers) };
             e.orig.icmp_id = self.below(4).into();
             e.reply.icmp_id = e.orig.icmp_id;
-        } else if proto_has_ports(proto) {
-            e.has |= CT_HAS_PORTS;
+        } else if proto.has_ports() {
+            e.has |= Has::PORTS;
             (e.orig.sport, e.orig.dport) = (self.below(4).into(), self.below(4).into());
             (e.reply.sport, e.reply.dport) = (e.orig.dport, e.orig.sport);
             if self.one_in(3) {
                 e.reply.sport = self.below(4).into();
             }
         }
-        if proto == CT_PROTO_TCP {
-            e.has |= CT_HAS_TCP_STATE;
+        if proto == Proto::TCP {
+            e.has |= Has::TCP_STATE;
             e.tcp_state = self.below(10);
         }
         self.zone(&mut e);
         if self.one_in(4) {
-            e.has |= CT_HAS_LABELS;
+            e.has |= Has::LABELS;
             e.labels[usize::from(self.below(16))] = 1 << self.below(8);
         }
         if self.one_in(6) {
-            e.has |= CT_HAS_HELPER;
+            e.has |= Has::HELPER;
             e.helper[0] = self.one_of(b"fs") as _;
         }
         e
@@ -126,15 +126,15 @@ impl Input<'_> {
         }
         e.zone = zone;
         match self.below(4) {
-            0 => (e.has, e.orig.zone) = (e.has | CT_HAS_ORIG_ZONE, zone),
-            1 => (e.has, e.reply.zone) = (e.has | CT_HAS_REPLY_ZONE, zone),
-            _ => (e.has, e.orig.zone, e.reply.zone) = (e.has | CT_HAS_ZONE, zone, zone),
+            0 => (e.has, e.orig.zone) = (e.has | Has::ORIG_ZONE, zone),
+            1 => (e.has, e.reply.zone) = (e.has | Has::REPLY_ZONE, zone),
+            _ => (e.has, e.orig.zone, e.reply.zone) = (e.has | Has::ZONE, zone, zone),
         }
     }
 
     fn prefix(&mut self, family: u8) -> Prefix {
         let address = self.address(family);
-        let width = if family == CT_FAMILY_IPV4 { 32 } else { 128 };
+        let width = if family == Family::IPV4 { 32 } else { 128 };
         let length = match self.below(6) {
             0 => 0,
             1 => width - 2,
@@ -146,7 +146,7 @@ impl Input<'_> {
         let bytes = (u128::from_be_bytes(address) & mask).to_be_bytes();
         let [a, b, c, d, ..] = bytes;
         let v4 = IpAddr::V4(Ipv4Addr::new(a, b, c, d));
-        Prefix { address: if family == CT_FAMILY_IPV4 { v4 } else { IpAddr::V6(Ipv6Addr::from(bytes)) }, length }
+        Prefix { address: if family == Family::IPV4 { v4 } else { IpAddr::V6(Ipv6Addr::from(bytes)) }, length }
     }
 
     fn ports(&mut self) -> RangeInclusive<u16> {
@@ -158,7 +158,7 @@ impl Input<'_> {
     pub fn filter(&mut self) -> Filter {
         // Few fields or many.
         let fields = self.u32() & if self.one_in(2) { u32::MAX } else { self.u32() };
-        let family = if self.below(3) == 0 { CT_FAMILY_IPV6 } else { CT_FAMILY_IPV4 };
+        let family = if self.below(3) == 0 { Family::IPV6 } else { Family::IPV4 };
         let wanted = |field: u32| fields >> field & 1 == 1;
         let mut f = Filter { exclude: self.one_in(6), ..Filter::default() };
         f.family = wanted(0).then_some(family);
@@ -182,17 +182,17 @@ impl Input<'_> {
         f.reply_dst = wanted(7).then(|| self.prefix(family));
         f.proto = wanted(8).then(|| self.proto(family));
         match f.proto {
-            Some(CT_PROTO_ICMP | CT_PROTO_ICMPV6) => {
+            Some(Proto::ICMP | Proto::ICMPV6) => {
                 f.icmp_type = wanted(9).then(|| self.one_of(&[8, 0, 128, 129]));
                 f.icmp_id = wanted(10).then(|| self.below(4).into());
                 f.icmp_code = wanted(11).then(|| u8::from(self.one_in(5)));
             }
-            Some(proto) if proto_has_ports(proto) => {
+            Some(proto) if proto.has_ports() => {
                 f.orig_sport = wanted(9).then(|| self.ports());
                 f.orig_dport = wanted(10).then(|| self.ports());
                 f.reply_sport = wanted(11).then(|| self.ports());
                 f.reply_dport = wanted(12).then(|| self.ports());
-                f.tcp_states = (wanted(13) && proto == CT_PROTO_TCP).then(|| (self.u16() & 0x3ff).max(1));
+                f.tcp_states = (wanted(13) && proto == Proto::TCP).then(|| (self.u16() & 0x3ff).max(1));
             }
             _ => {}
         }
@@ -211,10 +211,10 @@ impl Input<'_> {
         let full = |address| Some(Prefix::from(address));
         let mut f = Filter { family: Some(e.family), proto: Some(e.proto), ..Filter::default() };
         (f.orig_src, f.orig_dst) = (full(e.orig_src()), full(e.orig_dst()));
-        if e.has(CT_HAS_PORTS) {
+        if e.has(Has::PORTS) {
             (f.orig_sport, f.orig_dport) = (Some(e.orig.sport..=e.orig.sport), Some(e.orig.dport..=e.orig.dport));
         }
-        if e.has(CT_HAS_ICMP) {
+        if e.has(Has::ICMP) {
             (f.icmp_type, f.icmp_code, f.icmp_id) =
                 (Some(e.orig.icmp_type), Some(e.orig.icmp_code), Some(e.orig.icmp_id));
         }
@@ -226,7 +226,7 @@ impl Input<'_> {
             4 => f.id = Some(e.id),
             _ => {}
         }
-        f.status_set = if self.one_in(6) { CT_STATUS_ASSURED } else { 0 };
+        f.status_set = if self.one_in(6) { Status::ASSURED } else { 0 };
         f
     }
 

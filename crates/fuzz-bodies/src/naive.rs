@@ -4,8 +4,8 @@ use ctrack::*;
 
 /// The zone that an entry, or a key, has in a direction.
 pub fn zone_in(e: &Entry, by_reply: bool) -> u32 {
-    let own = if by_reply { CT_HAS_REPLY_ZONE } else { CT_HAS_ORIG_ZONE };
-    if e.has & (CT_HAS_ZONE | own) != 0 {
+    let own = if by_reply { Has::REPLY_ZONE } else { Has::ORIG_ZONE };
+    if e.has.intersects(Has::ZONE | own) {
         e.zone.max(if by_reply { e.reply.zone } else { e.orig.zone })
     } else {
         0
@@ -33,16 +33,16 @@ pub fn fits(table: &[Entry], e: &Entry) -> bool {
 /// Whether a delete by the key may take the entry: it means it, or names it by its id and its reply tuple. The kernel's id covers
 /// the original tuple (nf_ct_get_id()), so only a key that nobody listed has this id and another one.
 pub fn may_delete(key: &Entry, e: &Entry) -> bool {
-    let enough = key.has(CT_HAS_ID | CT_HAS_REPLY);
-    means(key, e) || enough && means(&Entry { has: key.has & !CT_HAS_ORIG, ..*key }, e)
+    let enough = key.has(Has::ID | Has::REPLY);
+    means(key, e) || enough && means(&Entry { has: key.has & !Has::ORIG, ..*key }, e)
 }
 
 /// Whether the key means the entry: what it names is the same.
 pub fn means(key: &Entry, e: &Entry) -> bool {
-    let named = |bit: u64, same: bool| key.has & bit == 0 || same;
+    let named = |bit: u64, same: bool| !key.has.intersects(bit) || same;
     (key.family, key.proto) == (e.family, e.proto)
-        && named(CT_HAS_ORIG, bare(&key.orig) == bare(&e.orig))
-        && named(CT_HAS_REPLY, bare(&key.reply) == bare(&e.reply))
-        && named(CT_HAS_ID, key.id == e.id)
+        && named(Has::ORIG, bare(&key.orig) == bare(&e.orig))
+        && named(Has::REPLY, bare(&key.reply) == bare(&e.reply))
+        && named(Has::ID, key.id == e.id)
         && [false, true].iter().all(|&by_reply| zone_in(key, by_reply) == zone_in(e, by_reply))
 }

@@ -109,7 +109,7 @@ fn taken(plan: &Plan, e: &Entry, by: usize) -> usize {
                     && naive::bare(&key.orig) == naive::bare(&e.orig)
                     && naive::zone_in(key, false) == naive::zone_in(e, false)
                     // Without this it would not be seen that another entry hides it.
-                    && (!e.has(CT_HAS_REPLY_ZONE) || key.has(CT_HAS_REPLY_ZONE))
+                    && (!e.has(Has::REPLY_ZONE) || key.has(Has::REPLY_ZONE))
             };
             keys.iter().filter(leads).count()
         }
@@ -120,7 +120,7 @@ fn taken(plan: &Plan, e: &Entry, by: usize) -> usize {
 fn passes(filter: &KernelFilter, e: &Entry) -> bool {
     let KernelFilter { family, zone, mark, status, proto, orig, reply, icmp } = filter;
     let side = |Side { src, dst, sport, dport }: &Side, t: &Tuple| {
-        let has_ports = matches!(e.proto, CT_PROTO_TCP | CT_PROTO_UDP);
+        let has_ports = matches!(e.proto, Proto::TCP | Proto::UDP);
         let port = |wanted: Option<u16>, port: u16| !has_ports || wanted.is_none_or(|wanted| wanted == port);
         src.is_none_or(|src| src == t.src)
             && dst.is_none_or(|dst| dst == t.dst)
@@ -154,12 +154,12 @@ fn honoured(plan: &Plan, caps: Caps) {
         assert!(caps.zone || filter.zone.is_none(), "{filter:?}");
         assert!(caps.status || filter.status.is_none(), "{filter:?}");
         assert!(caps.tuple || !filter.has_tuple(), "{filter:?}");
-        assert!(caps.ipv6 || !addressed || filter.family != CT_FAMILY_IPV6, "{filter:?}");
+        assert!(caps.ipv6 || !addressed || filter.family != Family::IPV6, "{filter:?}");
         // ctnetlink_parse_tuple_filter(): a family, and a protocol with ports.
         assert!(filter.family != 0 || !filter.has_tuple(), "{filter:?}");
-        assert!(!ported || matches!(filter.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP)), "{filter:?}");
+        assert!(!ported || matches!(filter.proto, Some(Proto::TCP | Proto::UDP)), "{filter:?}");
         let icmp = filter.icmp != Default::default();
-        assert!(!icmp || matches!(filter.proto, Some(CT_PROTO_ICMP | CT_PROTO_ICMPV6)), "{filter:?}");
+        assert!(!icmp || matches!(filter.proto, Some(Proto::ICMP | Proto::ICMPV6)), "{filter:?}");
         for masked in [filter.mark, filter.status].into_iter().flatten() {
             assert!(masked.mask != 0 && masked.value & !masked.mask == 0, "{filter:?}");
         }

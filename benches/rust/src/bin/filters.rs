@@ -48,7 +48,7 @@ fn prefix(address: IpAddr, length: u8) -> Prefix {
 }
 
 fn udp(first: u32, last: u32) -> Filter {
-    Filter { proto: Some(CT_PROTO_UDP), orig_dport: Some(first as u16..=last as u16), ..Filter::default() }
+    Filter { proto: Some(Proto::UDP), orig_dport: Some(first as u16..=last as u16), ..Filter::default() }
 }
 
 fn from(address: IpAddr) -> Filter {
@@ -86,7 +86,7 @@ fn colliding(n: u32) -> IpAddr {
 
 /// Half of what can be named, drawn for each filter: nothing parts such filters well.
 fn wildcards(random: &mut Random) -> Filter {
-    let mut filter = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
+    let mut filter = Filter { proto: Some(Proto::UDP), ..Filter::default() };
     let mut some = || (random.below(2) == 0).then(|| random.below(4) as u16);
     let address = |n: u16| v4(0x0a00_0000 + u32::from(n)).into();
     (filter.orig_src, filter.orig_dst) = (some().map(address), some().map(address));
@@ -144,7 +144,7 @@ fn met(filter: &Filter, random: &mut Random) -> Entry {
     entry.reply.dst = bytes(&filter.reply_dst, entry.reply.dst);
     let prefixes = [filter.orig_src, filter.orig_dst, filter.reply_src, filter.reply_dst];
     if prefixes.iter().flatten().any(|prefix| prefix.address.is_ipv6()) {
-        entry.family = CT_FAMILY_IPV6;
+        entry.family = Family::IPV6;
     }
     entry.orig.sport = filter.orig_sport.as_ref().map_or(entry.orig.sport, |range| *range.start());
     entry.orig.dport = filter.orig_dport.as_ref().map_or(entry.orig.dport, |range| *range.start());
@@ -152,7 +152,7 @@ fn met(filter: &Filter, random: &mut Random) -> Entry {
     entry.mark = filter.mark.map_or(entry.mark, |mark| mark.value | entry.mark & !mark.mask);
     entry.status = entry.status & !filter.status_clear | filter.status_set;
     if let Some(helper) = &filter.helper {
-        entry.has |= CT_HAS_HELPER;
+        entry.has |= Has::HELPER;
         for (to, from) in entry.helper.iter_mut().zip(helper.bytes()) {
             *to = from as _;
         }
@@ -164,12 +164,12 @@ fn met(filter: &Filter, random: &mut Random) -> Entry {
 fn other(random: &mut Random) -> Entry {
     let (src, dst) = (v4(0x0c00_0000 + random.below(1 << 24)), v4(0x0a60_0002 + random.below(100)));
     let mut entry =
-        Entry::key(CT_PROTO_UDP, src, 20000 + random.below(40000) as u16, dst, 20000 + random.below(40000) as u16)
+        Entry::key(Proto::UDP, src, 20000 + random.below(40000) as u16, dst, 20000 + random.below(40000) as u16)
             .expect("of one family");
-    entry.has |= CT_HAS_REPLY | CT_HAS_MARK | CT_HAS_STATUS;
+    entry.has |= Has::REPLY | Has::MARK | Has::STATUS;
     entry.reply = entry.orig;
     (entry.reply.src, entry.reply.dst) = (entry.orig.dst, entry.orig.src);
-    (entry.mark, entry.status) = ((1 << 20) | random.below(1 << 20), CT_STATUS_CONFIRMED);
+    (entry.mark, entry.status) = ((1 << 20) | random.below(1 << 20), Status::CONFIRMED);
     entry
 }
 

@@ -28,7 +28,7 @@ fn main() -> Result<(), Failure> {
             }
             sum += u64::from(entry.mark) + u64::from(entry.orig.sport) + u64::from(entry.status);
             match &**work {
-                "line" => sum += line(&entry, CT_FORMAT_LINE).len() as u64,
+                "line" => sum += line(&entry, Format::empty()).len() as u64,
                 "json" => sum += json(&entry).len() as u64,
                 _ => {}
             }

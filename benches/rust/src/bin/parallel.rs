@@ -8,7 +8,7 @@
 //! two ways while marks change: how many entries are seen twice and not at all, although none comes or goes.
 
 use ctrack::{
-    Conntrack, Entry, Filter, Masked, CT_FAMILY_IPV4, CT_FAMILY_IPV6, CT_HAS_MARK, CT_HAS_TIMEOUT, CT_PROTO_UDP,
+    Conntrack, Entry, Filter, Masked, Family::IPV4, Family::IPV6, Has::MARK, Has::TIMEOUT, Proto::UDP,
 };
 use ctrack_benches::Failure;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +26,8 @@ fn nth(n: u32, mark: u32) -> Result<Entry, Failure> {
     } else {
         (format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255), "192.0.2.1")
     };
-    let mut entry = Entry::key(CT_PROTO_UDP, src.parse()?, 1000, dst.parse()?, 53).ok_or("two families")?;
-    entry.has |= CT_HAS_MARK | CT_HAS_TIMEOUT;
+    let mut entry = Entry::key(Proto::UDP, src.parse()?, 1000, dst.parse()?, 53).ok_or("two families")?;
+    entry.has |= Has::MARK | Has::TIMEOUT;
     (entry.mark, entry.timeout) = (mark, 3600);
     Ok(entry)
 }
@@ -48,7 +48,7 @@ fn seen_by_two([first, second]: [Filter; 2]) -> Result<Vec<Source>, Failure> {
 }
 
 fn families() -> [Filter; 2] {
-    [CT_FAMILY_IPV4, CT_FAMILY_IPV6].map(|family| Filter { family: Some(family), ..Filter::default() })
+    [Family::IPV4, Family::IPV6].map(|family| Filter { family: Some(family), ..Filter::default() })
 }
 
 fn marks() -> [Filter; 2] {

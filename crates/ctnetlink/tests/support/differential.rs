@@ -120,12 +120,12 @@ pub fn assert_as_without_memory(decoder: &mut Decoder, payload: &[u8]) {
 /// What must hold of every entry that was decoded, whatever the bytes were.
 pub fn assert_consistent(payload: &[u8], e: &Entry) {
     assert_eq!(e.has & !((1 << 28) - 1), 0, "unknown bits");
-    assert!(e.has(CT_HAS_ORIG | CT_HAS_REPLY));
-    assert!(!e.has(CT_HAS_MARK_MASK));
+    assert!(e.has(Has::ORIG | Has::REPLY));
+    assert!(!e.has(Has::MARK_MASK));
     assert_eq!(e.reserved, [0; 4]);
-    assert!(e.family == CT_FAMILY_IPV4 || e.family == CT_FAMILY_IPV6, "family {}", e.family);
+    assert!(e.family == Family::IPV4 || e.family == Family::IPV6, "family {}", e.family);
     for address in [e.orig.src, e.orig.dst, e.reply.src, e.reply.dst] {
-        assert!(e.family == CT_FAMILY_IPV6 || address[4..] == [0; 12]);
+        assert!(e.family == Family::IPV6 || address[4..] == [0; 12]);
     }
     let zones = [e.zone, e.orig.zone, e.reply.zone];
     assert!(zones.iter().all(|zone| *zone <= 0xffff), "{zones:?}");
@@ -133,11 +133,11 @@ pub fn assert_consistent(payload: &[u8], e: &Entry) {
     assert!(unannounced(e).is_none(), "{:?} is set, but not announced", unannounced(e));
 
     let details = decode_details(payload).expect("the entry was decoded");
-    assert_eq!(details.master.is_some(), e.has(CT_HAS_MASTER));
-    assert_eq!(details.synproxy.is_some(), e.has(CT_HAS_SYNPROXY));
-    assert_eq!(details.seq_adj_orig.is_some() || details.seq_adj_reply.is_some(), e.has(CT_HAS_SEQ_ADJ));
-    assert!(details.secctx.is_none() || e.has(CT_HAS_SECCTX));
-    assert!(details.dccp_handshake_seq.is_none() || e.has(CT_HAS_DCCP));
+    assert_eq!(details.master.is_some(), e.has(Has::MASTER));
+    assert_eq!(details.synproxy.is_some(), e.has(Has::SYNPROXY));
+    assert_eq!(details.seq_adj_orig.is_some() || details.seq_adj_reply.is_some(), e.has(Has::SEQ_ADJ));
+    assert!(details.secctx.is_none() || e.has(Has::SECCTX));
+    assert!(details.dccp_handshake_seq.is_none() || e.has(Has::DCCP));
     // Whatever a helper is called, both can be written.
     assert!(!format!("{e:?}").contains(char::is_control));
 }
@@ -145,36 +145,36 @@ pub fn assert_consistent(payload: &[u8], e: &Entry) {
 /// A field that is not zero although `has` does not announce it.
 fn unannounced(e: &Entry) -> Option<&'static str> {
     let fields = [
-        ("id", e.id != 0, CT_HAS_ID),
-        ("status", e.status != 0, CT_HAS_STATUS),
-        ("mark", e.mark != 0, CT_HAS_MARK),
-        ("timeout", e.timeout != 0, CT_HAS_TIMEOUT),
-        ("use_count", e.use_count != 0, CT_HAS_USE),
-        ("zone", e.zone != 0, CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE),
-        ("orig.zone", e.orig.zone != 0, CT_HAS_ZONE | CT_HAS_ORIG_ZONE),
-        ("reply.zone", e.reply.zone != 0, CT_HAS_ZONE | CT_HAS_REPLY_ZONE),
-        ("orig_counters", e.orig_counters != Counters::default(), CT_HAS_ORIG_COUNTERS),
-        ("reply_counters", e.reply_counters != Counters::default(), CT_HAS_REPLY_COUNTERS),
-        ("start_ns", e.start_ns != 0, CT_HAS_START),
-        ("stop_ns", e.stop_ns != 0, CT_HAS_STOP),
-        ("labels", e.labels != [0; 16], CT_HAS_LABELS),
-        ("helper", e.helper != [0; 16], CT_HAS_HELPER),
-        ("tcp_state", e.tcp_state != 0, CT_HAS_TCP_STATE),
-        ("tcp_wscale", e.tcp_wscale_orig | e.tcp_wscale_reply != 0, CT_HAS_TCP_WSCALE),
-        ("tcp_flags", e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply != 0, CT_HAS_TCP_FLAGS),
-        ("sctp", e.sctp_state != 0 || e.sctp_vtag_orig != 0 || e.sctp_vtag_reply != 0, CT_HAS_SCTP),
-        ("dccp", e.dccp_state | e.dccp_role != 0, CT_HAS_DCCP),
-        ("mark_mask", e.mark_mask != 0, CT_HAS_MARK_MASK),
+        ("id", e.id != 0, Has::ID),
+        ("status", e.status != 0, Has::STATUS),
+        ("mark", e.mark != 0, Has::MARK),
+        ("timeout", e.timeout != 0, Has::TIMEOUT),
+        ("use_count", e.use_count != 0, Has::USE),
+        ("zone", e.zone != 0, Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE),
+        ("orig.zone", e.orig.zone != 0, Has::ZONE | Has::ORIG_ZONE),
+        ("reply.zone", e.reply.zone != 0, Has::ZONE | Has::REPLY_ZONE),
+        ("orig_counters", e.orig_counters != Counters::default(), Has::ORIG_COUNTERS),
+        ("reply_counters", e.reply_counters != Counters::default(), Has::REPLY_COUNTERS),
+        ("start_ns", e.start_ns != 0, Has::START),
+        ("stop_ns", e.stop_ns != 0, Has::STOP),
+        ("labels", e.labels != [0; 16], Has::LABELS),
+        ("helper", e.helper != [0; 16], Has::HELPER),
+        ("tcp_state", e.tcp_state != 0, Has::TCP_STATE),
+        ("tcp_wscale", e.tcp_wscale_orig | e.tcp_wscale_reply != 0, Has::TCP_WSCALE),
+        ("tcp_flags", e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply != 0, Has::TCP_FLAGS),
+        ("sctp", e.sctp_state != 0 || e.sctp_vtag_orig != 0 || e.sctp_vtag_reply != 0, Has::SCTP),
+        ("dccp", e.dccp_state | e.dccp_role != 0, Has::DCCP),
+        ("mark_mask", e.mark_mask != 0, Has::MARK_MASK),
     ];
-    fields.iter().find(|(_, set, bits)| *set && e.has & bits == 0).map(|(field, ..)| *field)
+    fields.iter().find(|(_, set, bits)| *set && !e.has.intersects(bits)).map(|(field, ..)| *field)
 }
 
 /// The same for the fields of tuples, which are announced only if none is missing.
 pub fn assert_no_half_tuple(e: &Entry) {
     for tuple in [e.orig, e.reply] {
-        assert!(e.has(CT_HAS_PORTS) || (tuple.sport, tuple.dport) == (0, 0), "ports are set, but not announced");
+        assert!(e.has(Has::PORTS) || (tuple.sport, tuple.dport) == (0, 0), "ports are set, but not announced");
         let icmp = (tuple.icmp_id, tuple.icmp_type, tuple.icmp_code);
-        assert!(e.has(CT_HAS_ICMP) || icmp == (0, 0, 0), "ICMP fields are set, but not announced");
+        assert!(e.has(Has::ICMP) || icmp == (0, 0, 0), "ICMP fields are set, but not announced");
     }
 }
 
@@ -251,20 +251,20 @@ fn assert_same(e: &Entry, theirs: &Theirs) {
     assert_eq!(Some(e.proto), orig.proto);
     // Ours takes ports for what they are only if none is missing.
     let theirs_has_ports = [orig, reply].iter().all(|tuple| tuple.sport.is_some() && tuple.dport.is_some());
-    if e.has(CT_HAS_PORTS) {
+    if e.has(Has::PORTS) {
         assert!(theirs_has_ports);
         assert_eq!((Some(e.orig.sport), Some(e.orig.dport)), (orig.sport, orig.dport));
         assert_eq!((Some(e.reply.sport), Some(e.reply.dport)), (reply.sport, reply.dport));
     }
     let given = |bits: u64, value: u32| e.has(bits).then_some(value);
-    assert_eq!(given(CT_HAS_STATUS, e.status), theirs.status);
-    assert_eq!(given(CT_HAS_TIMEOUT, e.timeout), theirs.timeout);
-    assert_eq!(given(CT_HAS_MARK, e.mark), theirs.mark);
-    assert_eq!(given(CT_HAS_TCP_STATE, e.tcp_state.into()), theirs.tcp_state.map(u32::from));
+    assert_eq!(given(Has::STATUS, e.status), theirs.status);
+    assert_eq!(given(Has::TIMEOUT, e.timeout), theirs.timeout);
+    assert_eq!(given(Has::MARK, e.mark), theirs.mark);
+    assert_eq!(given(Has::TCP_STATE, e.tcp_state.into()), theirs.tcp_state.map(u32::from));
     // One bit announces the values of both directions; one that did not come is 0.
-    assert_eq!(e.has(CT_HAS_TCP_WSCALE), theirs.wscale != [None; 2]);
+    assert_eq!(e.has(Has::TCP_WSCALE), theirs.wscale != [None; 2]);
     assert_eq!([e.tcp_wscale_orig, e.tcp_wscale_reply], theirs.wscale.map(Option::unwrap_or_default));
-    assert_eq!(e.has(CT_HAS_TCP_FLAGS), theirs.flags != [None; 2]);
+    assert_eq!(e.has(Has::TCP_FLAGS), theirs.flags != [None; 2]);
     let ours = [(e.tcp_flags_orig, e.tcp_mask_orig), (e.tcp_flags_reply, e.tcp_mask_reply)];
     assert_eq!(ours, theirs.flags.map(Option::unwrap_or_default));
 }

@@ -57,14 +57,14 @@ fn known(
 
 /// Protocols with ports (or keys) of which some kernels keep none, since they were built without their tracker, or have none any
 /// more (DCCP from 6.16 on, UDP-Lite in 7.3).
-const MAYBE_PORTLESS: [u8; 4] = [CT_PROTO_DCCP, CT_PROTO_GRE, CT_PROTO_SCTP, CT_PROTO_UDPLITE];
+const MAYBE_PORTLESS: [Proto; 4] = [Proto::DCCP, Proto::GRE, Proto::SCTP, Proto::UDPLITE];
 
 /// The bit, by its place in [`MAYBE_PORTLESS`], of the protocol of an entry that has ports; 0 for the others.
 pub(crate) fn maybe_portless(entry: &Entry) -> u8 {
     match entry.proto {
         // Most are, and no kernel keeps these without ports.
-        CT_PROTO_TCP | CT_PROTO_UDP => 0,
-        _ if !entry.has(CT_HAS_PORTS) => 0,
+        Proto::TCP | Proto::UDP => 0,
+        _ if !entry.has(Has::PORTS) => 0,
         proto => MAYBE_PORTLESS.iter().position(|&one| one == proto).map_or(0, |place| 1 << place),
     }
 }
@@ -84,8 +84,8 @@ pub(crate) fn portless(link: &mut Link, op: &'static str, asked: u8) -> Result<u
 }
 
 /// Whether the kernel looks for an entry that is named without ports: one that keeps them refuses to.
-fn finds_without_ports(link: &mut Link, op: &'static str, proto: u8) -> Result<Option<bool>, Error> {
-    let nobody = Entry { has: CT_HAS_ORIG, family: CT_FAMILY_IPV4, proto, ..Entry::EMPTY };
+fn finds_without_ports(link: &mut Link, op: &'static str, proto: Proto) -> Result<Option<bool>, Error> {
+    let nobody = Entry { has: Has::ORIG, family: Family::IPV4, proto, ..Entry::EMPTY };
     Ok(match refusal(link, op, &|buffer, seq| put_get(buffer, seq, &nobody, Name::ORIG))? {
         Some((libc::EINVAL, _)) => Some(false),
         None | Some((libc::ENOENT, _)) => Some(true),
@@ -166,7 +166,7 @@ fn matches_ipv6(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error
     if !link.may_probe_ipv6() {
         return Ok(None);
     }
-    let family = KernelFilter { family: CT_FAMILY_IPV6, ..KernelFilter::default() };
+    let family = KernelFilter { family: Family::IPV6, ..KernelFilter::default() };
     let from = |src: [u8; 16]| KernelFilter { orig: Side { src: Some(src), ..Side::default() }, ..family.clone() };
     let Some(some) = first_entry(link, op, &family)? else {
         return Ok(None);

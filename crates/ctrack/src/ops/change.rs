@@ -292,8 +292,7 @@ impl<'a> Changer<'a> {
             }
             if *status == PENDING {
                 self.targets.push(at);
-                outcome.start_unknown |=
-                    self.compare_start && !target(&self.finder.found, chunk, at).0.has(CT_HAS_START);
+                outcome.start_unknown |= self.compare_start && !target(&self.finder.found, chunk, at).0.has(Has::START);
             }
         }
         Ok(())
@@ -377,9 +376,7 @@ impl<'a> Changer<'a> {
             *status = match self.verb {
                 Verb::Create { .. } => continue,
                 Verb::Update
-                    if mutant!("busy-again", *status == -libc::EBUSY, false)
-                        && !last
-                        && chunk[at].has(CT_HAS_STATUS) =>
+                    if mutant!("busy-again", *status == -libc::EBUSY, false) && !last && chunk[at].has(Has::STATUS) =>
                 {
                     self.refusal.take_if(|refusal| refusal.index == self.first + at);
                     AGAIN

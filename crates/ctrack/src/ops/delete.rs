@@ -63,25 +63,25 @@ struct Marked {
 
 /// What it takes to delete an entry: less than half of one.
 struct Key {
-    has: u64,
+    has: Has,
     start_ns: u64,
     orig: Tuple,
     reply: Tuple,
     id: u32,
-    family: u8,
-    proto: u8,
+    family: Family,
+    proto: Proto,
 }
 
 impl Key {
-    const HAS: u64 = CT_HAS_ORIG
-        | CT_HAS_REPLY
-        | CT_HAS_PORTS
-        | CT_HAS_ICMP
-        | CT_HAS_ID
-        | CT_HAS_ZONE
-        | CT_HAS_ORIG_ZONE
-        | CT_HAS_REPLY_ZONE
-        | CT_HAS_START;
+    const HAS: Has = Has::ORIG
+        .union(Has::REPLY)
+        .union(Has::PORTS)
+        .union(Has::ICMP)
+        .union(Has::ID)
+        .union(Has::ZONE)
+        .union(Has::ORIG_ZONE)
+        .union(Has::REPLY_ZONE)
+        .union(Has::START);
 
     fn of(entry: &Entry) -> Key {
         let Entry { has, start_ns, orig, reply, id, family, proto, .. } = *entry;

@@ -136,7 +136,7 @@ impl Finder {
     /// What an answer says of the key that was asked for under this name.
     fn judge(&self, key: &Entry, name: Name, answer: &Answer, before: &Found) -> Found {
         // A reply tuple that is not known is asked for as it is without NAT: if nothing has it, that proves nothing.
-        let guessed = name.by == By::Reply && !key.has(CT_HAS_REPLY);
+        let guessed = name.by == By::Reply && !key.has(Has::REPLY);
         match answer {
             Answer::Refused(_) if guessed => *before,
             Answer::Refused(errno) => Found::Refused(*errno),
@@ -220,7 +220,7 @@ impl Replies for Answers<'_> {
 
 /// The key with a reply tuple.
 fn turned(key: &Entry) -> Entry {
-    let reply = if key.has(CT_HAS_REPLY) { key.reply } else { mirror(key) };
+    let reply = if key.has(Has::REPLY) { key.reply } else { mirror(key) };
     Entry { reply, ..*key }
 }
 
@@ -241,7 +241,7 @@ pub(crate) fn has_name(entry: &Entry, key: &Entry, by: By) -> bool {
 /// second one unless the zone of one of them is for one direction only (nf_conntrack_hash_check_insert(), which compares the
 /// zones of the direction in which it finds the first).
 pub(crate) fn can_hide(a: &Entry, b: &Entry) -> bool {
-    mutant!("can-hide", (a.has | b.has) & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) != 0, false)
+    mutant!("can-hide", (a.has | b.has).intersects(Has::ORIG_ZONE | Has::REPLY_ZONE), false)
 }
 
 /// Whether the entry is the one that the key means: same tuples in the same direction, same zone, and same id and start if
@@ -251,17 +251,17 @@ pub(crate) fn can_hide(a: &Entry, b: &Entry) -> bool {
 /// off between the two. A key without an id is no listed entry, and says nothing of the start by leaving it out.
 pub(crate) fn is_asked_for(key: &Entry, entry: &Entry, compare_start: bool) -> bool {
     let zone = |e: &Entry| (zone_of(e, By::Orig), zone_of(e, By::Reply));
-    let start = match (key.has(CT_HAS_START), entry.has(CT_HAS_START)) {
+    let start = match (key.has(Has::START), entry.has(Has::START)) {
         (true, true) => mutant!("asked-start", key.start_ns == entry.start_ns, true),
         (true, false) => mutant!("asked-start-unknown", false, true),
-        (false, true) => !mutant!("asked-start-new", compare_start && key.has(CT_HAS_ID), false),
+        (false, true) => !mutant!("asked-start-new", compare_start && key.has(Has::ID), false),
         (false, false) => true,
     };
     key.family == entry.family
         && key.proto == entry.proto
         && mutant!("asked-zone", zone(key) == zone(entry), true)
-        && mutant!("asked-id", !key.has(CT_HAS_ID) || key.id == entry.id, true)
+        && mutant!("asked-id", !key.has(Has::ID) || key.id == entry.id, true)
         && start
-        && mutant!("asked-orig", !key.has(CT_HAS_ORIG) || same(&key.orig, &entry.orig), true)
-        && mutant!("asked-reply", !key.has(CT_HAS_REPLY) || same(&key.reply, &entry.reply), true)
+        && mutant!("asked-orig", !key.has(Has::ORIG) || same(&key.orig, &entry.orig), true)
+        && mutant!("asked-reply", !key.has(Has::REPLY) || same(&key.reply, &entry.reply), true)
 }

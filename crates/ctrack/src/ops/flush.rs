@@ -40,7 +40,7 @@ fn delete_skipped(link: &mut Link) -> Result<(), Error> {
         return Ok(());
     }
     let mut outcome = Outcome::default();
-    let status_set = mutant!("skipped-are-offloaded", CT_STATUS_OFFLOAD, CT_STATUS_CONFIRMED);
+    let status_set = mutant!("skipped-are-offloaded", Status::OFFLOAD, Status::CONFIRMED);
     let skipped = Selection::new(&[Filter { status_set, ..Filter::default() }])?;
     delete(link, OP, &skipped, Care::default(), &mut outcome)?;
     mutant!("refusals-told", outcome.error.map_or(Ok(()), Err), Ok(()))

@@ -137,7 +137,7 @@ impl Select {
         mutant!("dump-instead-forgets", self.found.clear(), ());
         let family = selection.include().first().and_then(|matcher| matcher.family);
         let same = selection.include().iter().all(|matcher| matcher.family == family);
-        let family = family.filter(|_| mutant!("dump-instead-of-both-families", same, true)).unwrap_or(0);
+        let family = family.filter(|_| mutant!("dump-instead-of-both-families", same, true)).unwrap_or_default();
         self.dumps.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
         self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
         Ok(())

@@ -45,7 +45,7 @@ pub(crate) fn look(link: &mut Link, op: &'static str, compare_start: bool, sough
     }
     // In the order of a tuple that all of a kind have, so that each entry of the dump is found by a binary search.
     sort(sought, &|a, b| order(&a.key, &b.key).is_lt());
-    let by_reply = sought.partition_point(|one| one.key.has(CT_HAS_ORIG));
+    let by_reply = sought.partition_point(|one| one.key.has(Has::ORIG));
     let (by_orig, by_reply) = sought.split_at_mut(by_reply);
     for_each(link, op, &Selection::default(), &mut Seeker { compare_start, by_orig, by_reply })
 }
@@ -58,12 +58,12 @@ struct Seeker<'a> {
 
 /// Keys with an original tuple first, in its order, then the others in that of their reply tuple.
 fn order(a: &Entry, b: &Entry) -> Ordering {
-    let kind = |key: &Entry| !key.has(CT_HAS_ORIG);
+    let kind = |key: &Entry| !key.has(Has::ORIG);
     kind(a).cmp(&kind(b)).then_with(|| compare(main_tuple(a), main_tuple(b)))
 }
 
 fn main_tuple(key: &Entry) -> &Tuple {
-    if key.has(CT_HAS_ORIG) {
+    if key.has(Has::ORIG) {
         &key.orig
     } else {
         &key.reply

@@ -570,13 +570,13 @@ impl Field {
             Field::Id => entry.id.into(),
             Field::Protocol => {
                 let orig = &entry.orig;
-                protocol(entry.family, entry.proto, orig.icmp_type, orig.icmp_code, orig.icmp_id)
+                protocol(entry.family.0, entry.proto.0, orig.icmp_type, orig.icmp_code, orig.icmp_id)
             }
-            Field::Status => entry.status.into(),
-            Field::TcpState => 1 << entry.tcp_state.min(15),
+            Field::Status => entry.status.bits().into(),
+            Field::TcpState => 1 << entry.tcp_state.0.min(15),
             Field::Labels(part) => half(u128::from_ne_bytes(entry.labels), part),
             Field::Helper(part) => half(u128::from_ne_bytes(entry.helper_bytes()), part),
-            Field::Has => entry.has,
+            Field::Has => entry.has.bits(),
         }
     }
 
@@ -602,16 +602,16 @@ impl Field {
                 let (kind, code, id) = matcher.icmp;
                 let all = |named| if named { u8::MAX } else { 0 };
                 let id_mask = if id.is_some() { u16::MAX } else { 0 };
-                let (family, proto) = (matcher.family, matcher.proto);
+                let (family, proto) = (matcher.family.map_or(0, u8::from), matcher.proto.map_or(0, u8::from));
                 let mask = protocol(
-                    all(family.is_some()),
-                    all(proto.is_some()),
+                    all(matcher.family.is_some()),
+                    all(matcher.proto.is_some()),
                     all(kind.is_some()),
                     all(code.is_some()),
                     id_mask,
                 );
                 let or_0 = |value: Option<u8>| value.unwrap_or(0);
-                masked(protocol(or_0(family), or_0(proto), or_0(kind), or_0(code), id.unwrap_or(0)), mask)
+                masked(protocol(family, proto, or_0(kind), or_0(code), id.unwrap_or(0)), mask)
             }
             Field::Status => masked(matcher.status.0.into(), matcher.status.1.into()),
             // All states but those must be clear.
@@ -621,7 +621,7 @@ impl Field {
                 let name = matcher.helper?.map(|byte| byte as u8);
                 masked(half(u128::from_ne_bytes(name), part), u64::MAX)
             }
-            Field::Has => masked(matcher.needs, matcher.needs),
+            Field::Has => masked(matcher.needs.bits(), matcher.needs.bits()),
         }
     }
 }
@@ -699,10 +699,10 @@ mod tests {
             [0, 1, 2, 3, 4, 80, 443, 1000, 1001, u16::MAX][self.below(10) as usize]
         }
 
-        fn address(&mut self, family: u8) -> IpAddr {
+        fn address(&mut self, family: Family) -> IpAddr {
             let spread = 1 << self.below(20);
             let low = self.below(spread) as u32;
-            if family == CT_FAMILY_IPV4 {
+            if family == Family::IPV4 {
                 IpAddr::V4(Ipv4Addr::from(0x0a00_0000 ^ low ^ u32::from(self.one_in(8)) << 31))
             } else {
                 let high = u128::from(self.below(3)) << self.below(64) << 64;
@@ -711,21 +711,21 @@ mod tests {
         }
 
         fn filter(&mut self) -> Filter {
-            let family = if self.one_in(3) { CT_FAMILY_IPV6 } else { CT_FAMILY_IPV4 };
+            let family = if self.one_in(3) { Family::IPV6 } else { Family::IPV4 };
             // Most name few things, or nothing would match.
             let rare = 2 + self.below(12);
             let mut filter = Filter { exclude: self.one_in(8), ..Filter::default() };
             for role in [&mut filter.orig_src, &mut filter.orig_dst, &mut filter.reply_src, &mut filter.reply_dst] {
                 *role = self.some(rare, |random| {
-                    let longest = if family == CT_FAMILY_IPV4 { 32 } else { 128 };
+                    let longest = if family == Family::IPV4 { 32 } else { 128 };
                     let length = if random.one_in(2) { longest } else { random.below(longest + 1) };
                     prefix(random.address(family), length as u8)
                 });
             }
             filter.family = self.some(4, |_| family);
-            let proto = [CT_PROTO_TCP, CT_PROTO_UDP, CT_PROTO_ICMP, CT_PROTO_ICMPV6][self.below(4) as usize];
+            let proto = [Proto::TCP, Proto::UDP, Proto::ICMP, Proto::ICMPV6][self.below(4) as usize];
             filter.proto = self.some(2, |_| proto);
-            if filter.proto.is_some_and(proto_has_ports) {
+            if filter.proto.is_some_and(Proto::has_ports) {
                 let ports =
                     [&mut filter.orig_sport, &mut filter.orig_dport, &mut filter.reply_sport, &mut filter.reply_dport];
                 for ports in ports {
@@ -738,7 +738,7 @@ mod tests {
                         }
                     });
                 }
-                filter.tcp_states = if proto == CT_PROTO_TCP { self.some(3, |random| random.states()) } else { None };
+                filter.tcp_states = if proto == Proto::TCP { self.some(3, |random| random.states()) } else { None };
             } else if filter.proto.is_some() {
                 filter.icmp_type = self.some(3, |random| random.below(3) as u8);
                 filter.icmp_code = self.some(3, |random| random.below(2) as u8);
@@ -755,10 +755,11 @@ mod tests {
                 let mask = [u32::MAX, 0xff, 0xff00, 0x8000_0001, 0][random.below(5) as usize];
                 Masked { value: random.small() as u32 & mask, mask }
             });
-            let status = self.below(8) as u32;
-            (filter.status_set, filter.status_clear) = if self.one_in(rare) { (status, status ^ 7) } else { (0, 0) };
+            let status = Status::from_bits_retain(Status::from_bits_retain(self.below(8) as u32));
+            (filter.status_set, filter.status_clear) =
+                if self.one_in(rare) { (status, status ^ Status::from_bits_retain(7)) } else { Default::default() };
             if self.one_in(3) {
-                filter.status_clear &= 1;
+                filter.status_clear &= Status::EXPECTED;
             }
             filter.labels = self.some(rare, |random| {
                 let mask = random.bits() & random.bits() & random.bits();
@@ -777,43 +778,43 @@ mod tests {
         }
 
         fn entry(&mut self) -> Entry {
-            let family = if self.one_in(3) { CT_FAMILY_IPV6 } else { CT_FAMILY_IPV4 };
-            let mut entry = Entry { has: CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_STATUS | CT_HAS_MARK, ..Entry::EMPTY };
+            let family = if self.one_in(3) { Family::IPV6 } else { Family::IPV4 };
+            let mut entry = Entry { has: Has::ORIG | Has::REPLY | Has::STATUS | Has::MARK, ..Entry::EMPTY };
             entry.family = family;
-            entry.proto = [CT_PROTO_TCP, CT_PROTO_UDP, CT_PROTO_ICMP, CT_PROTO_ICMPV6][self.below(4) as usize];
+            entry.proto = [Proto::TCP, Proto::UDP, Proto::ICMP, Proto::ICMPV6][self.below(4) as usize];
             for tuple in [&mut entry.orig, &mut entry.reply] {
                 (tuple.src, tuple.dst) = (address_bytes(self.address(family)), address_bytes(self.address(family)));
-                if proto_is_icmp(entry.proto) {
-                    entry.has |= CT_HAS_ICMP;
+                if entry.proto.is_icmp() {
+                    entry.has |= Has::ICMP;
                     (tuple.icmp_type, tuple.icmp_code) = (self.below(3) as u8, self.below(2) as u8);
                     tuple.icmp_id = self.small();
                 } else {
-                    entry.has |= CT_HAS_PORTS;
+                    entry.has |= Has::PORTS;
                     (tuple.sport, tuple.dport) = (self.small(), self.small());
                 }
             }
-            if entry.proto == CT_PROTO_TCP && !self.one_in(4) {
-                entry.has |= CT_HAS_TCP_STATE;
+            if entry.proto == Proto::TCP && !self.one_in(4) {
+                entry.has |= Has::TCP_STATE;
                 entry.tcp_state = self.below(10) as u8;
             }
-            (entry.mark, entry.status) = (self.small().into(), self.below(8) as u32);
+            (entry.mark, entry.status) = (self.small().into(), Status::from_bits_retain(self.below(8) as u32));
             if self.one_in(2) {
-                entry.has |= CT_HAS_LABELS;
+                entry.has |= Has::LABELS;
                 entry.labels = (self.bits() & 0xff).to_ne_bytes();
             }
             if self.one_in(3) {
-                entry.has |= CT_HAS_HELPER;
+                entry.has |= Has::HELPER;
                 entry.helper = helper(self.helper());
             }
-            (entry.has, entry.id) = (entry.has | CT_HAS_ID, self.small().into());
+            (entry.has, entry.id) = (entry.has | Has::ID, self.small().into());
             let kind = self.below(3);
-            zoned(entry, [CT_HAS_ZONE, CT_HAS_ORIG_ZONE, CT_HAS_REPLY_ZONE][kind as usize], self.small())
+            zoned(entry, [Has::ZONE, Has::ORIG_ZONE, Has::REPLY_ZONE][kind as usize], self.small())
         }
 
         /// Makes it such that the filter matches, as far as that goes.
         fn meet(&mut self, filter: &Filter, entry: &mut Entry) {
             let family = [filter.orig_src, filter.orig_dst, filter.reply_src, filter.reply_dst].into_iter().flatten();
-            let family = family.map(|p| if p.address.is_ipv4() { CT_FAMILY_IPV4 } else { CT_FAMILY_IPV6 }).next();
+            let family = family.map(|p| if p.address.is_ipv4() { Family::IPV4 } else { Family::IPV6 }).next();
             if let Some(family) = family.or(filter.family).filter(|family| *family != entry.family) {
                 entry.family = family;
                 for tuple in [&mut entry.orig, &mut entry.reply] {
@@ -822,8 +823,8 @@ mod tests {
             }
             if let Some(proto) = filter.proto {
                 entry.proto = proto;
-                entry.has &= !(CT_HAS_PORTS | CT_HAS_ICMP | CT_HAS_TCP_STATE);
-                entry.has |= if proto_is_icmp(proto) { CT_HAS_ICMP } else { CT_HAS_PORTS };
+                entry.has &= !(Has::PORTS | Has::ICMP | Has::TCP_STATE);
+                entry.has |= if proto.is_icmp() { Has::ICMP } else { Has::PORTS };
             }
             let Entry { orig, reply, .. } = entry;
             for (to, prefix) in [
@@ -849,7 +850,7 @@ mod tests {
                 }
             }
             if let Some(states) = filter.tcp_states {
-                entry.has |= CT_HAS_TCP_STATE;
+                entry.has |= Has::TCP_STATE;
                 entry.tcp_state = states.trailing_zeros() as u8;
             }
             entry.orig.icmp_type = filter.icmp_type.unwrap_or(entry.orig.icmp_type);
@@ -858,9 +859,9 @@ mod tests {
             let zones = [filter.zone, filter.orig_zone, filter.reply_zone];
             if zones != [None; 3] {
                 let kind = match zones {
-                    [_, Some(0), _] => CT_HAS_REPLY_ZONE,
-                    [_, _, Some(0)] => CT_HAS_ORIG_ZONE,
-                    _ => CT_HAS_ZONE,
+                    [_, Some(0), _] => Has::REPLY_ZONE,
+                    [_, _, Some(0)] => Has::ORIG_ZONE,
+                    _ => Has::ZONE,
                 };
                 *entry = zoned(*entry, kind, zones.into_iter().flatten().max().unwrap_or(0));
             }
@@ -872,7 +873,7 @@ mod tests {
                 entry.labels = (own | u128::from_ne_bytes(value)).to_ne_bytes();
             }
             if let Some(name) = &filter.helper {
-                entry.has |= CT_HAS_HELPER;
+                entry.has |= Has::HELPER;
                 entry.helper = helper(name);
             }
         }
@@ -880,13 +881,13 @@ mod tests {
 
     /// The entry in a zone, for both directions or for one.
     fn zoned(mut entry: Entry, kind: u64, zone: u16) -> Entry {
-        entry.has &= !(CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE);
+        entry.has &= !(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE);
         (entry.zone, entry.orig.zone, entry.reply.zone) = (0, 0, 0);
         if zone != 0 {
             entry.has |= kind;
             entry.zone = zone.into();
-            entry.orig.zone = if kind == CT_HAS_REPLY_ZONE { 0 } else { zone.into() };
-            entry.reply.zone = if kind == CT_HAS_ORIG_ZONE { 0 } else { zone.into() };
+            entry.orig.zone = if kind == Has::REPLY_ZONE { 0 } else { zone.into() };
+            entry.reply.zone = if kind == Has::ORIG_ZONE { 0 } else { zone.into() };
         }
         entry
     }
@@ -948,8 +949,8 @@ mod tests {
         let mut decided = vec![0; 22];
         for round in 0..22 * 20 {
             let only = |f: Filter| {
-                let icmp = Filter { proto: Some(CT_PROTO_ICMP), ..Filter::default() };
-                let tcp = Filter { proto: Some(CT_PROTO_TCP), ..Filter::default() };
+                let icmp = Filter { proto: Some(Proto::ICMP), ..Filter::default() };
+                let tcp = Filter { proto: Some(Proto::TCP), ..Filter::default() };
                 match round % 22 {
                     0 => Filter { family: f.family, ..Filter::default() },
                     1 => Filter { proto: f.proto, ..Filter::default() },
@@ -1003,7 +1004,7 @@ mod tests {
 
     /// UDP on one port.
     fn port(n: u16) -> Filter {
-        Filter { proto: Some(CT_PROTO_UDP), orig_dport: Some(n..=n), ..Filter::default() }
+        Filter { proto: Some(Proto::UDP), orig_dport: Some(n..=n), ..Filter::default() }
     }
 
     fn range(first: u16, last: u16) -> Filter {
@@ -1026,13 +1027,17 @@ mod tests {
     fn shapes() -> Vec<(&'static str, Vec<Filter>)> {
         let service = Some(Prefix::from(v4(0x0a60_0001)));
         let to = |filter: Filter| Filter { orig_dst: service, ..filter };
-        let icmp = |n: u16| Filter { proto: Some(CT_PROTO_ICMP), icmp_id: Some(n), ..Filter::default() };
+        let icmp = |n: u16| Filter { proto: Some(Proto::ICMP), icmp_id: Some(n), ..Filter::default() };
         let named = |n: u16| Filter { helper: Some(format!("helper-{n}")), ..Filter::default() };
         let labels = |n: u16| {
             let labels = Masked { value: u128::from(n).to_ne_bytes(), mask: u128::MAX.to_ne_bytes() };
             Filter { labels: Some(labels), ..Filter::default() }
         };
-        let states = |n: u16| Filter { proto: Some(CT_PROTO_TCP), tcp_states: Some(n), ..Filter::default() };
+        let states = |n: u16| Filter {
+            proto: Some(Proto::TCP),
+            tcp_states: Some(TcpStates::from_bits_retain(n)),
+            ..Filter::default()
+        };
         let zone = |n: u16| Filter { zone: Some(n), ..Filter::default() };
         let roles = |n: u32| {
             let mut filter = Filter::default();
@@ -1087,11 +1092,15 @@ mod tests {
             ("labels", all.clone().map(labels).collect()),
             (
                 "status",
-                (1..2000).map(|n| Filter { status_set: n, status_clear: 0x7ff ^ n, ..Filter::default() }).collect(),
+                (1..2000)
+                    .map(|n| Filter { status_set: bits(n), status_clear: bits(0x7ff ^ n), ..Filter::default() })
+                    .collect(),
             ),
             (
                 "one address, another status",
-                (1..2000).map(|n| Filter { status_set: n, status_clear: 0x7ff ^ n, ..to(Filter::default()) }).collect(),
+                (1..2000)
+                    .map(|n| Filter { status_set: bits(n), status_clear: bits(0x7ff ^ n), ..to(Filter::default()) })
+                    .collect(),
             ),
             ("prefixes of each length in each role", (0..2000).map(roles).collect()),
             ("the same of IPv6", (0..2000).map(roles_of_6).collect()),

@@ -35,10 +35,10 @@ impl Net {
 /// in the order source and destination of the original, then of the reply direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Matcher {
-    /// `CT_HAS_*` bits that the entry must have for the filter to be able to hold.
-    pub needs: u64,
-    pub family: Option<u8>,
-    pub proto: Option<u8>,
+    /// Bits that the entry must have for the filter to be able to hold.
+    pub needs: Has,
+    pub family: Option<Family>,
+    pub proto: Option<Proto>,
     pub zone: Option<u32>,
     /// Of the original and of the reply direction.
     pub zones: [Option<u32>; 2],
@@ -60,6 +60,8 @@ pub(crate) struct Matcher {
     pub rest: bool,
 }
 
+const CONFIRMED: u32 = Status::CONFIRMED.bits();
+
 /// The four addresses of an entry, in the order of [`Matcher::nets`].
 pub(crate) fn addresses_of(e: &Entry) -> [&[u8; 16]; 4] {
     [&e.orig.src, &e.orig.dst, &e.reply.src, &e.reply.dst]
@@ -74,7 +76,7 @@ impl Matcher {
     pub fn new(filter: &Filter) -> Result<Matcher, Fault> {
         let mut matcher = Matcher { proto: filter.proto, id: filter.id, ..Matcher::default() };
         if filter.id.is_some() {
-            matcher.needs |= CT_HAS_ID;
+            matcher.needs |= Has::ID;
         }
         matcher.set_zones(filter)?;
         matcher.family = check_family(filter)?;
@@ -85,12 +87,12 @@ impl Matcher {
             *ports = range.map(|range| check_ports(field, range, filter.proto)).transpose()?;
         }
         if matcher.ports.iter().any(Option::is_some) {
-            matcher.needs |= CT_HAS_PORTS;
+            matcher.needs |= Has::PORTS;
         }
         matcher.set_icmp(filter)?;
         matcher.set_meta(filter)?;
-        let rest = CT_HAS_ICMP | CT_HAS_TCP_STATE | CT_HAS_HELPER | CT_HAS_ID;
-        matcher.rest = matcher.needs & rest != 0 || matcher.labels.1 != 0 || matcher.zones != [None; 2];
+        let rest = Has::ICMP | Has::TCP_STATE | Has::HELPER | Has::ID;
+        matcher.rest = matcher.needs.intersects(rest) || matcher.labels.1 != 0 || matcher.zones != [None; 2];
         Ok(matcher)
     }
 
@@ -129,10 +131,10 @@ impl Matcher {
             Filter { icmp_id: Some(_), .. } => "icmp_id",
             _ => return Ok(()),
         };
-        if !filter.proto.is_some_and(proto_is_icmp) {
+        if !filter.proto.is_some_and(Proto::is_icmp) {
             return Err(fault(field, "needs the protocol ICMP or ICMPv6"));
         }
-        self.needs |= CT_HAS_ICMP;
+        self.needs |= Has::ICMP;
         self.icmp = (filter.icmp_type, filter.icmp_code, filter.icmp_id);
         Ok(())
     }
@@ -147,29 +149,29 @@ impl Matcher {
             self.mark = (value, mask);
         }
         for (field, bits) in [("status_set", filter.status_set), ("status_clear", filter.status_clear)] {
-            if bits & !STATUS_ALL != 0 {
-                let unknown = bits & !STATUS_ALL;
+            let unknown = bits.difference(Status::KNOWN);
+            if !unknown.is_empty() {
                 return Err(fault(
                     field,
-                    text("unknown status bits", format_args!("unknown status bits {unknown:#x}")),
+                    text("unknown status bits", format_args!("unknown status bits {:#x}", unknown.bits())),
                 ));
             }
         }
-        if filter.status_set & filter.status_clear != 0 {
+        if filter.status_set.intersects(filter.status_clear) {
             return Err(fault("status_clear", "wants bits clear that status_set wants set"));
         }
-        self.status = (filter.status_set, filter.status_set | filter.status_clear);
+        self.status = (filter.status_set.bits(), (filter.status_set | filter.status_clear).bits());
         if let Some(states) = filter.tcp_states {
-            let known = (1u16 << (TCP_STATE_MAX + 1)) - 1;
-            if states == 0 || states & !known != 0 {
-                let reason = text("is not a set of TCP states", format_args!("{states:#x} is not a set of TCP states"));
+            if states.is_empty() || !states.difference(TcpStates::KNOWN).is_empty() {
+                let reason =
+                    text("is not a set of TCP states", format_args!("{:#x} is not a set of TCP states", states.bits()));
                 return Err(fault("tcp_states", reason));
             }
-            if filter.proto != Some(CT_PROTO_TCP) {
+            if filter.proto != Some(Proto::TCP) {
                 return Err(fault("tcp_states", "needs the protocol TCP"));
             }
-            self.needs |= CT_HAS_TCP_STATE;
-            self.tcp_states = Some(states);
+            self.needs |= Has::TCP_STATE;
+            self.tcp_states = Some(states.bits());
         }
         if let Some(Masked { value, mask }) = filter.labels {
             let (value, mask) = (u128::from_ne_bytes(value), u128::from_ne_bytes(mask));
@@ -180,19 +182,19 @@ impl Matcher {
         }
         if let Some(name) = &filter.helper {
             self.helper = Some(helper_chars(name).ok_or_else(|| fault("helper", "not a name of 1 to 15 bytes"))?);
-            self.needs |= CT_HAS_HELPER;
+            self.needs |= Has::HELPER;
         }
         Ok(())
     }
 
     pub fn matches_everything(&self) -> bool {
-        self.matches_all_but(0)
+        self.matches_all_but(Has::empty())
     }
 
-    /// Whether what `needs` has beyond these bits, and all else, holds for every entry. With CT_HAS_ID: whether nothing but an id
+    /// Whether what `needs` has beyond these bits, and all else, holds for every entry. With Has::ID: whether nothing but an id
     /// is wanted.
-    pub fn matches_all_but(&self, ignored: u64) -> bool {
-        self.needs & !ignored == 0
+    pub fn matches_all_but(&self, ignored: Has) -> bool {
+        self.needs.difference(ignored).is_empty()
             && self.family.is_none()
             && self.proto.is_none()
             && self.zone.is_none()
@@ -200,12 +202,12 @@ impl Matcher {
             && self.mark.1 == 0
             // Every entry of the table is confirmed.
             && (self.status == (0, 0)
-                || mutant!("all-are-confirmed", self.status == (CT_STATUS_CONFIRMED, CT_STATUS_CONFIRMED), false))
+                || mutant!("all-are-confirmed", self.status == (CONFIRMED, CONFIRMED), false))
             && self.labels.1 == 0
     }
 
     pub fn depends_on_changes(&self) -> bool {
-        mutant!("status-changes", self.status.1 & !CT_STATUS_CONFIRMED != 0, false)
+        mutant!("status-changes", self.status.1 & !CONFIRMED != 0, false)
             || mutant!("mark-changes", self.mark.1 != 0, false)
             || mutant!("tcp-state-changes", self.tcp_states.is_some(), false)
             || mutant!("labels-change", self.labels.1 != 0, false)
@@ -217,12 +219,12 @@ impl Matcher {
         let in_nets = || self.nets.iter().zip(addresses_of(e)).all(|(net, at)| net.is_none_or(|net| net.contains(at)));
         let in_range = |range: &Option<(u16, u16)>, port| range.is_none_or(|(a, b)| (a..=b).contains(&port));
         let in_ports = || self.ports.iter().zip(ports_of(e)).all(|(range, port)| in_range(range, port));
-        mutant!("match-needs", e.has & self.needs == self.needs, true)
+        mutant!("match-needs", e.has.contains(self.needs), true)
             && mutant!("match-family", self.family.is_none_or(|family| family == e.family), true)
             && mutant!("match-proto", self.proto.is_none_or(|proto| proto == e.proto), true)
             && mutant!("match-zone", self.zone.is_none_or(|zone| zone == e.zone), true)
             && mutant!("match-mark", e.mark & self.mark.1 == self.mark.0, true)
-            && mutant!("match-status", e.status & self.status.1 == self.status.0, true)
+            && mutant!("match-status", e.status.bits() & self.status.1 == self.status.0, true)
             && mutant!("match-addresses", in_nets(), true)
             && mutant!("match-ports", in_ports(), true)
             && (!self.rest || self.matches_rest(e))
@@ -239,7 +241,7 @@ impl Matcher {
             && mutant!("match-icmp-id", self.icmp.2.is_none_or(|value| value == e.orig.icmp_id), true)
             && mutant!(
                 "match-tcp-states",
-                self.tcp_states.is_none_or(|states| states >> e.tcp_state.min(15) & 1 == 1),
+                self.tcp_states.is_none_or(|states| states >> e.tcp_state.0.min(15) & 1 == 1),
                 true
             )
             && mutant!("match-labels", u128::from_ne_bytes(e.labels) & self.labels.1 == self.labels.0, true)
@@ -266,17 +268,17 @@ fn port_ranges(filter: &Filter) -> [(&'static str, Option<&RangeInclusive<u16>>)
 }
 
 /// The family that the filter asks for, by itself or through its addresses.
-fn check_family(filter: &Filter) -> Result<Option<u8>, Fault> {
+fn check_family(filter: &Filter) -> Result<Option<Family>, Fault> {
     if let Some(family) = filter.family {
-        if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
+        if family != Family::IPV4 && family != Family::IPV6 {
             const NEITHER: &str = "is neither IPv4 nor IPv6";
-            return Err(fault("family", text(NEITHER, format_args!("{family} {NEITHER}"))));
+            return Err(fault("family", text(NEITHER, format_args!("{} {NEITHER}", family.0))));
         }
     }
     let mut family = filter.family;
     for (field, prefix) in addresses(filter) {
         let Some(prefix) = prefix else { continue };
-        let own = if prefix.address.is_ipv4() { CT_FAMILY_IPV4 } else { CT_FAMILY_IPV6 };
+        let own = if prefix.address.is_ipv4() { Family::IPV4 } else { Family::IPV6 };
         if family.is_some_and(|family| family != own) {
             return Err(fault(field, "is of another family than the rest of the filter"));
         }
@@ -302,8 +304,8 @@ fn check_prefix(field: &'static str, prefix: Prefix) -> Result<Net, Fault> {
     Ok(Net { value, mask })
 }
 
-fn check_ports(field: &'static str, range: &RangeInclusive<u16>, proto: Option<u8>) -> Result<(u16, u16), Fault> {
-    if mutant!("ports-want-a-protocol", !proto.is_some_and(proto_has_ports), false) {
+fn check_ports(field: &'static str, range: &RangeInclusive<u16>, proto: Option<Proto>) -> Result<(u16, u16), Fault> {
+    if mutant!("ports-want-a-protocol", !proto.is_some_and(Proto::has_ports), false) {
         return Err(fault(field, "needs a protocol that has ports"));
     }
     if range.start() > range.end() {

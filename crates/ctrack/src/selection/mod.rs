@@ -56,7 +56,7 @@ impl Selection {
         if mutant!("everything-refused", self.include().iter().any(Matcher::matches_everything), false) {
             return Err(Error::invalid("filter", "a filter matches every entry; to delete all of them use a flush"));
         }
-        if mutant!("id-alone-refused", self.include().iter().any(|matcher| matcher.matches_all_but(CT_HAS_ID)), false) {
+        if mutant!("id-alone-refused", self.include().iter().any(|matcher| matcher.matches_all_but(Has::ID)), false) {
             let reason =
                 "a filter names an id alone, and entries can share one; add what else the entry has, such as its \
                 addresses, ports or zone";

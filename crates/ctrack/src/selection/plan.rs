@@ -39,7 +39,7 @@ pub struct Load {
 pub enum Plan {
     /// Nothing: there are no entries.
     Nothing,
-    /// The entries with these original tuples, each in its zone. A key says with `CT_HAS_REPLY_ZONE` that an entry with a zone
+    /// The entries with these original tuples, each in its zone. A key says with `Has::REPLY_ZONE` that an entry with a zone
     /// for its reply direction only may be meant.
     LookUps(Vec<Entry>),
     /// One dump of what all filters have in common.
@@ -124,7 +124,8 @@ impl Plan {
     pub fn wants_ipv6(selection: &Selection, load: Load) -> bool {
         let all = Caps { zone: true, status: true, tuple: true, ipv6: true, flush: true };
         let others = Caps { ipv6: false, ..all };
-        let walk = walk(&KernelFilter { proto: Some(0), ..KernelFilter::default() }, Load { entries: 0, ..load });
+        let walk =
+            walk(&KernelFilter { proto: Some(Proto(0)), ..KernelFilter::default() }, Load { entries: 0, ..load });
         Plan::new(selection, load, all).cost(load) + walk < Plan::new(selection, load, others).cost(load)
     }
 
@@ -222,8 +223,8 @@ fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
     for (number, matcher) in include.iter().enumerate() {
         let filter = kernel_filter(matcher, caps);
         filters.try_reserve(2).ok()?;
-        if mutant!("each-in-both-families", filter.family == 0 && filter.has_tuple(), false) {
-            for family in [CT_FAMILY_IPV4, CT_FAMILY_IPV6] {
+        if mutant!("each-in-both-families", filter.family == Family::UNSPEC && filter.has_tuple(), false) {
+            for family in [Family::IPV4, Family::IPV6] {
                 filters.push((number, KernelFilter { family, ..filter.clone() }));
             }
         } else {
@@ -235,7 +236,7 @@ fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
 
 /// As much of a filter as the kernel is known to honour.
 fn kernel_filter(matcher: &Matcher, caps: Caps) -> KernelFilter {
-    let mut filter = KernelFilter { family: matcher.family.unwrap_or(0), ..KernelFilter::default() };
+    let mut filter = KernelFilter { family: matcher.family.unwrap_or_default(), ..KernelFilter::default() };
     if caps.zone {
         filter.zone = matcher.zone.and_then(|zone| u16::try_from(zone).ok());
     }
@@ -257,8 +258,8 @@ fn masked((value, mask): (u32, u32)) -> Option<Masked<u32>> {
 fn put_tuple(filter: &mut KernelFilter, matcher: &Matcher, caps: Caps) {
     filter.proto = matcher.proto;
     let (full, usable) = match matcher.family {
-        Some(CT_FAMILY_IPV4) => (u128::MAX << 96, true),
-        Some(CT_FAMILY_IPV6) => (u128::MAX, mutant!("ipv6-wants-proof", caps.ipv6, true)),
+        Some(Family::IPV4) => (u128::MAX << 96, true),
+        Some(Family::IPV6) => (u128::MAX, mutant!("ipv6-wants-proof", caps.ipv6, true)),
         _ => (0, false),
     };
     // Only exact addresses: the kernel knows no prefixes here.
@@ -267,13 +268,13 @@ fn put_tuple(filter: &mut KernelFilter, matcher: &Matcher, caps: Caps) {
         Some(net.value.to_be_bytes())
     };
     // The kernel compares ports of TCP and UDP only, and lets everything through for other protocols.
-    let tcp_or_udp = matches!(matcher.proto, Some(CT_PROTO_TCP | CT_PROTO_UDP));
-    let has_ports = mutant!("ports-of-tcp-and-udp", tcp_or_udp, matcher.proto.is_some_and(proto_has_ports));
+    let tcp_or_udp = matches!(matcher.proto, Some(Proto::TCP | Proto::UDP));
+    let has_ports = mutant!("ports-of-tcp-and-udp", tcp_or_udp, matcher.proto.is_some_and(Proto::has_ports));
     let is_one = |a: &u16, b: &u16| mutant!("exact-ports", a == b, true);
     let port = |role: usize| matcher.ports[role].filter(|(a, b)| has_ports && is_one(a, b)).map(|(port, _)| port);
     filter.orig = Side { src: address(0), dst: address(1), sport: port(0), dport: port(1) };
     filter.reply = Side { src: address(2), dst: address(3), sport: port(2), dport: port(3) };
-    if matcher.proto.is_some_and(proto_is_icmp) {
+    if matcher.proto.is_some_and(Proto::is_icmp) {
         filter.icmp = matcher.icmp;
     }
 }
@@ -285,7 +286,7 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
     for matcher in include {
         let key = pinned(matcher)?;
         // The reply direction of an entry whose original one is in no zone may be in one.
-        let unzoned = Entry { has: key.has | CT_HAS_REPLY_ZONE, ..key };
+        let unzoned = Entry { has: key.has | Has::REPLY_ZONE, ..key };
         let in_zone = |zone| u16::try_from(zone).ok().map(|zone| key.in_zone(zone));
         keys.try_reserve(2).ok()?;
         match (mutant!("look-up-wants-a-zone", matcher.zone, matcher.zone.or(Some(0))), matcher.zones[0]) {
@@ -302,7 +303,7 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
     let name = |key: &Entry| {
         let Tuple { src, dst, sport, dport, icmp_id, icmp_type, icmp_code, .. } = key.orig;
         let protocol = (key.family, key.proto, icmp_id, icmp_type, icmp_code);
-        (src, dst, sport, dport, protocol, if key.has(CT_HAS_ZONE) { key.zone } else { 0 })
+        (src, dst, sport, dport, protocol, if key.has(Has::ZONE) { key.zone } else { 0 })
     };
     sort(&mut keys, &|a, b| name(a) < name(b));
     keys.dedup_by(|again, first| {
@@ -318,26 +319,26 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
 /// The key with the original tuple that the filter pins.
 fn pinned(matcher: &Matcher) -> Option<Entry> {
     let family = matcher.family?;
-    let full = if family == CT_FAMILY_IPV4 { u128::MAX << 96 } else { u128::MAX };
+    let full = if family == Family::IPV4 { u128::MAX << 96 } else { u128::MAX };
     let address = |role: usize| matcher.nets[role].filter(|net| net.mask == full).map(|net| net.value.to_be_bytes());
     let port = |role: usize| matcher.ports[role].filter(|(a, b)| a == b).map(|(port, _)| port);
     let proto = matcher.proto?;
-    let mut key = Entry { has: CT_HAS_ORIG, family, proto, ..Entry::EMPTY };
+    let mut key = Entry { has: Has::ORIG, family, proto, ..Entry::EMPTY };
     (key.orig.src, key.orig.dst) = (address(0)?, address(1)?);
     match proto {
-        CT_PROTO_TCP | CT_PROTO_UDP | CT_PROTO_SCTP | CT_PROTO_UDPLITE => {
+        Proto::TCP | Proto::UDP | Proto::SCTP | Proto::UDPLITE => {
             (key.orig.sport, key.orig.dport) = (port(0)?, port(1)?);
-            key.has |= CT_HAS_PORTS;
+            key.has |= Has::PORTS;
             // Its own mirror image: entries with it in either direction hide each other, and no name tells them apart.
             let mirrored = (key.orig.src, key.orig.sport) == (key.orig.dst, key.orig.dport);
             if mutant!("mirror-image-not-looked-up", mirrored, false) {
                 return None;
             }
         }
-        CT_PROTO_ICMP | CT_PROTO_ICMPV6 => {
+        Proto::ICMP | Proto::ICMPV6 => {
             (key.orig.icmp_type, key.orig.icmp_code) = (matcher.icmp.0?, matcher.icmp.1?);
             key.orig.icmp_id = matcher.icmp.2?;
-            key.has |= CT_HAS_ICMP;
+            key.has |= Has::ICMP;
         }
         _ => return None,
     }
@@ -364,7 +365,7 @@ pub(crate) fn exact_flush(matcher: &Matcher, caps: Caps) -> Option<KernelFilter>
         && mutant!("flush-own-zones", matcher.zones == [None; 2], true)
         && mutant!("flush-id", matcher.id.is_none(), true);
     let proto = matcher.proto.is_none() || filter.proto.is_some();
-    let family = mutant!("flush-tuple-wants-a-family", filter.family != 0, true);
+    let family = mutant!("flush-tuple-wants-a-family", filter.family != Family::UNSPEC, true);
     let tuple = !filter.has_tuple() || (mutant!("flush-tuple-wants-proof", caps.flush, true) && family);
     let kept = mutant!("flush-zone", zone, true)
         && mutant!("flush-status", status, true)
@@ -382,7 +383,7 @@ fn words(filter: &KernelFilter) -> String {
     };
     let mut words = Vec::new();
     for (word, set) in [
-        ("family", filter.family != 0),
+        ("family", filter.family != Family::UNSPEC),
         ("zone", filter.zone.is_some()),
         ("mark", filter.mark.is_some()),
         ("status", filter.status.is_some()),
@@ -421,7 +422,7 @@ mod tests {
 
     fn flow(zone: Option<u16>) -> Filter {
         let to: IpAddr = "10.0.0.2".parse().unwrap();
-        let (proto, orig_dst) = (Some(CT_PROTO_TCP), Some(to.into()));
+        let (proto, orig_dst) = (Some(Proto::TCP), Some(to.into()));
         let (orig_sport, orig_dport) = (Some(4000..=4000), Some(80..=80));
         Filter { zone, proto, orig_dst, orig_sport, orig_dport, ..from("10.0.0.1") }
     }
@@ -442,9 +443,9 @@ mod tests {
 
     #[test]
     fn nothing_is_handed_down_to_a_kernel_that_is_not_known_to_honour_it() {
-        let filter = Filter { zone: Some(7), status_set: CT_STATUS_ASSURED, ..from("10.0.0.1") };
+        let filter = Filter { zone: Some(7), status_set: Status::ASSURED, ..from("10.0.0.1") };
         let asked = only_dump(plan(&[filter], Caps::default()));
-        assert_eq!(asked, KernelFilter { family: CT_FAMILY_IPV4, ..KernelFilter::default() });
+        assert_eq!(asked, KernelFilter { family: Family::IPV4, ..KernelFilter::default() });
     }
 
     #[test]
@@ -462,17 +463,17 @@ mod tests {
             let Plan::LookUps(keys) = plan(std::slice::from_ref(&filter), ALL) else {
                 panic!("not looked up: {filter:?}")
             };
-            keys.iter().map(|key| (key.zone, key.has & (CT_HAS_ZONE | CT_HAS_REPLY_ZONE))).collect::<Vec<_>>()
+            keys.iter().map(|key| (key.zone, key.has & (Has::ZONE | Has::REPLY_ZONE))).collect::<Vec<_>>()
         };
-        assert_eq!(keys(None, Some(7), None), [(7, CT_HAS_ZONE)]);
-        assert_eq!(keys(Some(7), Some(7), None), [(7, CT_HAS_ZONE)]);
-        assert_eq!(keys(Some(7), None, Some(0)), [(7, CT_HAS_ZONE)]);
+        assert_eq!(keys(None, Some(7), None), [(7, Has::ZONE)]);
+        assert_eq!(keys(Some(7), Some(7), None), [(7, Has::ZONE)]);
+        assert_eq!(keys(Some(7), None, Some(0)), [(7, Has::ZONE)]);
         // In zone 0 another entry may have the tuple in its other direction, since the reply direction may have a zone.
-        assert_eq!(keys(None, Some(0), None), [(0, CT_HAS_REPLY_ZONE)]);
-        assert_eq!(keys(Some(7), Some(0), None), [(0, CT_HAS_REPLY_ZONE)]);
+        assert_eq!(keys(None, Some(0), None), [(0, Has::REPLY_ZONE)]);
+        assert_eq!(keys(Some(7), Some(0), None), [(0, Has::REPLY_ZONE)]);
         assert_eq!(keys(None, Some(0), Some(0)), [(0, 0)]);
         // The reply direction's zone alone leaves open whether the original one is in it, too.
-        assert_eq!(keys(None, None, Some(7)), [(0, CT_HAS_REPLY_ZONE), (7, CT_HAS_ZONE)]);
+        assert_eq!(keys(None, None, Some(7)), [(0, Has::REPLY_ZONE), (7, Has::ZONE)]);
         let open = Filter { reply_zone: Some(0), ..flow(None) };
         assert!(!matches!(plan(&[open], ALL), Plan::LookUps(_)), "the original direction may be in any zone");
     }
@@ -514,7 +515,7 @@ mod tests {
 
     #[test]
     fn ports_of_protocols_for_which_the_kernel_ignores_them_are_not_handed_down() {
-        for proto in [CT_PROTO_SCTP, CT_PROTO_UDPLITE, CT_PROTO_GRE, CT_PROTO_DCCP] {
+        for proto in [Proto::SCTP, Proto::UDPLITE, Proto::GRE, Proto::DCCP] {
             let filter = Filter { proto: Some(proto), orig_dport: Some(5..=5), ..from("10.0.0.1") };
             let asked = only_dump(plan(&[filter], ALL));
             assert_eq!((asked.proto, asked.orig.dport), (Some(proto), None));
@@ -524,7 +525,7 @@ mod tests {
     #[test]
     fn addresses_of_ipv6_are_handed_down_only_with_proof() {
         let asked = only_dump(plan(&[from("fd00::1")], Caps { ipv6: false, ..ALL }));
-        assert_eq!((asked.family, asked.orig.src), (CT_FAMILY_IPV6, None));
+        assert_eq!((asked.family, asked.orig.src), (Family::IPV6, None));
         assert!(only_dump(plan(&[from("fd00::1")], ALL)).orig.src.is_some());
     }
 
@@ -532,9 +533,9 @@ mod tests {
     fn prefixes_and_ranges_stay_with_us() {
         let net: IpAddr = "10.0.0.0".parse().unwrap();
         let orig_src = Some(crate::filter::Prefix { address: net, length: 24 });
-        let filter = Filter { orig_src, proto: Some(CT_PROTO_TCP), orig_dport: Some(1..=2), ..Filter::default() };
+        let filter = Filter { orig_src, proto: Some(Proto::TCP), orig_dport: Some(1..=2), ..Filter::default() };
         let asked = only_dump(plan(&[filter], ALL));
-        assert_eq!((asked.proto, asked.orig.clone()), (Some(CT_PROTO_TCP), Side::default()));
+        assert_eq!((asked.proto, asked.orig.clone()), (Some(Proto::TCP), Side::default()));
     }
 
     #[test]
@@ -551,10 +552,10 @@ mod tests {
 
     #[test]
     fn a_tuple_without_a_family_is_asked_for_in_both() {
-        let filter = Filter { proto: Some(CT_PROTO_UDP), orig_dport: Some(53..=53), ..Filter::default() };
+        let filter = Filter { proto: Some(Proto::UDP), orig_dport: Some(53..=53), ..Filter::default() };
         let Plan::Each(filters) = plan(&[filter], ALL) else { panic!("not one each") };
-        let families: Vec<u8> = filters.iter().map(|(_, filter)| filter.family).collect();
-        assert_eq!(families, [CT_FAMILY_IPV4, CT_FAMILY_IPV6]);
+        let families: Vec<Family> = filters.iter().map(|(_, filter)| filter.family).collect();
+        assert_eq!(families, [Family::IPV4, Family::IPV6]);
     }
 
     #[test]
@@ -573,13 +574,13 @@ mod tests {
         assert!(!flush(zone(0), ALL), "zone 0 may mean every zone");
         assert!(!flush(from("fd00::1"), ALL), "addresses of IPv6 may be inverted");
         assert!(!flush(from("10.0.0.1"), Caps { flush: false, ..ALL }), "the tuple would be a key");
-        let sctp = Filter { proto: Some(CT_PROTO_SCTP), orig_dport: Some(5..=5), ..from("10.0.0.1") };
+        let sctp = Filter { proto: Some(Proto::SCTP), orig_dport: Some(5..=5), ..from("10.0.0.1") };
         assert!(!flush(sctp, ALL), "the port would be ignored");
-        let states = Filter { proto: Some(CT_PROTO_TCP), tcp_states: Some(8), ..from("10.0.0.1") };
+        let states = Filter { proto: Some(Proto::TCP), tcp_states: Some(TcpStates::ESTABLISHED), ..from("10.0.0.1") };
         assert!(!flush(states, ALL), "the state would be ignored");
-        let assured = Filter { status_set: CT_STATUS_ASSURED, ..Filter::default() };
+        let assured = Filter { status_set: Status::ASSURED, ..Filter::default() };
         assert!(flush(assured.clone(), ALL) && !flush(assured, Caps { status: false, ..ALL }));
-        let udp = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
+        let udp = Filter { proto: Some(Proto::UDP), ..Filter::default() };
         assert!(!flush(udp, ALL), "a tuple needs a family");
         let one_way = Filter { orig_zone: Some(7), ..Filter::default() };
         assert!(!flush(one_way.clone(), ALL), "the kernel takes the zone of any direction");

@@ -6,7 +6,7 @@ use ctnetlink::buffer::Buffer;
 use ctnetlink::consts::*;
 use ctnetlink::kernel_filter::{put_dump, KernelFilter};
 use ctnetlink::message::{decode_ack, decode_done, first_message};
-use ctnetlink::types::{Entry, Tuple, CT_HAS_ID};
+use ctnetlink::types::{Entry, Family, Has, Proto, Tuple};
 use ctnetlink::Decoder;
 
 /// A dump under way. It must be read to its end (`next` says `false` or fails) or dropped after [`Link::abandon`].
@@ -114,7 +114,7 @@ struct Repeats {
     /// [`CHAIN`] of each; the tuple, the family and the protocol. Not within the struct: it is moved about, and threads may
     /// have no more stack than 32 KiB.
     ids: Vec<u32>,
-    keys: Vec<(Tuple, u8, u8)>,
+    keys: Vec<(Tuple, Family, Proto)>,
     next: usize,
     /// How many more entries of this datagram are looked at.
     left: usize,
@@ -134,7 +134,7 @@ impl Repeats {
         let reserved = ids.try_reserve_exact(CHAIN).and_then(|()| keys.try_reserve_exact(CHAIN));
         reserved.map_err(|_| Error::NoMemory { op })?;
         ids.resize(CHAIN, 0);
-        keys.resize(CHAIN, (Tuple::EMPTY, 0, 0));
+        keys.resize(CHAIN, (Tuple::EMPTY, Family::UNSPEC, Proto(0)));
         Ok(Repeats { ids, keys, next: 0, left: 0 })
     }
 
@@ -148,7 +148,7 @@ impl Repeats {
         if self.left > 0 {
             self.left -= 1;
             let same = |at: usize| self.ids[at] == entry.id && self.keys[at] == key;
-            if mutant!("dump-repeats", entry.has(CT_HAS_ID) && (0..CHAIN).any(same), false) {
+            if mutant!("dump-repeats", entry.has(Has::ID) && (0..CHAIN).any(same), false) {
                 self.left = NEWCOMERS;
                 return true;
             }

@@ -29,51 +29,44 @@ const STATUS_NAMES: [&str; 16] = [
 
 pub(super) fn write(out: &mut Out, e: &Entry) {
     write_string(out, "{\"family\":\"", family_name(e.family));
-    out.field(",\"proto\":", e.proto);
+    out.field(",\"proto\":", e.proto.0);
     write_string(out, ",\"proto_name\":\"", proto_name(e.proto));
     if let Some(state) = state_name(e) {
         write_string(out, ",\"state\":\"", state);
     }
-    write_direction(out, e, "orig", &e.orig, [CT_HAS_ORIG, CT_HAS_ORIG_ZONE, CT_HAS_ORIG_COUNTERS], e.orig_counters);
-    write_direction(
-        out,
-        e,
-        "reply",
-        &e.reply,
-        [CT_HAS_REPLY, CT_HAS_REPLY_ZONE, CT_HAS_REPLY_COUNTERS],
-        e.reply_counters,
-    );
-    if e.has(CT_HAS_STATUS) {
-        write_list(out, "status", e.status.into(), write_status);
+    write_direction(out, e, "orig", &e.orig, [Has::ORIG, Has::ORIG_ZONE, Has::ORIG_COUNTERS], e.orig_counters);
+    write_direction(out, e, "reply", &e.reply, [Has::REPLY, Has::REPLY_ZONE, Has::REPLY_COUNTERS], e.reply_counters);
+    if e.has(Has::STATUS) {
+        write_list(out, "status", e.status.bits().into(), write_status);
     }
     // The kernel leaves out zone 0, and a reader would have to know that.
-    let zones = [(CT_HAS_ZONE, e.zone), (CT_HAS_ORIG_ZONE, e.orig.zone), (CT_HAS_REPLY_ZONE, e.reply.zone)];
+    let zones = [(Has::ZONE, e.zone), (Has::ORIG_ZONE, e.orig.zone), (Has::REPLY_ZONE, e.reply.zone)];
     let zone = zones.iter().find(|(bit, _)| e.has(*bit)).map_or(0, |(_, zone)| *zone);
     write_number(out, "zone", zone.into());
-    write_member(out, e, CT_HAS_TIMEOUT, "timeout", e.timeout.into());
-    write_member(out, e, CT_HAS_MARK, "mark", e.mark.into());
-    write_member(out, e, CT_HAS_USE, "use", e.use_count.into());
-    write_member(out, e, CT_HAS_ID, "id", e.id.into());
-    write_member(out, e, CT_HAS_SCTP, "sctp_vtag_orig", e.sctp_vtag_orig.into());
-    write_member(out, e, CT_HAS_SCTP, "sctp_vtag_reply", e.sctp_vtag_reply.into());
-    write_member(out, e, CT_HAS_TCP_WSCALE, "tcp_wscale_orig", e.tcp_wscale_orig.into());
-    write_member(out, e, CT_HAS_TCP_WSCALE, "tcp_wscale_reply", e.tcp_wscale_reply.into());
-    write_member(out, e, CT_HAS_TCP_FLAGS, "tcp_flags_orig", e.tcp_flags_orig.into());
-    write_member(out, e, CT_HAS_TCP_FLAGS, "tcp_flags_reply", e.tcp_flags_reply.into());
-    write_member(out, e, CT_HAS_DCCP, "dccp_role", e.dccp_role.into());
-    write_member(out, e, CT_HAS_START, "start_ns", e.start_ns);
-    write_member(out, e, CT_HAS_STOP, "stop_ns", e.stop_ns);
-    if e.has(CT_HAS_LABELS) {
+    write_member(out, e, Has::TIMEOUT, "timeout", e.timeout.into());
+    write_member(out, e, Has::MARK, "mark", e.mark.into());
+    write_member(out, e, Has::USE, "use", e.use_count.into());
+    write_member(out, e, Has::ID, "id", e.id.into());
+    write_member(out, e, Has::SCTP, "sctp_vtag_orig", e.sctp_vtag_orig.into());
+    write_member(out, e, Has::SCTP, "sctp_vtag_reply", e.sctp_vtag_reply.into());
+    write_member(out, e, Has::TCP_WSCALE, "tcp_wscale_orig", e.tcp_wscale_orig.into());
+    write_member(out, e, Has::TCP_WSCALE, "tcp_wscale_reply", e.tcp_wscale_reply.into());
+    write_member(out, e, Has::TCP_FLAGS, "tcp_flags_orig", e.tcp_flags_orig.into());
+    write_member(out, e, Has::TCP_FLAGS, "tcp_flags_reply", e.tcp_flags_reply.into());
+    write_member(out, e, Has::DCCP, "dccp_role", e.dccp_role.into());
+    write_member(out, e, Has::START, "start_ns", e.start_ns);
+    write_member(out, e, Has::STOP, "stop_ns", e.stop_ns);
+    if e.has(Has::LABELS) {
         write_list(out, "labels", labels(e), |out, bit| out.number(bit));
     }
-    if e.has(CT_HAS_HELPER) {
+    if e.has(Has::HELPER) {
         write_helper(out, until_nul(&e.helper_bytes()));
     }
     out.byte(b'}');
 }
 
 /// What `bits` (tuple, zone, counters) announce of a direction.
-fn write_direction(out: &mut Out, e: &Entry, name: &str, t: &Tuple, bits: [u64; 3], values: Counters) {
+fn write_direction(out: &mut Out, e: &Entry, name: &str, t: &Tuple, bits: [Has; 3], values: Counters) {
     if !bits.iter().any(|bit| e.has(*bit)) {
         return;
     }
@@ -86,12 +79,12 @@ fn write_direction(out: &mut Out, e: &Entry, name: &str, t: &Tuple, bits: [u64; 
         out.put("\",\"dst\":\"");
         write_address(out, e.family, &t.dst);
         out.byte(b'"');
-        let (source, destination) = if e.proto == CT_PROTO_GRE { ("srckey", "dstkey") } else { ("sport", "dport") };
-        write_member(out, e, CT_HAS_PORTS, source, t.sport.into());
-        write_member(out, e, CT_HAS_PORTS, destination, t.dport.into());
-        write_member(out, e, CT_HAS_ICMP, "type", t.icmp_type.into());
-        write_member(out, e, CT_HAS_ICMP, "code", t.icmp_code.into());
-        write_member(out, e, CT_HAS_ICMP, "id", t.icmp_id.into());
+        let (source, destination) = if e.proto == Proto::GRE { ("srckey", "dstkey") } else { ("sport", "dport") };
+        write_member(out, e, Has::PORTS, source, t.sport.into());
+        write_member(out, e, Has::PORTS, destination, t.dport.into());
+        write_member(out, e, Has::ICMP, "type", t.icmp_type.into());
+        write_member(out, e, Has::ICMP, "code", t.icmp_code.into());
+        write_member(out, e, Has::ICMP, "id", t.icmp_id.into());
     }
     write_member(out, e, zone, "zone", t.zone.into());
     write_member(out, e, counters, "packets", values.packets);
@@ -114,7 +107,7 @@ fn write_name(out: &mut Out, name: &str) {
 }
 
 /// A number that is there if the entry has `bit`.
-fn write_member(out: &mut Out, e: &Entry, bit: u64, name: &str, value: u64) {
+fn write_member(out: &mut Out, e: &Entry, bit: Has, name: &str, value: u64) {
     if e.has(bit) {
         write_number(out, name, value);
     }

@@ -1,7 +1,7 @@
 //! The line of `conntrack -L`.
 
 use super::names::{family_name, proto_name, state_name, write_address};
-use super::options::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_TIMESTAMP};
+use super::options::Format;
 use super::out::Out;
 use crate::sys::{local_time, now};
 use ctnetlink::types::*;
@@ -9,62 +9,62 @@ use ctnetlink::types::*;
 /// No line is longer.
 pub(super) const MOST: usize = 768;
 
-pub(super) fn write(out: &mut Out, e: &Entry, options: u32) {
-    if options & CT_FORMAT_EXTENDED != 0 {
-        write_kind(out, family_name(e.family), e.family);
+pub(super) fn write(out: &mut Out, e: &Entry, options: Format) {
+    if options.contains(Format::EXTENDED) {
+        write_kind(out, family_name(e.family), e.family.0);
         out.byte(b' ');
     }
-    write_kind(out, proto_name(e.proto), e.proto);
-    if e.has(CT_HAS_TIMEOUT) {
+    write_kind(out, proto_name(e.proto), e.proto.0);
+    if e.has(Has::TIMEOUT) {
         out.field(" ", e.timeout);
     }
     if let Some(state) = state_name(e) {
         out.byte(b' ');
         out.put(state);
     }
-    if e.has(CT_HAS_ORIG) {
+    if e.has(Has::ORIG) {
         write_tuple(out, e, &e.orig);
     }
-    if e.has(CT_HAS_ORIG_ZONE) {
+    if e.has(Has::ORIG_ZONE) {
         out.field(" zone-orig=", e.orig.zone);
     }
-    write_counters(out, e.has(CT_HAS_ORIG_COUNTERS), e.orig_counters);
-    if e.has(CT_HAS_STATUS) && e.status & CT_STATUS_SEEN_REPLY == 0 {
+    write_counters(out, e.has(Has::ORIG_COUNTERS), e.orig_counters);
+    if e.has(Has::STATUS) && !e.status.intersects(Status::SEEN_REPLY) {
         out.put(" [UNREPLIED]");
     }
-    if e.has(CT_HAS_REPLY) {
-        if !e.has(CT_HAS_ORIG) {
+    if e.has(Has::REPLY) {
+        if !e.has(Has::ORIG) {
             // A key: no entry of the kernel is without the other one.
             out.put(" (reply)");
         }
         write_tuple(out, e, &e.reply);
     }
-    if e.has(CT_HAS_REPLY_ZONE) {
+    if e.has(Has::REPLY_ZONE) {
         out.field(" zone-reply=", e.reply.zone);
     }
-    write_counters(out, e.has(CT_HAS_REPLY_COUNTERS), e.reply_counters);
-    if e.status & CT_STATUS_HW_OFFLOAD != 0 {
+    write_counters(out, e.has(Has::REPLY_COUNTERS), e.reply_counters);
+    if e.status.intersects(Status::HW_OFFLOAD) {
         out.put(" [HW_OFFLOAD]");
-    } else if e.status & CT_STATUS_OFFLOAD != 0 {
+    } else if e.status.intersects(Status::OFFLOAD) {
         out.put(" [OFFLOAD]");
-    } else if e.status & CT_STATUS_ASSURED != 0 {
+    } else if e.status.intersects(Status::ASSURED) {
         out.put(" [ASSURED]");
     }
-    if e.has(CT_HAS_MARK) {
+    if e.has(Has::MARK) {
         out.field(" mark=", e.mark);
     }
-    if e.has(CT_HAS_ZONE) {
+    if e.has(Has::ZONE) {
         out.field(" zone=", e.zone);
     }
     write_times(out, e, options);
-    if e.has(CT_HAS_HELPER) {
+    if e.has(Has::HELPER) {
         out.put(" helper=");
         out.lossy(until_nul(&e.helper_bytes()));
     }
-    if e.has(CT_HAS_USE) {
+    if e.has(Has::USE) {
         out.field(" use=", e.use_count);
     }
-    if options & CT_FORMAT_ID != 0 && e.has(CT_HAS_ID) {
+    if options.contains(Format::ID) && e.has(Has::ID) {
         out.field(" id=", e.id);
     }
 }
@@ -82,18 +82,18 @@ fn write_tuple(out: &mut Out, e: &Entry, t: &Tuple) {
     out.put(" dst=");
     write_address(out, e.family, &t.dst);
     match e.proto {
-        CT_PROTO_ICMP | CT_PROTO_ICMPV6 => {
+        Proto::ICMP | Proto::ICMPV6 => {
             out.field(" type=", t.icmp_type);
             out.field(" code=", t.icmp_code);
             out.field(" id=", t.icmp_id);
         }
-        CT_PROTO_GRE => {
+        Proto::GRE => {
             out.put(" srckey=0x");
             out.hex(t.sport.into(), 1);
             out.put(" dstkey=0x");
             out.hex(t.dport.into(), 1);
         }
-        proto if proto_has_ports(proto) => {
+        proto if proto.has_ports() => {
             out.field(" sport=", t.sport);
             out.field(" dport=", t.dport);
         }
@@ -110,18 +110,18 @@ fn write_counters(out: &mut Out, has: bool, counters: Counters) {
 
 const SECOND: u64 = 1_000_000_000;
 
-fn write_times(out: &mut Out, e: &Entry, options: u32) {
-    if !e.has(CT_HAS_START) {
+fn write_times(out: &mut Out, e: &Entry, options: Format) {
+    if !e.has(Has::START) {
         return;
     }
     let start = e.start_ns / SECOND;
-    let stop = if e.has(CT_HAS_STOP) { e.stop_ns / SECOND } else { now() };
+    let stop = if e.has(Has::STOP) { e.stop_ns / SECOND } else { now() };
     out.field(" delta-time=", stop.saturating_sub(start));
-    if options & CT_FORMAT_TIMESTAMP == 0 {
+    if !options.contains(Format::TIMESTAMP) {
         return;
     }
     write_time(out, " [start=", start);
-    if e.has(CT_HAS_STOP) {
+    if e.has(Has::STOP) {
         write_time(out, " [stop=", stop);
     }
 }

@@ -13,10 +13,10 @@ use out::Out;
 
 pub use options::*;
 
-/// The entry as `conntrack -L` prints it. `options`: `CT_FORMAT_EXTENDED`, `CT_FORMAT_ID`, `CT_FORMAT_TIMESTAMP`.
+/// The entry as `conntrack -L` prints it. `options`: `Format::EXTENDED`, `Format::ID`, `Format::TIMESTAMP`.
 ///
 /// Two things the program knows and an [`Entry`] does not: the security context, and label names of its own.
-pub fn line(entry: &Entry, options: u32) -> String {
+pub fn line(entry: &Entry, options: Format) -> String {
     with_line(entry, options, owned)
 }
 
@@ -30,7 +30,7 @@ fn owned(text: Option<&[u8]>) -> String {
 }
 
 /// Calls `then` with the line. Every line fits: `None` never happens.
-pub fn with_line<T>(entry: &Entry, options: u32, then: impl FnOnce(Option<&[u8]>) -> T) -> T {
+pub fn with_line<T>(entry: &Entry, options: Format, then: impl FnOnce(Option<&[u8]>) -> T) -> T {
     let mut buffer = [0; line::MOST];
     let mut out = Out::new(&mut buffer);
     line::write(&mut out, entry, options);

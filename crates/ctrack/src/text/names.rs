@@ -34,24 +34,24 @@ const SCTP_STATES: [&str; 10] = [
 const DCCP_STATES: [&str; 10] =
     ["NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID"];
 
-pub(super) fn proto_name(proto: u8) -> &'static str {
+pub(super) fn proto_name(proto: Proto) -> &'static str {
     match proto {
-        CT_PROTO_ICMP => "icmp",
-        CT_PROTO_TCP => "tcp",
-        CT_PROTO_UDP => "udp",
-        CT_PROTO_DCCP => "dccp",
-        CT_PROTO_GRE => "gre",
-        CT_PROTO_ICMPV6 => "icmpv6",
-        CT_PROTO_SCTP => "sctp",
-        CT_PROTO_UDPLITE => "udplite",
+        Proto::ICMP => "icmp",
+        Proto::TCP => "tcp",
+        Proto::UDP => "udp",
+        Proto::DCCP => "dccp",
+        Proto::GRE => "gre",
+        Proto::ICMPV6 => "icmpv6",
+        Proto::SCTP => "sctp",
+        Proto::UDPLITE => "udplite",
         _ => "unknown",
     }
 }
 
-pub(super) fn family_name(family: u8) -> &'static str {
+pub(super) fn family_name(family: Family) -> &'static str {
     match family {
-        CT_FAMILY_IPV4 => "ipv4",
-        CT_FAMILY_IPV6 => "ipv6",
+        Family::IPV4 => "ipv4",
+        Family::IPV6 => "ipv6",
         _ => "unknown",
     }
 }
@@ -59,17 +59,17 @@ pub(super) fn family_name(family: u8) -> &'static str {
 /// The name of the state that the protocol of the entry has.
 pub(super) fn state_name(e: &Entry) -> Option<&'static str> {
     let (states, state) = match e.proto {
-        CT_PROTO_TCP if e.has(CT_HAS_TCP_STATE) => (&TCP_STATES, e.tcp_state),
-        CT_PROTO_SCTP if e.has(CT_HAS_SCTP) => (&SCTP_STATES, e.sctp_state),
-        CT_PROTO_DCCP if e.has(CT_HAS_DCCP) => (&DCCP_STATES, e.dccp_state),
+        Proto::TCP if e.has(Has::TCP_STATE) => (&TCP_STATES, e.tcp_state.0),
+        Proto::SCTP if e.has(Has::SCTP) => (&SCTP_STATES, e.sctp_state),
+        Proto::DCCP if e.has(Has::DCCP) => (&DCCP_STATES, e.dccp_state),
         _ => return None,
     };
     Some(states.get(usize::from(state)).copied().unwrap_or("UNKNOWN"))
 }
 
-pub(super) fn write_address(out: &mut Out, family: u8, address: &[u8; 16]) {
+pub(super) fn write_address(out: &mut Out, family: Family, address: &[u8; 16]) {
     match (family, *address) {
-        (CT_FAMILY_IPV4, [a, b, c, d, ..]) => out.ipv4([a, b, c, d]),
+        (Family::IPV4, [a, b, c, d, ..]) => out.ipv4([a, b, c, d]),
         (_, address) => out.ipv6(address),
     }
 }

@@ -167,12 +167,12 @@ fn longest() -> Entry {
 
 #[test]
 fn the_longest_texts_there_are_fit() {
-    let options = CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP;
+    let options = Format::EXTENDED | Format::ID | Format::TIMESTAMP;
     let mut most = (0, 0);
     for proto in (0..=u8::MAX).step_by(if cfg!(miri) { 132 } else { 1 }) {
         for state in (0..=10).step_by(if cfg!(miri) { 10 } else { 1 }) {
             let e = Entry { proto, tcp_state: state, sctp_state: state, dccp_state: state, ..longest() };
-            for status in [u32::MAX, !CT_STATUS_HW_OFFLOAD, !CT_STATUS_SEEN_REPLY] {
+            for status in [u32::MAX, !Status::HW_OFFLOAD, !Status::SEEN_REPLY] {
                 let e = Entry { status, ..e };
                 with_line(&e, options, |text| most.0 = most.0.max(text.unwrap().len()));
                 with_json(&e, |text| most.1 = most.1.max(text.unwrap().len()));

@@ -26,7 +26,7 @@ fn entries(count: u16) -> Vec<Entry> {
 }
 
 fn all_ipv4() -> Filter {
-    Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() }
+    Filter { family: Some(Family::IPV4), ..Filter::default() }
 }
 
 /// Refuses some requests of a datagram and acknowledges the last one. What is said not to be there goes.
@@ -50,7 +50,7 @@ fn a_missing_capability_fails_ten_thousand_at_once_with_one_datagram_and_no_wait
         ("delete_entries", |c, entries| c.delete_entries(entries)),
         ("create_entries", |c, entries| c.create_entries(&entries.iter().map(new).collect::<Vec<_>>())),
         ("update_entries", |c, entries| {
-            let change = |entry| Entry { has: key_of(entry).has | CT_HAS_MARK, ..key_of(entry) };
+            let change = |entry| Entry { has: key_of(entry).has | Has::MARK, ..key_of(entry) };
             c.update_entries(&entries.iter().map(change).collect::<Vec<_>>())
         }),
     ];

@@ -30,15 +30,15 @@ impl Chance {
 }
 
 const PROTOS: [u8; 10] = [
-    CT_PROTO_TCP,
-    CT_PROTO_TCP,
-    CT_PROTO_UDP,
-    CT_PROTO_UDP,
-    CT_PROTO_SCTP,
-    CT_PROTO_UDPLITE,
-    CT_PROTO_GRE,
-    CT_PROTO_ICMP,
-    CT_PROTO_ICMP,
+    Proto::TCP,
+    Proto::TCP,
+    Proto::UDP,
+    Proto::UDP,
+    Proto::SCTP,
+    Proto::UDPLITE,
+    Proto::GRE,
+    Proto::ICMP,
+    Proto::ICMP,
     89,
 ];
 const PORTS: [u16; 4] = [80, 81, 443, 1024];
@@ -46,7 +46,7 @@ const ZONES: [u16; 4] = [5, 7, 0x0500, 65535];
 const MARKS: [u32; 5] = [0, 1, 2, 3, 0x8000_0001];
 /// All are confirmed as well.
 const STATUSES: [u32; 5] =
-    [0, CT_STATUS_SEEN_REPLY, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, CT_STATUS_ASSURED, CT_STATUS_OFFLOAD];
+    [0, Status::SEEN_REPLY, Status::SEEN_REPLY | Status::ASSURED, Status::ASSURED, Status::OFFLOAD];
 const HELPERS: [&str; 3] = ["ftp", "sip", "sip-0"];
 
 /// A table as a kernel can have it.
@@ -59,7 +59,7 @@ pub fn table(chance: &mut Chance, count: usize) -> Vec<Entry> {
             let old = chance.pick(&entries);
             let (orig, reply) = if chance.one_in(3) { (old.orig, old.reply) } else { (old.reply, old.orig) };
             let zones = (new.orig.zone, new.reply.zone);
-            let shape = CT_HAS_PORTS | CT_HAS_ICMP;
+            let shape = Has::PORTS | Has::ICMP;
             new = Entry {
                 has: new.has & !shape | old.has & shape,
                 family: old.family,
@@ -69,15 +69,15 @@ pub fn table(chance: &mut Chance, count: usize) -> Vec<Entry> {
                 ..new
             };
             (new.orig.zone, new.reply.zone) = zones;
-            if old.proto != CT_PROTO_TCP {
-                (new.has, new.tcp_state) = (new.has & !CT_HAS_TCP_STATE, 0);
+            if old.proto != Proto::TCP {
+                (new.has, new.tcp_state) = (new.has & !Has::TCP_STATE, 0);
             }
             if chance.one_in(2) && old.zone != 0 {
-                let which = chance.pick(&[CT_HAS_ORIG_ZONE, CT_HAS_REPLY_ZONE]);
-                new.has = new.has & !(CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) | which;
+                let which = chance.pick(&[Has::ORIG_ZONE, Has::REPLY_ZONE]);
+                new.has = new.has & !(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE) | which;
                 new.zone = old.zone;
-                new.orig.zone = if which == CT_HAS_REPLY_ZONE { 0 } else { old.zone };
-                new.reply.zone = if which == CT_HAS_ORIG_ZONE { 0 } else { old.zone };
+                new.orig.zone = if which == Has::REPLY_ZONE { 0 } else { old.zone };
+                new.reply.zone = if which == Has::ORIG_ZONE { 0 } else { old.zone };
             }
         }
         if !entries.iter().any(|old| excludes(old, &new)) {
@@ -109,45 +109,45 @@ fn entry(chance: &mut Chance, id: u32) -> Entry {
     let v6 = chance.one_in(3);
     let (src, dst) = (address(chance, v6), address(chance, v6));
     let (mut proto, request, answer) = (chance.pick(&PROTOS), if v6 { 128 } else { 8 }, if v6 { 129 } else { 0 });
-    let mut entry = if proto == CT_PROTO_ICMP {
-        proto = if v6 { CT_PROTO_ICMPV6 } else { CT_PROTO_ICMP };
+    let mut entry = if proto == Proto::ICMP {
+        proto = if v6 { Proto::ICMPV6 } else { Proto::ICMP };
         let code = chance.below(2) as u8;
         Entry::icmp_key(src, dst, request, code, chance.pick(&PORTS)).unwrap()
     } else {
         Entry::key(proto, src, chance.pick(&PORTS), dst, chance.pick(&PORTS)).unwrap()
     };
     if proto == 89 {
-        (entry.has, entry.orig.sport, entry.orig.dport) = (entry.has & !CT_HAS_PORTS, 0, 0);
+        (entry.has, entry.orig.sport, entry.orig.dport) = (entry.has & !Has::PORTS, 0, 0);
     }
     let mut entry = listed(entry, id);
-    if entry.has(CT_HAS_ICMP) {
+    if entry.has(Has::ICMP) {
         entry.reply.icmp_type = answer;
     }
     entry.status |= chance.pick(&STATUSES);
     if chance.one_in(4) {
-        entry.status |= CT_STATUS_SRC_NAT | CT_STATUS_SRC_NAT_DONE;
+        entry.status |= Status::SRC_NAT | Status::SRC_NAT_DONE;
         entry.reply.dst = address_bytes(address(chance, v6));
-        if entry.has(CT_HAS_PORTS) {
+        if entry.has(Has::PORTS) {
             entry.reply.dport = chance.pick(&PORTS);
         }
     }
     if chance.one_in(2) {
         let zone = u32::from(chance.pick(&ZONES));
-        let which = chance.pick(&[CT_HAS_ZONE, CT_HAS_ZONE, CT_HAS_ZONE, CT_HAS_ORIG_ZONE, CT_HAS_REPLY_ZONE]);
+        let which = chance.pick(&[Has::ZONE, Has::ZONE, Has::ZONE, Has::ORIG_ZONE, Has::REPLY_ZONE]);
         (entry.has, entry.zone) = (entry.has | which, zone);
-        entry.orig.zone = if which == CT_HAS_REPLY_ZONE { 0 } else { zone };
-        entry.reply.zone = if which == CT_HAS_ORIG_ZONE { 0 } else { zone };
+        entry.orig.zone = if which == Has::REPLY_ZONE { 0 } else { zone };
+        entry.reply.zone = if which == Has::ORIG_ZONE { 0 } else { zone };
     }
     entry.mark = chance.pick(&MARKS);
-    if proto == CT_PROTO_TCP && !chance.one_in(5) {
-        (entry.has, entry.tcp_state) = (entry.has | CT_HAS_TCP_STATE, chance.below(10) as u8);
+    if proto == Proto::TCP && !chance.one_in(5) {
+        (entry.has, entry.tcp_state) = (entry.has | Has::TCP_STATE, chance.below(10) as u8);
     }
     if chance.one_in(3) {
-        entry.has |= CT_HAS_LABELS;
+        entry.has |= Has::LABELS;
         entry.labels[chance.pick(&[0, 1, 15])] = chance.pick(&[1, 2, 3, 0x80]);
     }
     if chance.one_in(4) {
-        entry.has |= CT_HAS_HELPER;
+        entry.has |= Has::HELPER;
         for (to, from) in entry.helper.iter_mut().zip(chance.pick(&HELPERS).bytes()) {
             *to = from as _;
         }
@@ -165,7 +165,7 @@ pub fn filters(chance: &mut Chance, table: &[Entry]) -> Vec<Filter> {
         .map(|_| {
             let fields = alike.unwrap_or_else(|| fields(chance));
             let one = like(chance, table, fields);
-            if pinned && one.has & (CT_HAS_PORTS | CT_HAS_ICMP) != 0 {
+            if pinned && one.has.intersects(Has::PORTS | Has::ICMP) {
                 pinning(&one)
             } else {
                 filter(chance, &one, fields)
@@ -198,9 +198,9 @@ pub fn flushes(chance: &mut Chance, table: &[Entry]) -> Vec<Filter> {
 /// An entry that has these fields, if there is one.
 fn like(chance: &mut Chance, table: &[Entry], fields: u32) -> Entry {
     let has = |entry: &&Entry| match fields {
-        _ if fields >> 13 & 7 != 0 => entry.has(CT_HAS_ICMP),
-        _ if fields >> 16 & 1 != 0 => entry.proto == CT_PROTO_TCP,
-        _ => fields >> 9 & 15 == 0 || entry.has(CT_HAS_PORTS),
+        _ if fields >> 13 & 7 != 0 => entry.has(Has::ICMP),
+        _ if fields >> 16 & 1 != 0 => entry.proto == Proto::TCP,
+        _ => fields >> 9 & 15 == 0 || entry.has(Has::PORTS),
     };
     let fit: Vec<Entry> = table.iter().filter(has).copied().collect();
     chance.pick(if fit.is_empty() { table } else { &fit })
@@ -231,7 +231,7 @@ pub fn pinning(one: &Entry) -> Filter {
         orig_dst: Some(one.orig_dst().into()),
         ..Filter::default()
     };
-    if one.has(CT_HAS_PORTS) {
+    if one.has(Has::PORTS) {
         filter.orig_sport = Some(one.orig.sport..=one.orig.sport);
         filter.orig_dport = Some(one.orig.dport..=one.orig.dport);
     } else {
@@ -259,12 +259,11 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 filter.mark = Some(Masked { value: value & mask, mask });
             }
             4 => {
-                let bits =
-                    chance.pick(&[CT_STATUS_SEEN_REPLY, CT_STATUS_ASSURED, CT_STATUS_SRC_NAT, CT_STATUS_OFFLOAD]);
-                let clear = if near { one.status & bits == 0 } else { chance.one_in(2) };
+                let bits = chance.pick(&[Status::SEEN_REPLY, Status::ASSURED, Status::SRC_NAT, Status::OFFLOAD]);
+                let clear = if near { !one.status.intersects(bits) } else { chance.one_in(2) };
                 *(if clear { &mut filter.status_clear } else { &mut filter.status_set }) = bits;
             }
-            9..=12 if one.has(CT_HAS_PORTS) => {
+            9..=12 if one.has(Has::PORTS) => {
                 let (tuple, field) = match number {
                     9 => (one.orig.sport, &mut filter.orig_sport),
                     10 => (one.orig.dport, &mut filter.orig_dport),
@@ -274,7 +273,7 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 *field = Some(if chance.one_in(4) { tuple - 1..=tuple + 1 } else { tuple..=tuple });
                 filter.proto = Some(one.proto);
             }
-            13..=15 if one.has(CT_HAS_ICMP) => {
+            13..=15 if one.has(Has::ICMP) => {
                 match number {
                     13 => filter.icmp_type = Some(if chance.one_in(2) { one.orig.icmp_type } else { 3 }),
                     14 => filter.icmp_code = Some(one.orig.icmp_code),
@@ -282,7 +281,7 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 }
                 filter.proto = Some(one.proto);
             }
-            16 if one.proto == CT_PROTO_TCP => {
+            16 if one.proto == Proto::TCP => {
                 let other = 1 << chance.below(10);
                 filter.tcp_states = Some(if near { 1 << one.tcp_state | other } else { other });
                 filter.proto = Some(one.proto);

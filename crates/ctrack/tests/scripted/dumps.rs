@@ -36,7 +36,7 @@ fn table() -> Table {
 }
 
 fn all_ipv4() -> Filter {
-    Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() }
+    Filter { family: Some(Family::IPV4), ..Filter::default() }
 }
 
 /// The answer of the kernel, cut off after the first datagram by `end`.

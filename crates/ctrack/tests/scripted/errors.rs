@@ -27,7 +27,7 @@ fn interrupted() -> Error {
 /// An entry that only a dump shows: look-ups of its tuples lead to another one.
 fn hidden() -> Error {
     let mut hider = udp(200);
-    (hider.has, hider.zone, hider.reply.zone) = (hider.has | CT_HAS_REPLY_ZONE, 9, 9);
+    (hider.has, hider.zone, hider.reply.zone) = (hider.has | Has::REPLY_ZONE, 9, 9);
     let table = Table::new(&[udp(1)]);
     let script = Script::new(move |_, requests| match requests[0].kind {
         DELETE => vec![datagram(&[ack(&requests[0], libc::ENOENT)])],
@@ -43,9 +43,9 @@ fn hidden() -> Error {
 }
 
 fn impossible() -> Error {
-    let dying = Entry { status: CT_STATUS_OFFLOAD, ..new(&udp(1)) };
+    let dying = Entry { status: Status::OFFLOAD, ..new(&udp(1)) };
     let (mut conntrack, _script) = on(&Table::new(&[]));
-    let made = conntrack.create_entries(&[Entry { has: dying.has | CT_HAS_STATUS, ..dying }]).unwrap();
+    let made = conntrack.create_entries(&[Entry { has: dying.has | Has::STATUS, ..dying }]).unwrap();
     made.outcome.error.expect("what only the kernel can make")
 }
 
@@ -67,7 +67,7 @@ fn made() -> Vec<Error> {
         errors.extend(conntrack.get(&key).err());
         errors.extend(conntrack.create_entries(&[Entry { has: new(&udp(9)).has ^ has, ..new(&udp(9)) }]).err());
         errors.extend(conntrack.update_entries(&[key]).err());
-        errors.extend(conntrack.update_entries(&[Entry { proto: CT_PROTO_ICMP, ..key }]).err());
+        errors.extend(conntrack.update_entries(&[Entry { proto: Proto::ICMP, ..key }]).err());
     }
     conntrack.dump_start(&[]).unwrap();
     errors.push(conntrack.count().unwrap_err());

@@ -28,7 +28,7 @@ fn text(outcome: &Outcome) -> String {
 fn the_first_that_failed_is_the_lowest_one_though_its_fate_was_known_last() {
     // Entry 3 is hidden, which only the dump at the end tells; entry 10 is refused before.
     let mut hider = udp(200);
-    (hider.has, hider.zone, hider.reply.zone) = (hider.has | CT_HAS_REPLY_ZONE, 9, 9);
+    (hider.has, hider.zone, hider.reply.zone) = (hider.has | Has::REPLY_ZONE, 9, 9);
     let table = Table::new(&(0..20).map(udp).collect::<Vec<_>>());
     let kernel = table.clone();
     let script = Script::new(move |_, requests| match requests[0].kind {
@@ -106,7 +106,7 @@ fn a_delete_by_filter_says_how_many_more_failed_and_names_no_place_among_what_no
         DELETE => refuse(requests, |at| (at % 100 == 7).then_some(libc::EBUSY)),
         _ => kernel.answer(requests),
     });
-    let all = Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() };
+    let all = Filter { family: Some(Family::IPV4), ..Filter::default() };
     let outcome = over(&script).delete(&[all]).unwrap();
     assert_eq!((outcome.first_failed, outcome.failed, outcome.done), (None, 7, 593));
     assert_eq!(text(&outcome), "delete: in use, or not changeable; and 6 more");
@@ -124,7 +124,7 @@ fn ports_are_asked_about_once_and_only_for_protocols_of_which_some_kernels_keep_
         let mut conntrack = over(&script);
         assert_eq!(conntrack.create_entries(&[new(&udp(1)), new(&udp6(1))]).unwrap().outcome.done, 2);
         assert_eq!(script.count_of(GET), 0, "not for UDP");
-        for (asked, proto) in (1..).zip([CT_PROTO_SCTP, CT_PROTO_GRE, CT_PROTO_UDPLITE, CT_PROTO_DCCP]) {
+        for (asked, proto) in (1..).zip([Proto::SCTP, Proto::GRE, Proto::UDPLITE, Proto::DCCP]) {
             for round in 0..3 {
                 let entry = Entry { proto, ..new(&udp(100 * asked + round)) };
                 let result = conntrack.create_entries(&[new(&udp(100 * asked + 50 + round)), entry, entry]).unwrap();
@@ -134,7 +134,7 @@ fn ports_are_asked_about_once_and_only_for_protocols_of_which_some_kernels_keep_
             }
             assert_eq!(script.count_of(GET), usize::from(asked), "protocol {proto}");
         }
-        let portful = table.entries().iter().filter(|entry| entry.proto != CT_PROTO_UDP).count();
+        let portful = table.entries().iter().filter(|entry| entry.proto != Proto::UDP).count();
         assert_eq!(portful, if kept { 12 } else { 0 });
     }
 }
@@ -149,13 +149,13 @@ fn an_answer_about_ports_that_says_nothing_keeps_no_entry_from_being_made_and_is
     });
     let mut conntrack = over(&script);
     for port in 0..3 {
-        let entry = Entry { proto: CT_PROTO_SCTP, ..new(&udp(port)) };
+        let entry = Entry { proto: Proto::SCTP, ..new(&udp(port)) };
         assert_eq!(conntrack.create_entries(&[entry]).unwrap().status, [0]);
     }
     assert_eq!((script.count_of(GET), table.entries().len()), (3, 3));
     // Without the capability the create is refused as it always is.
     let script = Script::new(|_, requests| vec![datagram(&[ack(&requests[0], libc::EPERM)])]);
-    let entry = Entry { proto: CT_PROTO_SCTP, ..new(&udp(1)) };
+    let entry = Entry { proto: Proto::SCTP, ..new(&udp(1)) };
     let error = over(&script).create_entries(&[entry]).unwrap_err();
     assert!(matches!(error, Error::Permission { op: "create_entries", .. }), "{error}");
 }

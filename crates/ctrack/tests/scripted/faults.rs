@@ -12,7 +12,7 @@ use std::time::Duration;
 type Operation = (&'static str, fn(&mut Conntrack) -> Result<String, Error>);
 
 fn ports(range: std::ops::RangeInclusive<u16>) -> Filter {
-    Filter { proto: Some(CT_PROTO_UDP), orig_sport: Some(range), ..Filter::default() }
+    Filter { proto: Some(Proto::UDP), orig_sport: Some(range), ..Filter::default() }
 }
 
 /// An outcome as text, or the first thing that went wrong.
@@ -38,10 +38,10 @@ const OPERATIONS: [Operation; 11] = [
         told(c.create_entries(&(1000..1130).map(|port| new(&udp(port))).collect::<Vec<_>>())?.outcome)
     }),
     ("update_entries", |c| {
-        let change = |port| Entry { has: key_of(&udp(port)).has | CT_HAS_MARK, mark: 1, ..key_of(&udp(port)) };
+        let change = |port| Entry { has: key_of(&udp(port)).has | Has::MARK, mark: 1, ..key_of(&udp(port)) };
         told(c.update_entries(&(0..130).map(change).collect::<Vec<_>>())?.outcome)
     }),
-    ("flush", |c| told(c.flush(&Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() })?)),
+    ("flush", |c| told(c.flush(&Filter { family: Some(Family::IPV4), ..Filter::default() })?)),
     ("flush_all", |c| c.flush_all().map(|()| "flushed".into())),
 ];
 

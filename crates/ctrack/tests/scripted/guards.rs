@@ -54,16 +54,16 @@ fn named(name: &str) -> [std::ffi::c_char; 16] {
 fn an_entry_that_moves_from_one_filter_to_another_while_they_are_dumped_is_listed_once() {
     let other = |condition: &'static str| match condition {
         "mark" => by_mark(2),
-        "status" => Filter { status_clear: CT_STATUS_ASSURED, ..Filter::default() },
-        "TCP state" => Filter { tcp_states: Some(1 << 4), proto: Some(CT_PROTO_TCP), ..Filter::default() },
+        "status" => Filter { status_clear: Status::ASSURED, ..Filter::default() },
+        "TCP state" => Filter { tcp_states: Some(1 << 4), proto: Some(Proto::TCP), ..Filter::default() },
         "labels" => Filter { labels: Some(Masked { value: [0; 16], mask: [1; 16] }), ..Filter::default() },
         _ => Filter { helper: Some("sip".into()), ..Filter::default() },
     };
     for (what, first, set) in what_changes() {
         let second = other(what);
         for begins_with_first in [true, false] {
-            let mut entry = listed(Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
-            entry.has |= CT_HAS_TCP_STATE | CT_HAS_LABELS | CT_HAS_HELPER;
+            let mut entry = listed(Entry::key(Proto::TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
+            entry.has |= Has::TCP_STATE | Has::LABELS | Has::HELPER;
             (entry.tcp_state, entry.helper) = (1, named("other"));
             set(&mut entry, begins_with_first);
             let table = Table::of(Honours::ALL, &[entry]).claiming(MANY);
@@ -105,10 +105,10 @@ fn an_entry_like_the_impossible_tuple_of_probe_and_guard_is_left_alone() {
     // Protocol 0 from and to nowhere: not even this kernel takes it for a filter, but for a key.
     let zero = ip("0.0.0.0");
     let mut odd = listed(Entry::key(0, zero, 0, zero, 0).unwrap(), 9);
-    odd.has &= !CT_HAS_PORTS;
+    odd.has &= !Has::PORTS;
     let table = Table::of(Honours { flush: false, ..Honours::ALL }, &[odd, marked(1, 7)]);
     let (mut conntrack, script) = on(&table);
-    let scope = Filter { family: Some(CT_FAMILY_IPV4), ..by_mark(7) };
+    let scope = Filter { family: Some(Family::IPV4), ..by_mark(7) };
     conntrack.flush(&scope).unwrap();
     assert_eq!(table.entries(), [odd]);
     assert_eq!(script.requests().iter().filter(|request| is_flush(request)).count(), 1, "it was tried");
@@ -158,7 +158,7 @@ fn a_filtered_dump_that_fails_in_its_midst_is_an_error_and_not_begun_anew() {
 #[test]
 fn an_excluding_filter_keeps_the_kernel_from_flushing() {
     let table = Table::of(Honours::ALL, &[marked(1, 7), marked(2, 7), marked(3, 8)]).claiming(MANY);
-    let spared = Filter { exclude: true, proto: Some(CT_PROTO_UDP), ..pin(1, 53) };
+    let spared = Filter { exclude: true, proto: Some(Proto::UDP), ..pin(1, 53) };
     let outcome = on(&table).0.delete_uncounted(&[by_mark(7), spared]).unwrap();
     assert_eq!((outcome.done, outcome.uncounted), (1, false));
     assert_eq!(table.entries(), [marked(1, 7), marked(3, 8)]);
@@ -172,10 +172,10 @@ fn what_changes() -> [Condition; 5] {
     let none = Filter::default;
     [
         ("mark", by_mark(1), |e, holds| e.mark = if holds { 1 } else { 2 }),
-        ("status", Filter { status_set: CT_STATUS_ASSURED, ..none() }, |e, holds| {
-            e.status = if holds { CT_STATUS_CONFIRMED | CT_STATUS_ASSURED } else { CT_STATUS_CONFIRMED }
+        ("status", Filter { status_set: Status::ASSURED, ..none() }, |e, holds| {
+            e.status = if holds { Status::CONFIRMED | Status::ASSURED } else { Status::CONFIRMED }
         }),
-        ("TCP state", Filter { tcp_states: Some(1 << 3), proto: Some(CT_PROTO_TCP), ..none() }, |e, holds| {
+        ("TCP state", Filter { tcp_states: Some(1 << 3), proto: Some(Proto::TCP), ..none() }, |e, holds| {
             e.tcp_state = if holds { 3 } else { 4 }
         }),
         ("labels", Filter { labels: Some(Masked { value: [1; 16], mask: [1; 16] }), ..none() }, |e, holds| {
@@ -190,8 +190,8 @@ fn what_changes() -> [Condition; 5] {
 #[test]
 fn an_entry_that_is_not_selected_any_more_when_its_turn_comes_is_spared() {
     for (what, filter, set) in what_changes() {
-        let mut entry = listed(Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
-        entry.has |= CT_HAS_TCP_STATE | CT_HAS_LABELS | CT_HAS_HELPER;
+        let mut entry = listed(Entry::key(Proto::TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
+        entry.has |= Has::TCP_STATE | Has::LABELS | Has::HELPER;
         (entry.tcp_state, entry.helper) = (1, named("other"));
         set(&mut entry, true);
         let table = Table::new(&[entry]);
@@ -246,7 +246,7 @@ fn a_successor_that_only_a_dump_shows_is_not_the_entry_and_a_disturbed_dump_says
 #[test]
 fn an_entry_that_is_its_own_mirror_image_is_not_taken_for_a_successor_with_another_reply() {
     let address = ip("10.0.0.1");
-    let own = listed(Entry::key(CT_PROTO_UDP, address, 7, address, 7).unwrap(), 5);
+    let own = listed(Entry::key(Proto::UDP, address, 7, address, 7).unwrap(), 5);
     let mut successor = own;
     successor.reply.dport = 8;
     let table = Table::new(&[successor]);
@@ -258,18 +258,18 @@ fn an_entry_that_is_its_own_mirror_image_is_not_taken_for_a_successor_with_anoth
 fn entries_whose_tuples_are_mirror_images_in_the_zones_of_their_directions_are_all_found() {
     let address = ip("10.0.0.1");
     let zoned = |bit, id| {
-        let mut entry = listed(Entry::key(CT_PROTO_UDP, address, 7, address, 7).unwrap(), id);
+        let mut entry = listed(Entry::key(Proto::UDP, address, 7, address, 7).unwrap(), id);
         (entry.has, entry.zone) = (entry.has | bit, 7);
-        *(if bit == CT_HAS_ORIG_ZONE { &mut entry.orig.zone } else { &mut entry.reply.zone }) = 7;
+        *(if bit == Has::ORIG_ZONE { &mut entry.orig.zone } else { &mut entry.reply.zone }) = 7;
         entry
     };
-    let (one, two) = (zoned(CT_HAS_ORIG_ZONE, 1), zoned(CT_HAS_REPLY_ZONE, 2));
+    let (one, two) = (zoned(Has::ORIG_ZONE, 1), zoned(Has::REPLY_ZONE, 2));
     for order in [[one, two], [two, one]] {
         let table = Table::new(&order);
         for entry in order {
             assert_eq!(on(&table).0.get(&entry), Ok(entry));
             let mut key = key_of(&entry);
-            (key.has, key.zone) = (key.has | entry.has & CT_HAS_REPLY_ZONE, entry.zone);
+            (key.has, key.zone) = (key.has | entry.has & Has::REPLY_ZONE, entry.zone);
             key.reply.zone = entry.reply.zone;
             assert_eq!(on(&table).0.get(&key), Ok(entry), "by its original tuple alone");
         }
@@ -295,22 +295,22 @@ fn what_the_first_batch_told_stays_when_the_second_cannot_be_sent() {
 #[test]
 fn new_entries_are_confirmed_whatever_status_is_asked_for() {
     let (mut conntrack, script) = on(&Table::new(&[]));
-    let entry = Entry { has: new(&udp(1)).has | CT_HAS_STATUS, status: CT_STATUS_ASSURED, ..new(&udp(1)) };
+    let entry = Entry { has: new(&udp(1)).has | Has::STATUS, status: Status::ASSURED, ..new(&udp(1)) };
     conntrack.create_entries(&[entry]).unwrap();
     let sent = attrs(&script.requests()[0].payload[4..]).into_iter().find(|(kind, _)| *kind == 3).expect("a status");
-    assert_eq!(sent.1, (CT_STATUS_ASSURED | CT_STATUS_CONFIRMED).to_be_bytes());
+    assert_eq!(sent.1, (Status::ASSURED | Status::CONFIRMED).to_be_bytes());
 }
 
 #[test]
 fn what_only_one_of_many_filters_names_is_not_asked_for_all_of_them() {
     let default = Filter::default;
     let tcp = |sport, dport| {
-        let key = Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), sport, ip("10.0.0.2"), dport).unwrap();
+        let key = Entry::key(Proto::TCP, ip("10.0.0.1"), sport, ip("10.0.0.2"), dport).unwrap();
         listed(key, u32::from(sport) * 100 + u32::from(dport))
     };
     let echo = |code, id| listed(Entry::icmp_key(ip("10.0.0.1"), ip("10.0.0.2"), 8, code, id).unwrap(), id.into());
-    let family = Some(CT_FAMILY_IPV4);
-    let (of_tcp, of_icmp) = (Some(CT_PROTO_TCP), Some(CT_PROTO_ICMP));
+    let family = Some(Family::IPV4);
+    let (of_tcp, of_icmp) = (Some(Proto::TCP), Some(Proto::ICMP));
     let ports = |sport: u16, dport: u16| Filter { family, proto: of_tcp, ..pin(sport, dport) };
     let icmp = |code, id| Filter { family, proto: of_icmp, icmp_code: Some(code), icmp_id: Some(id), ..default() };
     let (one, two) = (Some(ip("10.0.0.1").into()), Some(ip("10.0.0.2").into()));
@@ -326,14 +326,14 @@ fn what_only_one_of_many_filters_names_is_not_asked_for_all_of_them() {
         ),
         (
             "families",
-            [Filter { family, ..default() }, Filter { family: Some(CT_FAMILY_IPV6), ..default() }],
+            [Filter { family, ..default() }, Filter { family: Some(Family::IPV6), ..default() }],
             [udp(1), udp6(1)],
         ),
         ("marks", [by_mark(1), by_mark(2)], [marked(1, 1), marked(2, 2)]),
         (
             "addresses",
             [Filter { orig_src: one, ..default() }, Filter { orig_dst: two, ..default() }],
-            [udp(1), listed(Entry::key(CT_PROTO_UDP, ip("10.0.0.9"), 1, ip("10.0.0.2"), 53).unwrap(), 9)],
+            [udp(1), listed(Entry::key(Proto::UDP, ip("10.0.0.9"), 1, ip("10.0.0.2"), 53).unwrap(), 9)],
         ),
     ];
     for (what, [first, second], entries) in cases {
@@ -356,11 +356,10 @@ pub fn hidden() -> (Entry, [Entry; 4]) {
     let target = listed(key_of(&udp(1)).in_zone(5), 42);
     let mut mirror = udp(2);
     (mirror.orig, mirror.reply) = (target.reply, udp(77).orig);
-    (mirror.has, mirror.zone, mirror.orig.zone, mirror.reply.zone) = (mirror.has | CT_HAS_ORIG_ZONE, 5, 5, 0);
+    (mirror.has, mirror.zone, mirror.orig.zone, mirror.reply.zone) = (mirror.has | Has::ORIG_ZONE, 5, 5, 0);
     let mut reversed = udp(3);
     (reversed.orig, reversed.reply) = (udp(78).orig, target.orig);
-    (reversed.has, reversed.zone, reversed.orig.zone, reversed.reply.zone) =
-        (reversed.has | CT_HAS_REPLY_ZONE, 5, 0, 5);
+    (reversed.has, reversed.zone, reversed.orig.zone, reversed.reply.zone) = (reversed.has | Has::REPLY_ZONE, 5, 0, 5);
     // In zone 0, which a name with CTA_TUPLE_ZONE may lead to.
     let mut ordinary = udp(4);
     (ordinary.orig, ordinary.reply) = (udp(1).reply, udp(1).orig);
@@ -389,7 +388,7 @@ fn an_entry_that_no_look_up_finds_is_found_by_a_dump_of_every_family_and_nothing
 fn a_tuple_that_is_wanted_with_and_without_a_zone_is_looked_up_for_both() {
     // In zone 0 as its original tuple, and its reply in a zone; another one of zone 0 has it as its reply tuple, and answers first.
     let mut target = udp(1);
-    (target.has, target.zone, target.reply.zone) = (target.has | CT_HAS_REPLY_ZONE, 5, 5);
+    (target.has, target.zone, target.reply.zone) = (target.has | Has::REPLY_ZONE, 5, 5);
     let mut other = udp(2);
     (other.orig, other.reply) = (udp(77).orig, udp(1).orig);
     let filters = [pinning(&udp(1)), pinning(&target)];
@@ -410,7 +409,7 @@ fn what_is_looked_up_is_compared_with_the_whole_filter_too() {
 
 #[test]
 fn a_key_means_only_the_entry_with_all_that_it_names() {
-    let started = |port: u16, start_ns| Entry { has: udp(port).has | CT_HAS_START, start_ns, ..udp(port) };
+    let started = |port: u16, start_ns| Entry { has: udp(port).has | Has::START, start_ns, ..udp(port) };
     let table = Table::new(&[started(1, 100), udp(2)]);
     let (mut conntrack, _) = on(&table);
     let mut other_reply = udp(2);
@@ -433,17 +432,17 @@ fn a_key_means_only_the_entry_with_all_that_it_names() {
     let one_way = |port: u16, bit| {
         let mut entry = udp(port);
         (entry.has, entry.zone) = (entry.has | bit, 5);
-        *(if bit == CT_HAS_ORIG_ZONE { &mut entry.orig.zone } else { &mut entry.reply.zone }) = 5;
+        *(if bit == Has::ORIG_ZONE { &mut entry.orig.zone } else { &mut entry.reply.zone }) = 5;
         entry
     };
-    let (by_orig, by_reply) = (one_way(3, CT_HAS_ORIG_ZONE), one_way(4, CT_HAS_REPLY_ZONE));
+    let (by_orig, by_reply) = (one_way(3, Has::ORIG_ZONE), one_way(4, Has::REPLY_ZONE));
     let (mut others, _) = on(&Table::new(&[by_orig, by_reply]));
-    let mut other_reply = Entry { has: by_orig.has & !CT_HAS_ID, id: 0, ..by_orig };
+    let mut other_reply = Entry { has: by_orig.has & !Has::ID, id: 0, ..by_orig };
     assert!(others.get(&other_reply).is_ok());
     other_reply.reply.dport += 1;
     assert_eq!(others.get(&other_reply).unwrap_err().errno(), libc::ENOENT);
     let mut both_ways = listed(udp(4).in_zone(5), 4);
-    (both_ways.has, both_ways.id) = (both_ways.has & !CT_HAS_ID, 0);
+    (both_ways.has, both_ways.id) = (both_ways.has & !Has::ID, 0);
     assert_eq!(others.get(&both_ways).unwrap_err().errno(), libc::ENOENT);
     // With the start compared, an entry that was listed without one is not the one that has one now.
     conntrack.compare_start(true);
@@ -455,7 +454,7 @@ fn a_key_means_only_the_entry_with_all_that_it_names() {
 #[test]
 fn a_delete_of_all_that_is_confirmed_is_one_of_everything_and_refused() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
-    let all = Filter { status_set: CT_STATUS_CONFIRMED, ..Filter::default() };
+    let all = Filter { status_set: Status::CONFIRMED, ..Filter::default() };
     assert_eq!(conntrack.delete(std::slice::from_ref(&all)).unwrap_err().errno(), libc::EINVAL);
     assert_eq!(conntrack.flush(&all).unwrap_err().errno(), libc::EINVAL);
     assert_eq!(script.requests(), []);
@@ -463,12 +462,12 @@ fn a_delete_of_all_that_is_confirmed_is_one_of_everything_and_refused() {
 
 #[test]
 fn an_update_that_the_kernel_would_do_by_half_is_refused_before_anything_is_sent() {
-    let with = |port: u16, status| Entry { status: CT_STATUS_CONFIRMED | status, ..udp(port) };
-    let table = Table::new(&[with(1, CT_STATUS_FIXED_TIMEOUT), with(2, CT_STATUS_OFFLOAD), udp(3)]);
+    let with = |port: u16, status| Entry { status: Status::CONFIRMED | status, ..udp(port) };
+    let table = Table::new(&[with(1, Status::FIXED_TIMEOUT), with(2, Status::OFFLOAD), udp(3)]);
     let (mut conntrack, script) = on(&table);
     let timeout = |port: u16, timeout| Entry { timeout, ..new(&udp(port)) };
     let key = key_of(&udp(3));
-    let nat = Entry { has: key.has | CT_HAS_STATUS | CT_HAS_MARK, status: CT_STATUS_SRC_NAT, mark: 1, ..key };
+    let nat = Entry { has: key.has | Has::STATUS | Has::MARK, status: Status::SRC_NAT, mark: 1, ..key };
     let result = conntrack.update_entries(&[timeout(1, 5), timeout(2, 5), nat, timeout(1, 100)]).unwrap();
     assert_eq!(result.status, [-libc::EPERM, -libc::EBUSY, -libc::EBUSY, 0]);
     assert_eq!(script.count_of(NEW), 0);
@@ -478,7 +477,7 @@ fn an_update_that_the_kernel_would_do_by_half_is_refused_before_anything_is_sent
 fn labels_go_first_and_alone() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
     let key = key_of(&udp(1));
-    let change = Entry { has: key.has | CT_HAS_LABELS | CT_HAS_MARK, labels: [1; 16], mark: 3, ..key };
+    let change = Entry { has: key.has | Has::LABELS | Has::MARK, labels: [1; 16], mark: 3, ..key };
     conntrack.update_entries(&[change]).unwrap();
     let sent: Vec<Request> = script.requests().into_iter().filter(|request| request.kind == NEW).collect();
     let kinds = |request: &Request| parse_update(&request.payload);
@@ -493,12 +492,12 @@ fn parse_update(payload: &[u8]) -> (bool, bool) {
 
 #[test]
 fn a_bit_is_added_to_the_status_that_the_entry_has() {
-    let entry = Entry { status: CT_STATUS_CONFIRMED | CT_STATUS_SEEN_REPLY, ..udp(1) };
+    let entry = Entry { status: Status::CONFIRMED | Status::SEEN_REPLY, ..udp(1) };
     let table = Table::new(&[entry]);
     let key = key_of(&entry);
-    let change = Entry { has: key.has | CT_HAS_STATUS, status: CT_STATUS_ASSURED, ..key };
+    let change = Entry { has: key.has | Has::STATUS, status: Status::ASSURED, ..key };
     assert_eq!(on(&table).0.update_entries(&[change]).unwrap().status, [0]);
-    assert_eq!(table.entries()[0].status, entry.status | CT_STATUS_ASSURED);
+    assert_eq!(table.entries()[0].status, entry.status | Status::ASSURED);
 }
 
 #[test]
@@ -575,12 +574,12 @@ fn an_entry_whose_look_up_is_refused_is_found_by_a_dump() {
 
 #[test]
 fn an_update_sends_what_is_to_change_and_nothing_else() {
-    let mut tcp = listed(Entry::key(CT_PROTO_TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
-    tcp.has |= CT_HAS_TCP_STATE | CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS | CT_HAS_LABELS | CT_HAS_HELPER;
+    let mut tcp = listed(Entry::key(Proto::TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
+    tcp.has |= Has::TCP_STATE | Has::TCP_WSCALE | Has::TCP_FLAGS | Has::LABELS | Has::HELPER;
     (tcp.tcp_state, tcp.tcp_flags_orig, tcp.tcp_flags_reply) = (3, 1, 1);
     (tcp.tcp_wscale_orig, tcp.tcp_wscale_reply, tcp.labels, tcp.helper) = (7, 8, [3; 16], named("ftp"));
     let no_scale = Entry { tcp_flags_reply: 0, ..tcp };
-    let stateless = Entry { has: tcp.has & !CT_HAS_TCP_STATE, tcp_state: 0, ..tcp };
+    let stateless = Entry { has: tcp.has & !Has::TCP_STATE, tcp_state: 0, ..tcp };
     let change = |has: u64, set: &dyn Fn(&mut Entry)| {
         let mut entry = Entry { has: key_of(&tcp).has | has, ..key_of(&tcp) };
         set(&mut entry);
@@ -591,33 +590,27 @@ fn an_update_sends_what_is_to_change_and_nothing_else() {
         (e.tcp_flags_orig, e.tcp_mask_orig, e.tcp_flags_reply, e.tcp_mask_reply) = (1, 1, 1, 1);
     };
     let cases: [(&str, Entry, Entry, i32, usize); 12] = [
-        ("labels as they are", tcp, change(CT_HAS_LABELS, &|e| e.labels = [3; 16]), 0, 0),
-        ("labels added", tcp, change(CT_HAS_LABELS | CT_HAS_LABELS_ADD, &|e| e.labels = [1; 16]), 0, 0),
-        ("labels removed", tcp, change(CT_HAS_LABELS | CT_HAS_LABELS_REMOVE, &|e| e.labels = [4; 16]), 0, 0),
-        ("another label", tcp, change(CT_HAS_LABELS | CT_HAS_LABELS_ADD, &|e| e.labels = [4; 16]), 0, 1),
-        ("the same helper", tcp, change(CT_HAS_HELPER, &|e| e.helper = named("ftp")), 0, 0),
-        ("another helper", tcp, change(CT_HAS_HELPER, &|e| e.helper = named("sip")), 0, 1),
-        ("the same status", tcp, change(CT_HAS_STATUS, &|e| e.status = CT_STATUS_CONFIRMED), 0, 0),
-        ("scales", tcp, change(CT_HAS_TCP_WSCALE, &scales), 0, 1),
-        (
-            "the same scales",
-            tcp,
-            change(CT_HAS_TCP_WSCALE, &|e| (e.tcp_wscale_orig, e.tcp_wscale_reply) = (7, 8)),
-            0,
-            0,
-        ),
-        ("scales without the flag", no_scale, change(CT_HAS_TCP_WSCALE, &scales), -libc::EBUSY, 0),
+        ("labels as they are", tcp, change(Has::LABELS, &|e| e.labels = [3; 16]), 0, 0),
+        ("labels added", tcp, change(Has::LABELS | Has::LABELS_ADD, &|e| e.labels = [1; 16]), 0, 0),
+        ("labels removed", tcp, change(Has::LABELS | Has::LABELS_REMOVE, &|e| e.labels = [4; 16]), 0, 0),
+        ("another label", tcp, change(Has::LABELS | Has::LABELS_ADD, &|e| e.labels = [4; 16]), 0, 1),
+        ("the same helper", tcp, change(Has::HELPER, &|e| e.helper = named("ftp")), 0, 0),
+        ("another helper", tcp, change(Has::HELPER, &|e| e.helper = named("sip")), 0, 1),
+        ("the same status", tcp, change(Has::STATUS, &|e| e.status = Status::CONFIRMED), 0, 0),
+        ("scales", tcp, change(Has::TCP_WSCALE, &scales), 0, 1),
+        ("the same scales", tcp, change(Has::TCP_WSCALE, &|e| (e.tcp_wscale_orig, e.tcp_wscale_reply) = (7, 8)), 0, 0),
+        ("scales without the flag", no_scale, change(Has::TCP_WSCALE, &scales), -libc::EBUSY, 0),
         (
             "scales with the flag",
             no_scale,
-            change(CT_HAS_TCP_WSCALE | CT_HAS_TCP_FLAGS, &|e| {
+            change(Has::TCP_WSCALE | Has::TCP_FLAGS, &|e| {
                 scales(e);
                 flags(e);
             }),
             0,
             1,
         ),
-        ("scales of no state", stateless, change(CT_HAS_TCP_WSCALE, &scales), -libc::EBUSY, 0),
+        ("scales of no state", stateless, change(Has::TCP_WSCALE, &scales), -libc::EBUSY, 0),
     ];
     for (what, there, change, status, sent) in cases {
         let (mut conntrack, script) = on(&Table::new(&[there]));

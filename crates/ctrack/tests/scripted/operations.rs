@@ -11,7 +11,7 @@ fn sorted_ids(entries: &[Entry]) -> Vec<u32> {
 }
 
 fn ipv6_only() -> Filter {
-    Filter { family: Some(CT_FAMILY_IPV6), ..Filter::default() }
+    Filter { family: Some(Family::IPV6), ..Filter::default() }
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn list_gives_every_entry_as_the_kernel_sent_it() {
 fn list_gives_only_what_the_filters_select_and_appends_it() {
     let (mut conntrack, _) = on(&Table::new(&[udp(1), udp6(2), udp6(3), udp(4)]));
     assert_eq!(conntrack.list(&[ipv6_only()]).unwrap(), [udp6(2), udp6(3)]);
-    let but = Filter { exclude: true, proto: Some(CT_PROTO_UDP), orig_sport: Some(2..=3), ..Filter::default() };
+    let but = Filter { exclude: true, proto: Some(Proto::UDP), orig_sport: Some(2..=3), ..Filter::default() };
     let mut entries = vec![udp(9)];
     conntrack.list_into(&[but], &mut entries).unwrap();
     assert_eq!(entries, [udp(9), udp(1), udp(4)]);
@@ -109,8 +109,8 @@ fn get_finds_by_either_tuple_and_wants_direction_zone_and_id_to_be_right() {
     assert_eq!(conntrack.get(&key_of(&udp6(2))).unwrap(), udp6(2));
     assert_eq!(conntrack.get(&key_of(&zoned)).unwrap(), zoned);
 
-    let mut by_reply = Entry { has: CT_HAS_REPLY | CT_HAS_PORTS, ..Entry::EMPTY };
-    (by_reply.family, by_reply.proto, by_reply.reply) = (CT_FAMILY_IPV4, CT_PROTO_UDP, udp(1).reply);
+    let mut by_reply = Entry { has: Has::REPLY | Has::PORTS, ..Entry::EMPTY };
+    (by_reply.family, by_reply.proto, by_reply.reply) = (Family::IPV4, Proto::UDP, udp(1).reply);
     assert_eq!(conntrack.get(&by_reply).unwrap(), udp(1));
 
     // The kernel finds all of these.
@@ -137,8 +137,8 @@ fn count_is_the_kernels_own() {
 fn delete_takes_what_the_filters_select_and_nothing_else() {
     let table = Table::new(&(0..1000).map(udp).chain((0..5).map(udp6)).collect::<Vec<_>>());
     let (mut conntrack, _) = on(&table);
-    let wanted = Filter { proto: Some(CT_PROTO_UDP), orig_sport: Some(100..=399), ..Filter::default() };
-    let spared = Filter { exclude: true, family: Some(CT_FAMILY_IPV6), ..Filter::default() };
+    let wanted = Filter { proto: Some(Proto::UDP), orig_sport: Some(100..=399), ..Filter::default() };
+    let spared = Filter { exclude: true, family: Some(Family::IPV6), ..Filter::default() };
     let also_spared = Filter { exclude: true, orig_sport: Some(200..=200), ..wanted.clone() };
     let outcome = conntrack.delete(&[wanted, spared, also_spared]).unwrap();
     assert_eq!((outcome.matched, outcome.done, outcome.gone, outcome.failed), (299, 299, 0, 0));
@@ -162,7 +162,7 @@ fn delete_leaves_an_entry_that_took_the_place_of_a_selected_one() {
         }
         events
     });
-    let filter = Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() };
+    let filter = Filter { family: Some(Family::IPV4), ..Filter::default() };
     let outcome = over(&script).delete(&[filter]).unwrap();
     assert_eq!((outcome.matched, outcome.done, outcome.gone, outcome.failed), (3, 1, 2, 0));
     assert_eq!(outcome.error, None, "gone is not a failure");
@@ -237,17 +237,12 @@ fn a_listed_entry_can_be_created_again_as_it_stands() {
 #[test]
 fn update_looks_every_entry_up_and_changes_only_the_one_that_is_meant() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1), udp(2), udp(3)]));
-    let change = |entry: Entry| Entry {
-        has: entry.has & !(CT_HAS_STATUS | CT_HAS_USE),
-        mark: 9,
-        status: 0,
-        use_count: 0,
-        ..entry
-    };
+    let change =
+        |entry: Entry| Entry { has: entry.has & !(Has::STATUS | Has::USE), mark: 9, status: 0, use_count: 0, ..entry };
     let mut other_id = change(udp(2));
     other_id.id = 4711;
     let mut reversed = change(key_of(&udp(3)));
-    reversed.has |= CT_HAS_MARK;
+    reversed.has |= Has::MARK;
     reversed.orig = udp(3).reply;
     let result = conntrack.update_entries(&[change(udp(1)), other_id, reversed, change(udp(999))]).unwrap();
     assert_eq!(result.status, [0, -libc::ENOENT, -libc::ENOENT, -libc::ENOENT]);
@@ -283,11 +278,11 @@ fn the_lowest_free_zone_is_found_in_one_pass_whatever_the_direction_it_is_used_i
         let mut entry = udp(zone);
         entry.has |= bit;
         entry.zone = zone.into();
-        let tuple = if bit == CT_HAS_ORIG_ZONE { &mut entry.orig } else { &mut entry.reply };
+        let tuple = if bit == Has::ORIG_ZONE { &mut entry.orig } else { &mut entry.reply };
         tuple.zone = zone.into();
         entry
     };
-    let entries = [zoned(1), one_way(2, CT_HAS_ORIG_ZONE), one_way(3, CT_HAS_REPLY_ZONE), zoned(5), zoned(65535)];
+    let entries = [zoned(1), one_way(2, Has::ORIG_ZONE), one_way(3, Has::REPLY_ZONE), zoned(5), zoned(65535)];
     let (mut conntrack, script) = on(&Table::new(&entries));
     assert_eq!(conntrack.list(&[]).unwrap(), entries);
     assert_eq!(conntrack.find_free_zone(0..=10).unwrap(), 4, "zone 0 is that of the other directions");
@@ -301,7 +296,7 @@ fn the_lowest_free_zone_is_found_in_one_pass_whatever_the_direction_it_is_used_i
 /// What is needed to make an entry.
 pub fn new(entry: &Entry) -> Entry {
     let mut new = key_of(entry);
-    new.has |= CT_HAS_TIMEOUT;
+    new.has |= Has::TIMEOUT;
     new.timeout = 100;
     new
 }

@@ -20,7 +20,7 @@ fn a_look_up_that_misses_while_the_table_is_resized_does_not_make_an_entry_gone(
         ("delete_entries", |c| c.delete_entries(&[udp(1)]).unwrap().status[0]),
         ("delete", |c| c.delete(&[Filter { proto: Some(17), ..Filter::default() }]).unwrap().done as i32 - 1),
         ("update_entries", |c| {
-            let update = Entry { has: key_of(&udp(1)).has | CT_HAS_MARK, mark: 9, ..key_of(&udp(1)) };
+            let update = Entry { has: key_of(&udp(1)).has | Has::MARK, mark: 9, ..key_of(&udp(1)) };
             c.update_entries(&[update]).unwrap().status[0]
         }),
     ];
@@ -44,7 +44,7 @@ fn an_entry_that_only_a_dump_shows_is_failed_and_one_that_the_dump_does_not_show
     // Each name of each leads to an entry with a zone for one direction, until the dump.
     for (there, status, errno) in [(true, -libc::ENOTUNIQ, Some(libc::ENOTUNIQ)), (false, -libc::ENOENT, None)] {
         let mut hider = udp(200);
-        (hider.has, hider.zone, hider.reply.zone) = (hider.has | CT_HAS_REPLY_ZONE, 9, 9);
+        (hider.has, hider.zone, hider.reply.zone) = (hider.has | Has::REPLY_ZONE, 9, 9);
         let table = Table::new(&[udp(100)]);
         table.change(|entries| entries.extend((1..=40).filter(|_| there).map(udp)));
         let kernel = table.clone();
@@ -72,7 +72,7 @@ fn an_entry_that_only_a_dump_shows_is_failed_and_one_that_the_dump_does_not_show
 #[test]
 fn where_even_the_dump_fails_the_fate_of_hidden_entries_is_not_known_and_told_so() {
     let mut hider = udp(200);
-    (hider.has, hider.zone, hider.reply.zone) = (hider.has | CT_HAS_REPLY_ZONE, 9, 9);
+    (hider.has, hider.zone, hider.reply.zone) = (hider.has | Has::REPLY_ZONE, 9, 9);
     let script = Script::new(move |_, requests| match requests[0].kind {
         DELETE => refuse(requests, libc::ENOENT),
         GET if is_dump(&requests[0]) => refuse(requests, libc::ENOMEM),
@@ -101,10 +101,10 @@ fn hidden_entries_are_deleted_under_the_name_that_leads_to_them_and_always_with_
 
 #[test]
 fn entries_that_the_kernel_skips_when_it_flushes_are_deleted_one_by_one_and_refusals_are_told() {
-    let marked = |port: u16, status| Entry { status: CT_STATUS_CONFIRMED | status, ..udp(port) };
+    let marked = |port: u16, status| Entry { status: Status::CONFIRMED | status, ..udp(port) };
     // A kernel that flushes by CTA_FILTER skips none, so nothing is looked for there.
     for (refused, flushes_by_filter) in [(false, false), (true, false), (false, true)] {
-        let table = Table::new(&[marked(1, CT_STATUS_OFFLOAD), marked(2, CT_STATUS_OFFLOAD), marked(3, 0)]);
+        let table = Table::new(&[marked(1, Status::OFFLOAD), marked(2, Status::OFFLOAD), marked(3, 0)]);
         let kernel = table.clone();
         let script = Script::new(move |_, requests| {
             let flush = requests[0].kind == DELETE && requests[0].payload.len() == 4;
@@ -114,7 +114,7 @@ fn entries_that_the_kernel_skips_when_it_flushes_are_deleted_one_by_one_and_refu
             if flush {
                 // What comes right behind the flush is not touched.
                 kernel.change(|entries| {
-                    entries.retain(|entry| entry.status & CT_STATUS_OFFLOAD != 0);
+                    entries.retain(|entry| entry.status.intersects(Status::OFFLOAD));
                     entries.push(marked(9, 0));
                 });
                 return refuse(requests, 0);
@@ -176,12 +176,12 @@ fn an_update_is_asked_for_again_when_a_status_bit_came_meanwhile_and_refused_whe
             kernel.answer(requests)
         });
         let key = key_of(&udp(1));
-        let update = Entry { has: key.has | CT_HAS_STATUS, status: CT_STATUS_ASSURED, ..key };
+        let update = Entry { has: key.has | Has::STATUS, status: Status::ASSURED, ..key };
         let result = over(&script).update_entries(&[update]).unwrap();
         assert_eq!(result.status, [expected]);
         assert!(script.count_of(NEW) <= 16);
         if expected == 0 {
-            assert_eq!(table.entries()[0].status, CT_STATUS_CONFIRMED | CT_STATUS_ASSURED);
+            assert_eq!(table.entries()[0].status, Status::CONFIRMED | Status::ASSURED);
             assert_eq!(result.outcome.error, None);
         }
     }

@@ -11,7 +11,7 @@ const ID: u16 = 12;
 const ZONE: u16 = 18;
 
 fn all_ipv4() -> Filter {
-    Filter { family: Some(CT_FAMILY_IPV4), ..Filter::default() }
+    Filter { family: Some(Family::IPV4), ..Filter::default() }
 }
 
 /// Entries of every kind that a delete may meet.
@@ -20,23 +20,23 @@ fn every_kind() -> Vec<Entry> {
     let mut entries = vec![udp(1), udp6(2), listed(udp(3).in_zone(7), 3), listed(udp6(4).in_zone(65535), 4)];
     entries.push(listed(Entry::icmp_key(a, b, 8, 0, 77).unwrap(), 5));
     entries.push(listed(Entry::icmp_key(ip("::1"), ip("::2"), 128, 0, 77).unwrap(), 6));
-    for (at, bit) in [CT_HAS_ORIG_ZONE, CT_HAS_REPLY_ZONE].into_iter().enumerate() {
+    for (at, bit) in [Has::ORIG_ZONE, Has::REPLY_ZONE].into_iter().enumerate() {
         let mut entry = udp(10 + at as u16);
         entry.has |= bit;
         entry.zone = 0x0102;
-        let tuple = if bit == CT_HAS_ORIG_ZONE { &mut entry.orig } else { &mut entry.reply };
+        let tuple = if bit == Has::ORIG_ZONE { &mut entry.orig } else { &mut entry.reply };
         tuple.zone = entry.zone;
         entries.push(entry);
     }
-    for proto in [CT_PROTO_TCP, CT_PROTO_SCTP, CT_PROTO_GRE, CT_PROTO_UDPLITE, CT_PROTO_DCCP] {
+    for proto in [Proto::TCP, Proto::SCTP, Proto::GRE, Proto::UDPLITE, Proto::DCCP] {
         entries.push(listed(Entry::key(proto, a, 1, b, 2).unwrap(), 100 + u32::from(proto)));
     }
-    let mut generic = listed(Entry::key(CT_PROTO_UDP, a, 0, b, 0).unwrap(), 200);
-    generic.has &= !CT_HAS_PORTS;
+    let mut generic = listed(Entry::key(Proto::UDP, a, 0, b, 0).unwrap(), 200);
+    generic.has &= !Has::PORTS;
     generic.proto = 89;
     entries.push(generic);
     let mut without_ports = generic;
-    (without_ports.proto, without_ports.id) = (CT_PROTO_DCCP, 201);
+    (without_ports.proto, without_ports.id) = (Proto::DCCP, 201);
     entries.push(without_ports);
     entries
 }
@@ -50,7 +50,7 @@ fn assert_safe(datagram: &[Request]) {
         assert_eq!(request.flags, if last { F_REQUEST | F_ACK } else { F_REQUEST }, "request {at}");
         assert_eq!(request.port, 0);
         let [family, version, res_id @ ..]: [u8; 4] = request.payload[..4].try_into().unwrap();
-        assert!(family == CT_FAMILY_IPV4 || family == CT_FAMILY_IPV6, "family {family}");
+        assert!(family == Family::IPV4 || family == Family::IPV6, "family {family}");
         assert_eq!(version, 1, "nfgenmsg version");
         assert_eq!(res_id, [0, 0]);
         let key = parse_key(&request.payload);
@@ -90,7 +90,7 @@ fn every_kind_of_listed_entry_is_deleted_by_exactly_its_tuple_zone_and_id() {
         let table = Table::new(&entries);
         let (mut conntrack, script) = on(&table);
         if by_filter {
-            let both = [all_ipv4(), Filter { family: Some(CT_FAMILY_IPV6), ..Filter::default() }];
+            let both = [all_ipv4(), Filter { family: Some(Family::IPV6), ..Filter::default() }];
             assert_eq!(conntrack.delete(&both).unwrap().done, entries.len() as u64);
         } else {
             assert_eq!(conntrack.delete_entries(&entries).unwrap().status, vec![0; entries.len()]);
@@ -98,10 +98,10 @@ fn every_kind_of_listed_entry_is_deleted_by_exactly_its_tuple_zone_and_id() {
         assert_eq!(table.entries(), []);
         delete_datagrams(&script).iter().for_each(|datagram| assert_safe(datagram));
         // By the reply tuple and the id, which cover both tuples. Where only the original one has a zone, by that.
-        let one_way = |entry: &&Entry| entry.has & (CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) != 0;
+        let one_way = |entry: &&Entry| entry.has.intersects(Has::ORIG_ZONE | Has::REPLY_ZONE);
         let expected = |entry: &Entry| {
             let mut expected = vec![entry.family, 1, 0, 0];
-            let by_orig = entry.has(CT_HAS_ORIG_ZONE);
+            let by_orig = entry.has(Has::ORIG_ZONE);
             let (kind, tuple) = if by_orig { (ORIG, &entry.orig) } else { (REPLY, &entry.reply) };
             expected.extend(encode_tuple(kind, entry, tuple, false));
             if entry.zone != 0 {
@@ -127,11 +127,11 @@ fn every_kind_of_listed_entry_is_deleted_by_exactly_its_tuple_zone_and_id() {
 #[test]
 fn an_entry_known_by_its_reply_tuple_is_deleted_in_the_zone_of_that_direction() {
     let mut entry = udp(1);
-    entry.has |= CT_HAS_REPLY_ZONE;
+    entry.has |= Has::REPLY_ZONE;
     (entry.zone, entry.reply.zone) = (9, 9);
     let table = Table::new(&[entry, udp(2)]);
     let (mut conntrack, script) = on(&table);
-    let mut key = Entry { has: CT_HAS_REPLY | CT_HAS_PORTS | CT_HAS_REPLY_ZONE | CT_HAS_ID, ..Entry::EMPTY };
+    let mut key = Entry { has: Has::REPLY | Has::PORTS | Has::REPLY_ZONE | Has::ID, ..Entry::EMPTY };
     (key.family, key.proto, key.reply, key.id) = (entry.family, entry.proto, entry.reply, entry.id);
     assert_eq!(conntrack.delete_entries(&[key]).unwrap().status, [0]);
     assert_eq!(table.entries(), [udp(2)]);
@@ -147,14 +147,14 @@ fn only_flush_all_ever_sends_a_delete_without_a_tuple() {
         Filter { zone: Some(7), ..Filter::default() },
         Filter { zone: Some(0), ..Filter::default() },
         Filter { mark: Some(Masked { value: 0, mask: 1 }), ..Filter::default() },
-        Filter { status_clear: CT_STATUS_DYING, ..Filter::default() },
+        Filter { status_clear: Status::DYING, ..Filter::default() },
         all_ipv4(),
     ] {
         conntrack.flush(&scope).unwrap();
         conntrack.delete(&[scope]).unwrap();
     }
     conntrack.delete_entries(&entries).unwrap();
-    let keys: Vec<Entry> = entries.iter().filter(|entry| !entry.has(CT_HAS_REPLY_ZONE)).map(key_of).collect();
+    let keys: Vec<Entry> = entries.iter().filter(|entry| !entry.has(Has::REPLY_ZONE)).map(key_of).collect();
     conntrack.delete_entries(&keys).unwrap();
     assert!(deletes(&script).len() > entries.len());
     delete_datagrams(&script).iter().for_each(|datagram| assert_safe(datagram));
@@ -174,12 +174,12 @@ fn only_flush_all_ever_sends_a_delete_without_a_tuple() {
 #[test]
 fn dumps_carry_at_most_the_family_since_every_kernel_honours_it() {
     let (mut conntrack, script) = on(&Table::new(&every_kind()));
-    let ipv6 = Filter { family: Some(CT_FAMILY_IPV6), ..Filter::default() };
+    let ipv6 = Filter { family: Some(Family::IPV6), ..Filter::default() };
     let exact = Filter { orig_src: Some(ip("fd00::1").into()), zone: Some(7), status_set: 8, ..Filter::default() };
     let cases: [(&[Filter], u8); 5] = [
         (&[], 0),
-        (&[all_ipv4()], CT_FAMILY_IPV4),
-        (&[ipv6.clone(), exact.clone()], CT_FAMILY_IPV6),
+        (&[all_ipv4()], Family::IPV4),
+        (&[ipv6.clone(), exact.clone()], Family::IPV6),
         (&[all_ipv4(), ipv6.clone()], 0),
         (&[Filter { exclude: true, ..ipv6.clone() }], 0),
     ];
@@ -212,7 +212,7 @@ fn new_entries_are_exclusive_and_updates_create_nothing() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
     conntrack.create_entries(&[new(&udp(2)), new(&udp(3))]).unwrap();
     let mut change = key_of(&udp(1));
-    change.has |= CT_HAS_MARK;
+    change.has |= Has::MARK;
     conntrack.update_entries(&[change]).unwrap();
     let flags: Vec<u16> =
         script.requests().iter().filter(|request| request.kind == NEW).map(|request| request.flags).collect();
@@ -246,20 +246,20 @@ fn named(of: &str, field: &str) -> String {
 #[test]
 fn nothing_is_sent_after_a_wrong_filter() {
     let default = Filter::default;
-    let (udp_ports, v4) = (Some(CT_PROTO_UDP), Some(ip("10.0.0.1").into()));
+    let (udp_ports, v4) = (Some(Proto::UDP), Some(ip("10.0.0.1").into()));
     let prefix = |address, length| Some(Prefix { address: ip(address), length });
     #[allow(clippy::reversed_empty_ranges, reason = "that is what is wrong with it")]
     let upside_down = Some(2..=1);
     let wrong = [
         ("family", Filter { family: Some(0), ..default() }),
         ("family", Filter { family: Some(11), ..default() }),
-        ("orig_src", Filter { family: Some(CT_FAMILY_IPV6), orig_src: v4, ..default() }),
+        ("orig_src", Filter { family: Some(Family::IPV6), orig_src: v4, ..default() }),
         ("orig_dst", Filter { orig_src: v4, orig_dst: Some(ip("::1").into()), ..default() }),
         ("orig_src", Filter { orig_src: prefix("10.0.0.0", 33), ..default() }),
         ("reply_src", Filter { reply_src: prefix("::", 129), ..default() }),
         ("reply_dst", Filter { reply_dst: prefix("10.0.0.1", 24), ..default() }),
         ("orig_dport", Filter { orig_dport: Some(1..=2), ..default() }),
-        ("orig_sport", Filter { orig_sport: Some(1..=2), proto: Some(CT_PROTO_ICMP), ..default() }),
+        ("orig_sport", Filter { orig_sport: Some(1..=2), proto: Some(Proto::ICMP), ..default() }),
         ("reply_dport", Filter { reply_dport: upside_down, proto: udp_ports, ..default() }),
         ("icmp_type", Filter { icmp_type: Some(8), ..default() }),
         ("icmp_id", Filter { icmp_id: Some(8), proto: udp_ports, ..default() }),
@@ -267,8 +267,8 @@ fn nothing_is_sent_after_a_wrong_filter() {
         ("status_set", Filter { status_set: 1 << 16, ..default() }),
         ("status_clear", Filter { status_set: 8, status_clear: 8, ..default() }),
         ("tcp_states", Filter { tcp_states: Some(1), ..default() }),
-        ("tcp_states", Filter { tcp_states: Some(0), proto: Some(CT_PROTO_TCP), ..default() }),
-        ("tcp_states", Filter { tcp_states: Some(1 << 10), proto: Some(CT_PROTO_TCP), ..default() }),
+        ("tcp_states", Filter { tcp_states: Some(0), proto: Some(Proto::TCP), ..default() }),
+        ("tcp_states", Filter { tcp_states: Some(1 << 10), proto: Some(Proto::TCP), ..default() }),
         ("labels", Filter { labels: Some(Masked { value: [1; 16], mask: [2; 16] }), ..default() }),
         ("helper", Filter { helper: Some(String::new()), ..default() }),
         ("helper", Filter { helper: Some("a-name-too-long!".into()), ..default() }),
@@ -312,7 +312,7 @@ fn nothing_is_sent_when_a_delete_or_flush_would_take_everything() {
         assert_eq!(conntrack.delete(&filters).unwrap_err().errno(), libc::EINVAL, "{filters:?}");
     }
     let address = Filter { orig_src: Some(ip("10.0.0.1").into()), ..Filter::default() };
-    let protocol = Filter { proto: Some(CT_PROTO_UDP), ..Filter::default() };
+    let protocol = Filter { proto: Some(Proto::UDP), ..Filter::default() };
     for scope in [Filter::default(), any_mark, excluding, address, protocol] {
         assert_eq!(conntrack.flush(&scope).unwrap_err().errno(), libc::EINVAL, "{scope:?}");
     }
@@ -333,14 +333,14 @@ fn a_filter_that_pins_a_prefix_of_no_bits_is_not_everything_but_its_family() {
 fn nothing_is_sent_after_a_wrong_entry_even_behind_a_thousand_right_ones() {
     let zoned = |has: u64, zone: u32, orig: u32, reply: u32| {
         let mut entry = new(&udp(1));
-        entry.has |= has | CT_HAS_MARK;
+        entry.has |= has | Has::MARK;
         (entry.zone, entry.orig.zone, entry.reply.zone) = (zone, orig, reply);
         entry
     };
     let with = |change: &dyn Fn(&mut Entry)| {
         let mut entry = new(&udp(1));
         // So that there is something to update.
-        entry.has |= CT_HAS_MARK;
+        entry.has |= Has::MARK;
         change(&mut entry);
         entry
     };
@@ -350,24 +350,24 @@ fn nothing_is_sent_after_a_wrong_entry_even_behind_a_thousand_right_ones() {
         ("reserved", with(&|e| e.reserved[3] = 1)),
         ("family", with(&|e| e.family = 0)),
         ("family", with(&|e| e.family = 3)),
-        ("orig.sport", with(&|e| e.has &= !CT_HAS_PORTS)),
-        ("proto", with(&|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !CT_HAS_PORTS, 0, 0))),
-        ("proto", with(&|e| e.proto = CT_PROTO_ICMP)),
+        ("orig.sport", with(&|e| e.has &= !Has::PORTS)),
+        ("proto", with(&|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !Has::PORTS, 0, 0))),
+        ("proto", with(&|e| e.proto = Proto::ICMP)),
         ("proto", with(&|e| e.proto = 89)),
-        ("proto", with(&|e| e.has |= CT_HAS_ICMP)),
+        ("proto", with(&|e| e.has |= Has::ICMP)),
         ("orig.src", with(&|e| e.orig.src[4] = 1)),
         ("orig.dst", with(&|e| e.orig.dst[15] = 1)),
-        ("zone", zoned(CT_HAS_ZONE, 65536, 0, 0)),
-        ("orig.zone", zoned(CT_HAS_ZONE, 1, 2, 1)),
-        ("reply.zone", zoned(CT_HAS_ZONE, 1, 1, 2)),
-        ("zone", zoned(CT_HAS_ORIG_ZONE, 1, 2, 0)),
-        ("zone", zoned(CT_HAS_ZONE | CT_HAS_ORIG_ZONE, 1, 1, 0)),
+        ("zone", zoned(Has::ZONE, 65536, 0, 0)),
+        ("orig.zone", zoned(Has::ZONE, 1, 2, 1)),
+        ("reply.zone", zoned(Has::ZONE, 1, 1, 2)),
+        ("zone", zoned(Has::ORIG_ZONE, 1, 2, 0)),
+        ("zone", zoned(Has::ZONE | Has::ORIG_ZONE, 1, 1, 0)),
     ];
     // What a key may have, since a later kernel may list it, but no new entry and no change.
     let wrong_values = [
-        ("tcp_state", with(&|e| (e.has, e.tcp_state) = (e.has | CT_HAS_TCP_STATE, 1))),
-        ("sctp_state", with(&|e| (e.has, e.sctp_state) = (e.has | CT_HAS_SCTP, 1))),
-        ("helper", with(&|e| (e.has, e.helper) = (e.has | CT_HAS_HELPER, [b'a' as _; 16]))),
+        ("tcp_state", with(&|e| (e.has, e.tcp_state) = (e.has | Has::TCP_STATE, 1))),
+        ("sctp_state", with(&|e| (e.has, e.sctp_state) = (e.has | Has::SCTP, 1))),
+        ("helper", with(&|e| (e.has, e.helper) = (e.has | Has::HELPER, [b'a' as _; 16]))),
     ];
     let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
     for (field, entry, key) in
@@ -402,19 +402,19 @@ fn nothing_is_sent_when_an_entry_lacks_what_its_operation_needs() {
         change(&mut entry);
         entry
     };
-    let no_tuple = Entry { has: CT_HAS_ID, family: CT_FAMILY_IPV4, proto: CT_PROTO_UDP, id: 7, ..Entry::EMPTY };
+    let no_tuple = Entry { has: Has::ID, family: Family::IPV4, proto: Proto::UDP, id: 7, ..Entry::EMPTY };
     assert_eq!(conntrack.delete_entries(&[no_tuple]).unwrap_err().errno(), libc::EINVAL);
     assert_eq!(conntrack.delete_entries(&[Entry::EMPTY]).unwrap_err().errno(), libc::EINVAL);
     for wrong in [
         key,
-        with(CT_HAS_TIMEOUT | CT_HAS_MARK | CT_HAS_MARK_MASK, &|e| e.timeout = 1),
-        with(CT_HAS_TIMEOUT | CT_HAS_HELPER, &|e| e.timeout = 1),
-        with(CT_HAS_TIMEOUT | CT_HAS_STATUS, &|e| (e.timeout, e.status) = (1, CT_STATUS_SRC_NAT)),
+        with(Has::TIMEOUT | Has::MARK | Has::MARK_MASK, &|e| e.timeout = 1),
+        with(Has::TIMEOUT | Has::HELPER, &|e| e.timeout = 1),
+        with(Has::TIMEOUT | Has::STATUS, &|e| (e.timeout, e.status) = (1, Status::SRC_NAT)),
     ] {
         assert_eq!(conntrack.create_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:#x}", wrong.has);
     }
     for wrong in
-        [key, with(CT_HAS_MARK_MASK, &|e| e.mark_mask = 1), with(CT_HAS_TIMEOUT | CT_HAS_MARK_MASK, &|e| e.timeout = 1)]
+        [key, with(Has::MARK_MASK, &|e| e.mark_mask = 1), with(Has::TIMEOUT | Has::MARK_MASK, &|e| e.timeout = 1)]
     {
         assert_eq!(conntrack.update_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:#x}", wrong.has);
     }

@@ -67,8 +67,8 @@ fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
         labels,
         helper,
     } = f;
-    let ports = e.has(CT_HAS_PORTS);
-    let icmp = e.has(CT_HAS_ICMP);
+    let ports = e.has(Has::PORTS);
+    let icmp = e.has(Has::ICMP);
     let status = status_set | status_clear != 0;
     [
         family.map(|family| e.family == family),
@@ -92,7 +92,7 @@ fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
         icmp_type.map(|value| icmp && value == e.orig.icmp_type),
         icmp_code.map(|value| icmp && value == e.orig.icmp_code),
         icmp_id.map(|value| icmp && value == e.orig.icmp_id),
-        tcp_states.map(|states| e.has(CT_HAS_TCP_STATE) && states & 1 << e.tcp_state != 0),
+        tcp_states.map(|states| e.has(Has::TCP_STATE) && states & 1 << e.tcp_state != 0),
         labels.map(|labels| {
             (0..16).all(|at| {
                 (0..8).all(|bit| {
@@ -102,15 +102,15 @@ fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
             })
         }),
         helper.as_ref().map(|name| e.helper().as_ref() == Some(name)),
-        orig_zone.map(|zone| zone_of_one(e, CT_HAS_ORIG_ZONE) == u32::from(zone)),
-        reply_zone.map(|zone| zone_of_one(e, CT_HAS_REPLY_ZONE) == u32::from(zone)),
-        id.map(|id| e.has(CT_HAS_ID) && e.id == id),
+        orig_zone.map(|zone| zone_of_one(e, Has::ORIG_ZONE) == u32::from(zone)),
+        reply_zone.map(|zone| zone_of_one(e, Has::REPLY_ZONE) == u32::from(zone)),
+        id.map(|id| e.has(Has::ID) && e.id == id),
     ]
 }
 
 /// The zone of an entry, whichever directions it is for.
 fn zone_of_either(e: &Entry) -> u32 {
-    if e.has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE) == 0 {
+    if !e.has.intersects(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE) {
         return 0;
     }
     e.zone
@@ -118,7 +118,7 @@ fn zone_of_either(e: &Entry) -> u32 {
 
 /// The zone that a direction is in.
 fn zone_of_one(e: &Entry, direction: u64) -> u32 {
-    if e.has & (CT_HAS_ZONE | direction) == 0 {
+    if !e.has.intersects(Has::ZONE | direction) {
         return 0;
     }
     e.zone

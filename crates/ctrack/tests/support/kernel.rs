@@ -191,25 +191,25 @@ impl Table {
         for (kind, value) in attrs(&request.payload[4..]) {
             let word = || u32::from_be_bytes(value.as_slice().try_into().unwrap());
             match kind & !NESTED {
-                3 => (values.has, values.status) = (values.has | CT_HAS_STATUS, word()),
-                7 => (values.has, values.timeout) = (values.has | CT_HAS_TIMEOUT, word()),
-                8 => (values.has, values.mark) = (values.has | CT_HAS_MARK, word()),
+                3 => (values.has, values.status) = (values.has | Has::STATUS, word()),
+                7 => (values.has, values.timeout) = (values.has | Has::TIMEOUT, word()),
+                8 => (values.has, values.mark) = (values.has | Has::MARK, word()),
                 _ => {}
             }
         }
         let mut errno = 0;
         self.change(|entries| {
             let entry = &mut entries[at];
-            if values.has(CT_HAS_TIMEOUT) {
+            if values.has(Has::TIMEOUT) {
                 entry.timeout = values.timeout;
             }
-            const KEPT: u32 = CT_STATUS_CONFIRMED | CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
-            if values.has(CT_HAS_STATUS) && entry.status & !values.status & KEPT != 0 {
+            const KEPT: u32 = Status::CONFIRMED | Status::SEEN_REPLY | Status::ASSURED;
+            if values.has(Has::STATUS) && entry.status & !values.status & KEPT != 0 {
                 errno = libc::EBUSY;
                 return;
             }
-            entry.status |= values.status & (KEPT | CT_STATUS_FIXED_TIMEOUT);
-            if values.has(CT_HAS_MARK) {
+            entry.status |= values.status & (KEPT | Status::FIXED_TIMEOUT);
+            if values.has(Has::MARK) {
                 entry.mark = values.mark;
             }
         });
@@ -222,7 +222,7 @@ impl Table {
         }
         let mut entry = Entry::EMPTY;
         ctnetlink::decode_entry(&request.payload, &mut entry).expect("a new entry that makes sense");
-        entry.has |= CT_HAS_ID;
+        entry.has |= Has::ID;
         entry.id = 1000 + request.seq;
         self.change(|entries| entries.push(entry));
         0
@@ -230,8 +230,8 @@ impl Table {
 }
 
 fn zone_of(entry: &Entry, by_reply: bool) -> u32 {
-    let bit = if by_reply { CT_HAS_REPLY_ZONE } else { CT_HAS_ORIG_ZONE };
-    if entry.has(CT_HAS_ZONE) || entry.has(bit) {
+    let bit = if by_reply { Has::REPLY_ZONE } else { Has::ORIG_ZONE };
+    if entry.has(Has::ZONE) || entry.has(bit) {
         entry.zone
     } else {
         0
