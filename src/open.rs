@@ -4,7 +4,7 @@ use super::boundary::{uncancelled, without_handle, Lock};
 use super::process::{Kinship, Process};
 use super::{boundary, extend};
 use ctrack::seams::{errno_c_text, text, try_box};
-use ctrack::{Conntrack, Error, OpenOptions};
+use ctrack::{Call, Conntrack, Error, OpenOptions};
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int};
 use std::fmt::{Display, Write};
@@ -96,7 +96,8 @@ impl Write for ErrorText {
 
 impl ct_handle {
     pub(crate) fn new(conntrack: Conntrack) -> Result<Box<ct_handle>, Error> {
-        let opener = Process::current().map_err(|error| Error::system("open", "pthread_atfork", &error))?;
+        let opener =
+            Process::current().map_err(|error| Error::system(Call::Other("pthread_atfork"), &error).during("open"))?;
         let inner = Inner { conntrack, poisoned: false, error: ErrorText { bytes: [0; 512], length: 0 } };
         let (busy, inner) = (AtomicBool::new(false), UnsafeCell::new(inner));
         try_box(ct_handle { busy, opener, inner }).ok_or(Error::NoMemory { op: "open" })
@@ -148,7 +149,8 @@ fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
     }
     let mut options = OpenOptions::default();
     if opts.flags & CT_OPEN_NETNS != 0 {
-        let fd = duplicate(opts.netns_fd).map_err(|error| Error::system("open", "dup of netns_fd", &error))?;
+        let fd = duplicate(opts.netns_fd)
+            .map_err(|error| Error::system(Call::Other("dup of netns_fd"), &error).during("open"))?;
         options.netns = Some(fd);
     } else if opts.netns_fd != 0 {
         return Err(Error::invalid("opts.netns_fd", "is set, but CT_OPEN_NETNS is not"));

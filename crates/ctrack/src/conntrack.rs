@@ -32,16 +32,25 @@ use std::time::Duration;
 /// ```
 pub struct Conntrack {
     link: Link,
-    open_dump: Option<OpenDump>,
+    open_dump: Option<Selected>,
     /// The last dump was read to its end.
     dump_ended: bool,
     care: Care,
 }
 
-struct OpenDump {
+/// Entries that are being selected.
+struct Selected {
     select: Select,
     selection: Selection,
 }
+
+impl Selected {
+    fn next(&mut self, link: &mut Link, entry: &mut Entry) -> Result<bool, Error> {
+        self.select.next(link, &self.selection, entry).map_err(|error| error.during(DUMP))
+    }
+}
+
+const DUMP: &str = "dump";
 
 /// What an operation on given entries did, and the status of each: 0, or a negative errno (-ENOENT: gone). Why the first of those
 /// that failed did: [`Outcome::failure`].
@@ -62,7 +71,7 @@ impl Conntrack {
 
     /// Opens a table as `options` say.
     pub fn open_with(options: &OpenOptions) -> Result<Conntrack, Error> {
-        let socket = NetlinkSocket::open(options)?;
+        let socket = NetlinkSocket::open(options).map_err(|error| error.during("open"))?;
         let socket = sys::try_box(socket).ok_or(Error::NoMemory { op: "open" })?;
         let mut conntrack = Self::over(socket, options.timeout.unwrap_or(DEFAULT_TIMEOUT));
         conntrack.compare_start(options.compare_start);
@@ -92,40 +101,37 @@ impl Conntrack {
 
     /// Appends the selected entries to `entries`.
     pub fn list_into(&mut self, filters: &[Filter], entries: &mut Vec<Entry>) -> Result<(), Error> {
-        self.idle("list")?;
-        let selection = Selection::new(filters)?;
-        ops::list::list(&mut self.link, &selection, entries)
+        self.operation("list", |own| {
+            let selection = Selection::new(filters)?;
+            ops::list::list(&mut own.link, &selection, entries)
+        })
     }
 
     /// How the selected entries would be found now: what the kernel is asked for, and what it is known to honour.
     pub fn explain(&mut self, filters: &[Filter]) -> Result<Explanation, Error> {
-        const OP: &str = "explain";
-        self.idle(OP)?;
-        let selection = Selection::new(filters)?;
-        let (plan, load, caps) = select::plan(&mut self.link, OP, &selection)?;
-        Ok(plan.explain(load, caps))
+        self.operation("explain", |own| {
+            let selection = Selection::new(filters)?;
+            let (plan, load, caps) = select::plan(&mut own.link, &selection)?;
+            Ok(plan.explain(load, caps))
+        })
     }
 
-    /// Begins to stream the selected entries in constant memory; [`Conntrack::dump_next`] gives them.
+    /// For the C functions: begins to stream the selected entries; [`Conntrack::dump_next`] gives them.
+    #[doc(hidden)]
     pub fn dump_start(&mut self, filters: &[Filter]) -> Result<(), Error> {
-        const OP: &str = "dump";
-        self.idle(OP)?;
+        self.idle(DUMP)?;
         self.dump_ended = false;
-        let selection = Selection::new(filters)?;
-        let select = Select::start(&mut self.link, OP, &selection)?;
-        self.open_dump = Some(OpenDump { select, selection });
-        self.dump_ended = false;
+        self.open_dump = Some(self.selected(filters)?);
         Ok(())
     }
 
-    /// The next entry of the stream into `entry`; `false` at its end, as often as asked.
-    ///
-    /// A disturbed stream ends with an error: what was already given cannot be taken back.
+    /// The next entry of that stream into `entry`; `false` at its end, as often as asked.
+    #[doc(hidden)]
     pub fn dump_next(&mut self, entry: &mut Entry) -> Result<bool, Error> {
         let Some(open) = &mut self.open_dump else {
-            return if self.dump_ended { Ok(false) } else { Err(Error::NoDump { op: "dump" }) };
+            return if self.dump_ended { Ok(false) } else { Err(Error::NoDump { op: DUMP }) };
         };
-        let result = open.select.next(&mut self.link, &open.selection, entry);
+        let result = open.next(&mut self.link, entry);
         if !matches!(result, Ok(true)) {
             self.open_dump = None;
             self.dump_ended = result.is_ok();
@@ -133,15 +139,27 @@ impl Conntrack {
         result
     }
 
-    /// Ends the stream early. Fine if none is open.
+    /// Ends that stream early. Fine if none is open.
+    #[doc(hidden)]
     pub fn dump_end(&mut self) {
         self.dump_ended = false;
-        if self.open_dump.take().is_some_and(|open| open.select.is_running()) {
-            self.link.abandon("dump");
+        if self.open_dump.take().is_some() {
+            self.link.abandon();
         }
     }
 
+    /// A stream under way.
+    fn selected(&mut self, filters: &[Filter]) -> Result<Selected, Error> {
+        self.operation(DUMP, |own| {
+            let selection = Selection::new(filters)?;
+            let select = Select::start(&mut own.link, &selection)?;
+            Ok(Selected { select, selection })
+        })
+    }
+
     /// The selected entries as an iterator, in constant memory. Dropping it ends the stream.
+    ///
+    /// A disturbed stream ends with an error: what was already given cannot be taken back.
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
@@ -151,8 +169,8 @@ impl Conntrack {
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn stream(&mut self, filters: &[Filter]) -> Result<Stream<'_>, Error> {
-        self.dump_start(filters)?;
-        Ok(Stream { conntrack: self })
+        let selected = self.selected(filters)?;
+        Ok(Stream { conntrack: self, selected: Some(selected) })
     }
 
     /// The entry that the key's tuple and zone (and id, if it has one) identify.
@@ -167,15 +185,13 @@ impl Conntrack {
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn get(&mut self, key: &Entry) -> Result<Entry, Error> {
-        self.idle("get")?;
-        ops::get::get(&mut self.link, key)
+        self.operation("get", |own| ops::get::get(&mut own.link, key))
     }
 
     /// How many entries the network namespace has, by the kernel's own count: expired ones that it has not reaped yet are
     /// included.
     pub fn count(&mut self) -> Result<u64, Error> {
-        self.idle("count")?;
-        ops::count::count(&mut self.link, "count")
+        self.operation("count", |own| ops::count::count(&mut own.link))
     }
 
     /// Deletes the selected entries. Filters that would take everything are refused.
@@ -195,17 +211,17 @@ impl Conntrack {
 
     #[doc(hidden)]
     pub fn delete_into(&mut self, filters: &[Filter], uncounted: bool, outcome: &mut Outcome) -> Result<(), Error> {
-        const OP: &str = "delete";
-        self.idle(OP)?;
-        let selection = Selection::new(filters)?;
-        selection.refuse_everything()?;
-        if uncounted
-            && mutant!("uncounted-start-compared", !self.care.compare_start, true)
-            && ops::delete::delete_uncounted(&mut self.link, OP, &selection, outcome)?
-        {
-            return Ok(());
-        }
-        ops::delete::delete(&mut self.link, OP, &selection, self.care, outcome)
+        self.change("delete", outcome, |own, outcome| {
+            let selection = Selection::new(filters)?;
+            selection.refuse_everything()?;
+            if uncounted
+                && mutant!("uncounted-start-compared", !own.care.compare_start, true)
+                && ops::delete::delete_uncounted(&mut own.link, &selection, outcome)?
+            {
+                return Ok(());
+            }
+            ops::delete::delete(&mut own.link, &selection, own.care, outcome)
+        })
     }
 
     /// Deletes the given entries, each only if it is still the one that is meant: same tuple, zone and id.
@@ -220,8 +236,9 @@ impl Conntrack {
         status: &mut [i32],
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        self.idle("delete_entries")?;
-        ops::delete::delete_entries(&mut self.link, entries, self.care, status, outcome)
+        self.change("delete_entries", outcome, |own, outcome| {
+            ops::delete::delete_entries(&mut own.link, entries, own.care, status, outcome)
+        })
     }
 
     /// Makes the given entries, each exactly as given or not at all. The timeout is needed; the reply tuple is the mirror image of
@@ -241,8 +258,9 @@ impl Conntrack {
         status: &mut [i32],
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        self.idle("create_entries")?;
-        ops::create::create_entries(&mut self.link, entries, status, outcome)
+        self.change("create_entries", outcome, |own, outcome| {
+            ops::create::create_entries(&mut own.link, entries, status, outcome)
+        })
     }
 
     /// Changes the given entries: `has` says what. A malformed change is an error, and nothing is sent; one that is impossible has a
@@ -258,8 +276,9 @@ impl Conntrack {
         status: &mut [i32],
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        self.idle("update_entries")?;
-        ops::update::update_entries(&mut self.link, entries, status, outcome)
+        self.change("update_entries", outcome, |own, outcome| {
+            ops::update::update_entries(&mut own.link, entries, status, outcome)
+        })
     }
 
     /// Deletes the entries of a family, zone, mark or status: nothing else may be set in `scope`, and something must be.
@@ -271,20 +290,20 @@ impl Conntrack {
     /// ```
     pub fn flush(&mut self, scope: &Filter) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
-        self.idle("flush")?;
-        ops::flush::flush_scope(&mut self.link, scope, self.care, &mut outcome).map(|()| outcome)
+        self.change("flush", &mut outcome, |own, outcome| {
+            ops::flush::flush_scope(&mut own.link, scope, own.care, outcome)
+        })?;
+        Ok(outcome)
     }
 
     /// Deletes every entry of the network namespace.
     pub fn flush_all(&mut self) -> Result<(), Error> {
-        self.idle("flush")?;
-        ops::flush::flush_all(&mut self.link)
+        self.operation("flush", |own| ops::flush::flush_all(&mut own.link))
     }
 
     /// The lowest zone of the range that no entry is in.
     pub fn find_free_zone(&mut self, range: RangeInclusive<u16>) -> Result<u16, Error> {
-        self.idle("zone_find_free")?;
-        ops::zone::find_free(&mut self.link, *range.start(), *range.end())
+        self.operation("zone_find_free", |own| ops::zone::find_free(&mut own.link, *range.start(), *range.end()))
     }
 
     fn batch(
@@ -299,7 +318,30 @@ impl Conntrack {
         Ok(result)
     }
 
-    /// A running dump owns the socket.
+    /// Runs an operation, and adds its name to what goes wrong: the one place that does.
+    fn operation<T>(
+        &mut self,
+        name: &'static str,
+        run: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.idle(name)?;
+        self.link.next_operation();
+        run(self).map_err(|error| error.during(name))
+    }
+
+    /// The same for one that tells in an outcome what went wrong.
+    fn change(
+        &mut self,
+        name: &'static str,
+        outcome: &mut Outcome,
+        run: impl FnOnce(&mut Self, &mut Outcome) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let result = self.operation(name, |own| run(own, outcome));
+        outcome.error = outcome.error.take().map(|error| error.during(name));
+        result
+    }
+
+    /// A running dump of the C functions owns the socket.
     fn idle(&self, op: &'static str) -> Result<(), Error> {
         if mutant!("one-dump-at-a-time", self.open_dump.is_some(), false) {
             return Err(Error::DumpOpen { op });
@@ -318,18 +360,23 @@ impl std::fmt::Debug for Conntrack {
 }
 
 /// Entries as they come from the kernel. Ends after the first error.
-#[derive(Debug)]
+#[must_use = "entries are read as the iterator is"]
 pub struct Stream<'a> {
     conntrack: &'a mut Conntrack,
+    /// `None`: it is over.
+    selected: Option<Selected>,
 }
 
 impl Iterator for Stream<'_> {
     type Item = Result<Entry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.conntrack.open_dump.as_ref()?;
         let mut entry = Entry::EMPTY;
-        match self.conntrack.dump_next(&mut entry) {
+        let next = self.selected.as_mut()?.next(&mut self.conntrack.link, &mut entry);
+        if !matches!(next, Ok(true)) {
+            self.selected = None;
+        }
+        match next {
             Ok(true) => Some(Ok(entry)),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
@@ -337,8 +384,17 @@ impl Iterator for Stream<'_> {
     }
 }
 
+impl std::iter::FusedIterator for Stream<'_> {}
+
+impl std::fmt::Debug for Stream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("conntrack", self.conntrack).field("is_over", &self.selected.is_none()).finish()
+    }
+}
+
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        self.conntrack.dump_end();
+        // At once, so that the kernel need not keep its place. One that is forgotten is ended by the next operation.
+        self.conntrack.link.abandon();
     }
 }

@@ -9,6 +9,34 @@ use std::ffi::CStr;
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
+/// In place of the operation's name, in errors on their way to the one layer that adds it, `conntrack`.
+pub(crate) const LATER: &str = "";
+
+/// What a system call was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Call {
+    /// A request was to be sent, and nothing of it was.
+    Send,
+    /// A part of the requests was sent, and the rest was not.
+    SendRest,
+    /// A reply was to be received.
+    Receive,
+    /// Something else, by its name.
+    Other(&'static str),
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Call::Send => "send",
+            Call::SendRest => "send of the rest",
+            Call::Receive => "receive",
+            Call::Other(name) => name,
+        })
+    }
+}
+
 /// What went wrong. Every variant is something that a caller would treat differently.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,8 +82,8 @@ pub enum Error {
     System {
         /// The operation.
         op: &'static str,
-        /// The system call, and for whom.
-        call: &'static str,
+        /// What the system call was for.
+        call: Call,
         /// Its errno, positive.
         errno: i32,
     },
@@ -185,8 +213,45 @@ impl Error {
 
     /// The error of a failed system call.
     #[doc(hidden)]
-    pub fn system(op: &'static str, call: &'static str, error: &std::io::Error) -> Error {
-        Error::System { op, call, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+    pub fn system(call: Call, error: &std::io::Error) -> Error {
+        Error::System { op: LATER, call, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+    }
+
+    /// Memory is short.
+    pub(crate) fn no_memory<T>(_: T) -> Error {
+        Error::NoMemory { op: LATER }
+    }
+
+    /// What the kernel sent makes no sense.
+    pub(crate) fn malformed(source: WireError) -> Error {
+        Error::Malformed { op: LATER, source }
+    }
+
+    /// Names the operation, unless that was done further down.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn during(mut self, operation: &'static str) -> Error {
+        match &mut self {
+            Error::Invalid { .. } | Error::TooNew { .. } | Error::NoFreeZone { .. } => {}
+            Error::Permission { op, .. }
+            | Error::Kernel { op, .. }
+            | Error::System { op, .. }
+            | Error::Timeout { op, .. }
+            | Error::Interrupted { op, .. }
+            | Error::Overrun { op }
+            | Error::Truncated { op, .. }
+            | Error::Malformed { op, .. }
+            | Error::NoMemory { op }
+            | Error::DumpOpen { op }
+            | Error::NoDump { op }
+            | Error::Hidden { op, .. }
+            | Error::Impossible { op, .. } => {
+                if *op == LATER {
+                    *op = operation;
+                }
+            }
+        }
+        self
     }
 
     /// Whether another try of the same read may well succeed.
@@ -209,7 +274,7 @@ impl Clone for Error {
             Error::TooNew { place } => Error::TooNew { place: copy(place, "argument") },
             Error::Kernel { op, errno, detail } => Error::Kernel { op, errno: *errno, detail: detail.clone() },
             Error::Permission { op, netns } => Error::Permission { op, netns: *netns },
-            Error::System { op, call, errno } => Error::System { op, call, errno: *errno },
+            Error::System { op, call, errno } => Error::System { op, call: *call, errno: *errno },
             Error::Timeout { op, millis } => Error::Timeout { op, millis: *millis },
             Error::Interrupted { op, tries } => Error::Interrupted { op, tries: *tries },
             Error::Overrun { op } => Error::Overrun { op },
@@ -431,7 +496,7 @@ mod tests {
             Error::TooNew { place: "filter[0]".into() },
             Error::Permission { op, netns: NetnsName(Some(4_026_531_840)) },
             Error::Permission { op, netns: NetnsName(None) },
-            Error::System { op, call: "send", errno: libc::EIO },
+            Error::System { op, call: Call::Send, errno: libc::EIO },
             Error::Timeout { op, millis: 10_000 },
             Error::Interrupted { op, tries: 10 },
             Error::Overrun { op },

@@ -1,18 +1,17 @@
 //! What the running kernel honours, measured: never guessed from a version, since distributions backport.
 //!
-//! Every probe reads, but for one DELETE that no kernel carries out (see `wire::kernel_filter::probe`). A kernel does not change
+//! Every probe reads, but for one DELETE that no kernel carries out (see `ctnetlink::kernel_filter::probe`). A kernel does not change
 //! while a program runs, so what is found is kept for the process; a transport that is no real socket keeps its own.
 
+use super::entries::Entries;
 use crate::error::Error;
 use crate::selection::plan::Caps;
 use crate::socket::batch::refusal;
-use crate::socket::dump::Dump;
-use crate::socket::link::{Link, Wait, DUMP_BUFFER};
+use crate::socket::dump::first_answer;
+use crate::socket::link::Link;
 use ctnetlink::buffer::Buffer;
-use ctnetlink::consts::*;
 use ctnetlink::encode::{put_get, Name};
 use ctnetlink::kernel_filter::{probe, KernelFilter, Side};
-use ctnetlink::message::{decode_ack, first_message};
 use ctnetlink::types::*;
 
 // The capabilities, by their numbers in `Known`.
@@ -26,17 +25,13 @@ const FLUSH: u32 = 4;
 const PORTLESS: u32 = 5;
 
 /// What the selection could make use of, asked of the kernel where it is not known yet.
-pub(crate) fn caps(link: &mut Link, op: &'static str, ipv6: bool) -> Result<Caps, Error> {
+pub(crate) fn caps(link: &mut Link, ipv6: bool) -> Result<Caps, Error> {
     Ok(Caps {
-        zone: mutant!("zone-measured", known(link, ZONE, &|link| refuses_dump(link, op, &probe::put_zone))?, true),
-        status: mutant!(
-            "status-measured",
-            known(link, STATUS, &|link| refuses_dump(link, op, &probe::put_status))?,
-            true
-        ),
-        tuple: mutant!("tuple-measured", known(link, TUPLE, &|link| refuses_dump(link, op, &probe::put_tuple))?, true),
-        flush: mutant!("flush-measured", flushes_by_filter(link, op)?, true),
-        ipv6: ipv6 && mutant!("ipv6-measured", known(link, IPV6, &|link| matches_ipv6(link, op))?, true),
+        zone: mutant!("zone-measured", known(link, ZONE, &|link| refuses_dump(link, &probe::put_zone))?, true),
+        status: mutant!("status-measured", known(link, STATUS, &|link| refuses_dump(link, &probe::put_status))?, true),
+        tuple: mutant!("tuple-measured", known(link, TUPLE, &|link| refuses_dump(link, &probe::put_tuple))?, true),
+        flush: mutant!("flush-measured", flushes_by_filter(link)?, true),
+        ipv6: ipv6 && mutant!("ipv6-measured", known(link, IPV6, &|link| matches_ipv6(link))?, true),
     })
 }
 
@@ -72,11 +67,11 @@ pub(crate) fn maybe_portless(entry: &Entry) -> u8 {
 /// Those of the bits of [`maybe_portless`] of whose protocols this kernel keeps no ports. It would make an entry for the addresses
 /// alone, and say yes.
 #[inline(never)]
-pub(crate) fn portless(link: &mut Link, op: &'static str, asked: u8) -> Result<u8, Error> {
+pub(crate) fn portless(link: &mut Link, asked: u8) -> Result<u8, Error> {
     let mut found = 0;
     for (place, proto) in (0..).zip(MAYBE_PORTLESS) {
         let bit = 1 << place;
-        if asked & bit != 0 && known(link, PORTLESS + place, &|link| finds_without_ports(link, op, proto))? {
+        if asked & bit != 0 && known(link, PORTLESS + place, &|link| finds_without_ports(link, proto))? {
             found |= bit;
         }
     }
@@ -84,9 +79,9 @@ pub(crate) fn portless(link: &mut Link, op: &'static str, asked: u8) -> Result<u
 }
 
 /// Whether the kernel looks for an entry that is named without ports: one that keeps them refuses to.
-fn finds_without_ports(link: &mut Link, op: &'static str, proto: Proto) -> Result<Option<bool>, Error> {
+fn finds_without_ports(link: &mut Link, proto: Proto) -> Result<Option<bool>, Error> {
     let nobody = Entry { has: Has::ORIG, family: Family::IPV4, proto, ..Entry::EMPTY };
-    Ok(match refusal(link, op, &|buffer, seq| put_get(buffer, seq, &nobody, Name::ORIG))? {
+    Ok(match refusal(link, &|buffer, seq| put_get(buffer, seq, &nobody, Name::ORIG))? {
         Some((libc::EINVAL, _)) => Some(false),
         None | Some((libc::ENOENT, _)) => Some(true),
         _ => None,
@@ -95,62 +90,24 @@ fn finds_without_ports(link: &mut Link, op: &'static str, proto: Proto) -> Resul
 
 /// Whether the kernel refuses a dump whose filter is wrong: then it has read the filter. One that does not know it begins to
 /// dump, and is interrupted.
-fn refuses_dump(link: &mut Link, op: &'static str, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
-    link.make_room(op, DUMP_BUFFER)?;
-    let mut request = Buffer::for_a_request().map_err(|_| Error::NoMemory { op })?;
-    let seq = link.next_seq();
-    put(&mut request, seq);
-    link.send(op, &request)?;
-    let answer = first_answer(link, op, seq);
-    match answer {
-        Ok(Some(errno @ (libc::EPERM | libc::EACCES))) => Err(link.refused(op, errno, Default::default())),
-        Ok(Some(libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR)) => {
+fn refuses_dump(link: &mut Link, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
+    match first_answer(link, put)? {
+        Some(errno @ (libc::EPERM | libc::EACCES)) => Err(link.refused(errno, Default::default())),
+        Some(libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR) => {
             Ok(mutant!("busy-says-nothing", None, Some(true)))
         }
-        Ok(Some(_)) => Ok(Some(true)),
-        Ok(None) => {
-            link.abandon(op);
-            Ok(Some(false))
-        }
-        Err(error) => {
-            link.abandon(op);
-            Err(error)
-        }
-    }
-}
-
-/// The errno with which the kernel refuses a dump; `None` if it begins.
-fn first_answer(link: &mut Link, op: &'static str, seq: u32) -> Result<Option<i32>, Error> {
-    let mut wait = Wait::new();
-    loop {
-        let length = link.receive(op, &mut wait)?;
-        let mut at = 0;
-        while at < length {
-            let malformed = |source| Error::Malformed { op, source };
-            let (message, step) = first_message(&link.received(length)[at..]).map_err(malformed)?;
-            at += step;
-            if message.header.seq != seq || message.header.port != link.port() {
-                continue;
-            }
-            return match message.header.kind {
-                NLMSG_ERROR => {
-                    Ok(Some(decode_ack(&message, &[]).map_err(malformed)?.errno).filter(|errno| *errno != 0))
-                }
-                NLMSG_NOOP => continue,
-                _ => Ok(None),
-            };
-        }
+        refusal => Ok(Some(refusal.is_some())),
     }
 }
 
 /// Whether the kernel flushes by CTA_FILTER (Linux 6.12).
-pub(crate) fn flushes_by_filter(link: &mut Link, op: &'static str) -> Result<bool, Error> {
-    known(link, FLUSH, &|link| flushes_by_tuple(link, op))
+pub(crate) fn flushes_by_filter(link: &mut Link) -> Result<bool, Error> {
+    known(link, FLUSH, &|link| flushes_by_tuple(link))
 }
 
 /// The same, asked: such a kernel refuses a port without a protocol, instead of not finding the entry.
-fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
-    Ok(match refusal(link, op, &probe::put_flush)? {
+fn flushes_by_tuple(link: &mut Link) -> Result<Option<bool>, Error> {
+    Ok(match refusal(link, &probe::put_flush)? {
         Some((libc::EINVAL, _)) => Some(true),
         Some((libc::ENOENT | libc::EOPNOTSUPP, _)) => Some(false),
         _ => None,
@@ -162,17 +119,17 @@ fn flushes_by_tuple(link: &mut Link, op: &'static str) -> Result<Option<bool>, E
 ///
 /// That can only be seen with an entry at hand. Asked for its address, the kernel must send it; asked for an address that no
 /// entry has, nothing. No entry of IPv6: not known.
-fn matches_ipv6(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error> {
+fn matches_ipv6(link: &mut Link) -> Result<Option<bool>, Error> {
     if !link.may_probe_ipv6() {
         return Ok(None);
     }
     let family = KernelFilter { family: Family::IPV6, ..KernelFilter::default() };
     let from = |src: [u8; 16]| KernelFilter { orig: Side { src: Some(src), ..Side::default() }, ..family.clone() };
-    let Some(some) = first_entry(link, op, &family)? else {
+    let Some(some) = first_entry(link, &family)? else {
         return Ok(None);
     };
-    let own = first_entry(link, op, &from(some.orig.src))?;
-    let nobody = first_entry(link, op, &from([0; 16]))?;
+    let own = first_entry(link, &from(some.orig.src))?;
+    let nobody = first_entry(link, &from([0; 16]))?;
     Ok(match (own, nobody) {
         (Some(own), None) if own.orig.src == some.orig.src => Some(true),
         (_, Some(_)) => mutant!("ipv6-from-nobody", Some(false), Some(true)),
@@ -181,15 +138,12 @@ fn matches_ipv6(link: &mut Link, op: &'static str) -> Result<Option<bool>, Error
     })
 }
 
-fn first_entry(link: &mut Link, op: &'static str, filter: &KernelFilter) -> Result<Option<Entry>, Error> {
+fn first_entry(link: &mut Link, filter: &KernelFilter) -> Result<Option<Entry>, Error> {
     let mut entry = Entry::EMPTY;
-    let mut dump = Dump::start(link, op, filter)?;
+    let mut dump = Entries::start(link, filter)?;
     match dump.next(link, &mut entry) {
         Ok(false) => Ok(None),
-        Ok(true) => {
-            link.abandon(op);
-            Ok(Some(entry))
-        }
+        Ok(true) => Ok(Some(entry)),
         // A refused filter is one that is not honoured; a disturbed dump says nothing. Neither is a reason to fail.
         Err(Error::Kernel { .. }) => Ok(None),
         Err(error) if error.is_transient() => Ok(None),

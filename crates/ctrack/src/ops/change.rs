@@ -7,10 +7,10 @@ use super::find::{Finder, Found};
 use super::settle::{self, Sought, ROUNDS};
 use super::values::{self, Part};
 use super::Outcome;
-use crate::error::{Error, Hider};
+use crate::error::{Call, Error, Hider, LATER};
 use crate::selection::Selection;
 use crate::socket::batch::{Replies, Requests, BATCH, GET_BATCH};
-use crate::socket::link::{Link, SEND};
+use crate::socket::link::Link;
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::encode::{put_create, put_delete, put_update, Name};
 use ctnetlink::types::*;
@@ -54,7 +54,6 @@ pub(super) enum LookUp {
 }
 
 pub(super) struct Changer<'a> {
-    op: &'static str,
     verb: Verb<'a>,
     look_up: LookUp,
     compare_start: bool,
@@ -95,10 +94,9 @@ fn note(refusal: &mut Option<Refusal>, index: usize, errno: i32, why: Why) {
 }
 
 impl<'a> Changer<'a> {
-    pub fn new(op: &'static str, verb: Verb<'a>, look_up: LookUp, compare_start: bool) -> Self {
-        let (requests, targets, finder) = (Requests::new(op), Vec::new(), Finder::new(op, compare_start));
+    pub fn new(verb: Verb<'a>, look_up: LookUp, compare_start: bool) -> Self {
+        let (requests, targets, finder) = (Requests::new(), Vec::new(), Finder::new(compare_start));
         Changer {
-            op,
             verb,
             look_up,
             compare_start,
@@ -197,11 +195,10 @@ impl<'a> Changer<'a> {
 
     /// The error for the errno of the first entry that failed in this chunk.
     fn explain(&mut self, link: &Link, errno: i32) -> Error {
-        let op = self.op;
         match self.refusal.take().filter(|refusal| refusal.errno == errno).map(|refusal| refusal.why) {
-            Some(Why::Impossible(reason)) => Error::Impossible { op, errno, reason },
-            Some(Why::Kernel(detail)) => self.requests.refused(link.netns(), errno, detail),
-            None => self.requests.refused(link.netns(), errno, KernelDetail::default()),
+            Some(Why::Impossible(reason)) => Error::Impossible { op: LATER, errno, reason },
+            Some(Why::Kernel(detail)) => link.refused(errno, detail),
+            None => link.refused(errno, KernelDetail::default()),
         }
     }
 
@@ -237,9 +234,8 @@ impl<'a> Changer<'a> {
 
     /// Searches the open ones under all their names.
     fn search(&mut self, link: &mut Link, chunk: &[Entry], first: usize, status: &mut [i32]) -> Result<(), Error> {
-        let op = self.op;
         if self.names.is_empty() {
-            self.names.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op })?;
+            self.names.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: LATER })?;
             self.names.extend(chunk.iter().map(Name::first_of));
         }
         self.finder.find(link, chunk, |at| status[at] == OPEN, true)?;
@@ -275,11 +271,11 @@ impl<'a> Changer<'a> {
             self.finder.glance(link, chunk, |at| status[at] == OPEN, name)?;
             if matches!(self.verb, Verb::Update) {
                 // The kernel has answered: an EPERM is about an entry now, whose timeout is fixed.
-                self.requests.permitted();
+                link.permitted();
             }
         }
         self.targets.clear();
-        self.targets.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: self.op })?;
+        self.targets.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: LATER })?;
         for (at, (key, status)) in chunk.iter().zip(status).enumerate() {
             if *status == OPEN {
                 if let Found::Entry(found, _) = &self.finder.found[at] {
@@ -389,14 +385,14 @@ impl<'a> Changer<'a> {
 
     /// Leaves an entry to the dump at the end.
     fn leave(&mut self, index: usize, key: &Entry, hider: Hider) -> Result<(), Error> {
-        self.unsettled.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+        self.unsettled.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
         self.unsettled.push(Sought::new(index, *key, hider));
         Ok(())
     }
 
     /// Looks in one dump for what no request could settle. `report` hears the status of each.
     pub fn settle(&mut self, link: &mut Link, outcome: &mut Outcome, report: &mut dyn FnMut(usize, i32)) {
-        if let Err(error) = settle::look(link, self.op, self.compare_start, &mut self.unsettled) {
+        if let Err(error) = settle::look(link, self.compare_start, &mut self.unsettled) {
             return self.give_up(&error, outcome, report);
         }
         let given = self.place(0).is_some();
@@ -413,7 +409,7 @@ impl<'a> Changer<'a> {
                     0
                 }
                 _ => {
-                    let error = sought.error(self.op);
+                    let error = sought.error();
                     let status = -error.errno();
                     outcome.fail(1, given.then_some(sought.index), &error);
                     status
@@ -459,11 +455,8 @@ pub(super) fn broken_off(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     outcome.fail(left as u64, next, &error);
-    let nothing_was_done = match &error {
-        Error::Permission { .. } | Error::NoMemory { .. } => true,
-        Error::System { call, .. } => *call == SEND,
-        _ => false,
-    };
+    let nothing_was_done =
+        matches!(error, Error::Permission { .. } | Error::NoMemory { .. } | Error::System { call: Call::Send, .. });
     if mutant!("first-of-all", is_first, true) && nothing_was_done && outcome.done == 0 {
         return Err(error);
     }

@@ -1,6 +1,6 @@
 //! How many entries there are: one small request, whatever the size of the table.
 
-use crate::error::Error;
+use crate::error::{Error, LATER};
 use crate::socket::batch::{Replies, Requests};
 use crate::socket::link::Link;
 use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_GET_STATS};
@@ -9,20 +9,22 @@ use ctnetlink::stats::{decode_count, put_count_request};
 use ctnetlink::WireError;
 
 /// The kernel's count for the network namespace. It includes entries that are expired but not yet reaped.
-pub(crate) fn count(link: &mut Link, op: &'static str) -> Result<u64, Error> {
-    let mut requests = Requests::for_data(op);
+pub(crate) fn count(link: &mut Link) -> Result<u64, Error> {
+    let mut requests = Requests::for_data();
     requests.push(put_count_request)?;
     let mut reply = Reply::default();
     requests.exchange(link, 0, 1, &mut reply)?;
     if let Some((errno, detail)) = reply.refused {
-        return Err(link.refused(op, errno, detail));
+        return Err(link.refused(errno, detail));
     }
-    reply.count.ok_or(Error::Malformed { op, source: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
+    reply
+        .count
+        .ok_or(Error::Malformed { op: LATER, source: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
 }
 
 /// The count, if the kernel can count: one that cannot is no reason to fail.
-pub(crate) fn count_if_possible(link: &mut Link, op: &'static str) -> Result<Option<u64>, Error> {
-    match count(link, op) {
+pub(crate) fn count_if_possible(link: &mut Link) -> Result<Option<u64>, Error> {
+    match count(link) {
         Ok(count) => Ok(Some(count)),
         Err(Error::Kernel { .. } | Error::Malformed { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -16,9 +16,8 @@ pub(crate) fn create_entries(
     status: &mut [i32],
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    const OP: &str = "create_entries";
     check::entries(entries, Purpose::Create)?;
     let asked = entries.iter().fold(0, |asked, entry| asked | caps::maybe_portless(entry));
-    let portless = caps::portless(link, OP, asked)?;
-    Changer::new(OP, Verb::Create { portless }, LookUp::Never, false).all(link, entries, status, outcome)
+    let portless = caps::portless(link, asked)?;
+    Changer::new(Verb::Create { portless }, LookUp::Never, false).all(link, entries, status, outcome)
 }

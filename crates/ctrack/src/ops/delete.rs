@@ -6,7 +6,7 @@ use super::check::{self, Purpose};
 use super::count::count_if_possible;
 use super::select::{for_each, Visitor};
 use super::Outcome;
-use crate::error::Error;
+use crate::error::{Error, LATER};
 use crate::selection::plan::exact_flush;
 use crate::selection::Selection;
 use crate::socket::batch::{refusal, BATCH};
@@ -27,21 +27,15 @@ pub(crate) struct Care {
 /// by the whole selection right before its delete.
 ///
 /// A dump that is disturbed too often deletes nothing.
-pub(crate) fn delete(
-    link: &mut Link,
-    op: &'static str,
-    selection: &Selection,
-    care: Care,
-    outcome: &mut Outcome,
-) -> Result<(), Error> {
-    let mut marked = Marked { keys: Vec::new(), op };
-    for_each(link, op, selection, &mut marked)?;
+pub(crate) fn delete(link: &mut Link, selection: &Selection, care: Care, outcome: &mut Outcome) -> Result<(), Error> {
+    let mut marked = Marked { keys: Vec::new() };
+    for_each(link, selection, &mut marked)?;
     outcome.matched = marked.keys.len() as u64;
     let changes = mutant!("looked-up-again", selection.depends_on_changes(), false);
     let look_up = if care.compare_start || changes { LookUp::Always } else { LookUp::WhereOpen };
-    let mut changer = Changer::new(op, Verb::Delete(Some(selection)), look_up, care.compare_start);
+    let mut changer = Changer::new(Verb::Delete(Some(selection)), look_up, care.compare_start);
     let (mut entries, mut status) = (Vec::new(), [0; BATCH]);
-    entries.try_reserve(BATCH.min(marked.keys.len())).map_err(|_| Error::NoMemory { op })?;
+    entries.try_reserve(BATCH.min(marked.keys.len())).map_err(|_| Error::NoMemory { op: LATER })?;
     for (number, keys) in marked.keys.chunks(BATCH).enumerate() {
         entries.clear();
         entries.extend(keys.iter().map(Key::to_entry));
@@ -58,7 +52,6 @@ pub(crate) fn delete(
 
 struct Marked {
     keys: Vec<Key>,
-    op: &'static str,
 }
 
 /// What it takes to delete an entry: less than half of one.
@@ -101,7 +94,7 @@ impl Visitor for Marked {
     }
 
     fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
-        self.keys.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+        self.keys.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
         self.keys.push(Key::of(entry));
         Ok(())
     }
@@ -119,17 +112,12 @@ pub(crate) fn delete_entries(
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Key)?;
     let look_up = if care.compare_start { LookUp::Always } else { LookUp::WhereOpen };
-    Changer::new("delete_entries", Verb::Delete(None), look_up, care.compare_start).all(link, entries, status, outcome)
+    Changer::new(Verb::Delete(None), look_up, care.compare_start).all(link, entries, status, outcome)
 }
 
 /// Lets the kernel delete what the selection takes, in one message for each filter, if that is exact for these filters on this
 /// kernel. `false`: it is not, or the kernel would not, or not for all of them: the rest is left to the counted way.
-pub(crate) fn delete_uncounted(
-    link: &mut Link,
-    op: &'static str,
-    selection: &Selection,
-    outcome: &mut Outcome,
-) -> Result<bool, Error> {
+pub(crate) fn delete_uncounted(link: &mut Link, selection: &Selection, outcome: &mut Outcome) -> Result<bool, Error> {
     if mutant!("excludes-never-flushed", selection.excludes(), false)
         || selection.include().is_empty()
         || selection.include().len() > MOST_FLUSHES
@@ -140,13 +128,13 @@ pub(crate) fn delete_uncounted(
         // One flush comes after the other: an entry could move from what the later one takes to what the earlier one took.
         return Ok(false);
     }
-    if count_if_possible(link, op)? == Some(0) {
+    if count_if_possible(link)? == Some(0) {
         // Nothing to ask the kernel about.
         return Ok(false);
     }
-    let caps = caps(link, op, false)?;
+    let caps = caps(link, false)?;
     let mut filters = Vec::new();
-    filters.try_reserve_exact(selection.include().len()).map_err(|_| Error::NoMemory { op })?;
+    filters.try_reserve_exact(selection.include().len()).map_err(|_| Error::NoMemory { op: LATER })?;
     for matcher in selection.include() {
         match exact_flush(matcher, caps) {
             Some(filter) => filters.push(filter),
@@ -156,9 +144,9 @@ pub(crate) fn delete_uncounted(
     let proven = caps.flush.then_some(FlushFilterProven);
     for filter in filters {
         let refused = match (filter.has_tuple(), proven) {
-            (true, Some(proven)) => refusal(link, op, &|buffer, seq| put_tuple_flush(buffer, seq, &filter, proven))?,
+            (true, Some(proven)) => refusal(link, &|buffer, seq| put_tuple_flush(buffer, seq, &filter, proven))?,
             (true, None) => return Ok(false),
-            (false, _) => refusal(link, op, &|buffer, seq| put_guarded_flush(buffer, seq, &filter))?,
+            (false, _) => refusal(link, &|buffer, seq| put_guarded_flush(buffer, seq, &filter))?,
         };
         match refused {
             None => outcome.uncounted = true,
@@ -166,7 +154,7 @@ pub(crate) fn delete_uncounted(
             Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => {
                 return Ok(mutant!("refused-flush", false, true))
             }
-            Some((errno, detail)) => return Err(link.refused(op, errno, detail)),
+            Some((errno, detail)) => return Err(link.refused(errno, detail)),
         }
     }
     // No look for offloaded entries, as behind a flush of everything: a kernel that flushes by CTA_FILTER skips none.

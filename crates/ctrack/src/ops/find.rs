@@ -3,7 +3,7 @@
 //! The kernel's look-up knows no direction: it also finds an entry whose *reply* tuple was asked for as the original one, and
 //! GET does not look at the id. So what it sends is compared with what was asked for.
 
-use crate::error::{Error, Hider};
+use crate::error::{Error, Hider, LATER};
 use crate::socket::batch::{Replies, Requests, GET_BATCH};
 use crate::socket::link::Link;
 use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_NEW};
@@ -28,7 +28,6 @@ pub(crate) enum Found {
 
 /// Looks keys up that were checked.
 pub(crate) struct Finder {
-    op: &'static str,
     /// An entry with an id whose start is known on one side only is another one.
     compare_start: bool,
     pub requests: Requests,
@@ -49,9 +48,9 @@ pub(crate) enum Answer {
 }
 
 impl Finder {
-    pub fn new(op: &'static str, compare_start: bool) -> Finder {
-        let requests = Requests::new(op);
-        Finder { op, compare_start, requests, answers: Vec::new(), found: Vec::new(), open: Vec::new() }
+    pub fn new(compare_start: bool) -> Finder {
+        let requests = Requests::new();
+        Finder { compare_start, requests, answers: Vec::new(), found: Vec::new(), open: Vec::new() }
     }
 
     /// Asks once for those of the keys that are wanted, each under the name that `name` gives, and for nothing else, so that
@@ -70,7 +69,7 @@ impl Finder {
                 let at = open[index];
                 requests.push(|buffer, seq| put_get(buffer, seq, &turned(&keys[at]), name(at)))
             };
-            ask(link, self.op, &mut self.requests, open.len(), 1, &put, &mut self.answers)?;
+            ask(link, &mut self.requests, open.len(), 1, &put, &mut self.answers)?;
             for (&at, answer) in open.iter().zip(&self.answers) {
                 self.found[at] = self.judge(&keys[at], name(at), answer, &Found::Missing);
             }
@@ -79,11 +78,10 @@ impl Finder {
     }
 
     fn begin(&mut self, count: usize) -> Result<(), Error> {
-        let op = self.op;
         self.found.clear();
         self.open.clear();
-        self.found.try_reserve(count).map_err(|_| Error::NoMemory { op })?;
-        self.open.try_reserve(count).map_err(|_| Error::NoMemory { op })?;
+        self.found.try_reserve(count).map_err(|_| Error::NoMemory { op: LATER })?;
+        self.open.try_reserve(count).map_err(|_| Error::NoMemory { op: LATER })?;
         self.found.resize(count, Found::Missing);
         Ok(())
     }
@@ -125,7 +123,7 @@ impl Finder {
                 requests.push(|buffer, seq| put_get(buffer, seq, &turned(open[index]), name(open[index])))
             };
             let tries = if looked && number == 0 { 1 } else { 2 };
-            ask(link, self.op, &mut self.requests, open.len(), tries, &put, &mut self.answers)?;
+            ask(link, &mut self.requests, open.len(), tries, &put, &mut self.answers)?;
             for (&at, answer) in open.iter().zip(&self.answers) {
                 self.found[at] = self.judge(&keys[at], name(at), answer, &self.found[at]);
             }
@@ -159,7 +157,6 @@ impl Finder {
 /// when it was asked for twice (`tries`).
 pub(crate) fn ask(
     link: &mut Link,
-    op: &'static str,
     requests: &mut Requests,
     count: usize,
     tries: u32,
@@ -168,7 +165,7 @@ pub(crate) fn ask(
 ) -> Result<(), Error> {
     debug_assert!(count <= GET_BATCH);
     answers.clear();
-    answers.try_reserve(count).map_err(|_| Error::NoMemory { op })?;
+    answers.try_reserve(count).map_err(|_| Error::NoMemory { op: LATER })?;
     answers.resize(count, Answer::Missing);
     let mut places = [0; GET_BATCH];
     for _ in 0..mutant!("asked-twice", tries, 1) {

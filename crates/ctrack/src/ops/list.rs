@@ -1,15 +1,14 @@
 //! Every selected entry, in memory.
 
 use super::select::{for_each, Visitor};
-use crate::error::Error;
+use crate::error::{Error, LATER};
 use crate::selection::Selection;
 use crate::socket::link::Link;
 use ctnetlink::types::Entry;
 
 /// Appends the selected entries to `entries`.
 pub(crate) fn list(link: &mut Link, selection: &Selection, entries: &mut Vec<Entry>) -> Result<(), Error> {
-    const OP: &str = "list";
-    for_each(link, OP, selection, &mut Keeper { start: entries.len(), entries })
+    for_each(link, selection, &mut Keeper { start: entries.len(), entries })
 }
 
 /// Reserved at once at most: 256 MiB.
@@ -31,7 +30,7 @@ impl Visitor for Keeper<'_> {
     }
 
     fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
-        self.entries.try_reserve(1).map_err(|_| Error::NoMemory { op: "list" })?;
+        self.entries.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
         self.entries.push(*entry);
         Ok(())
     }

@@ -10,6 +10,7 @@ pub mod check;
 pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod delete;
+mod entries;
 mod find;
 pub(crate) mod flush;
 pub(crate) mod get;

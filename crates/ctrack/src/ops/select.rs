@@ -2,21 +2,20 @@
 
 use super::caps;
 use super::count::count_if_possible;
+use super::entries::Entries;
 use super::find::{ask, can_hide, has_name, Answer};
-use crate::error::Error;
+use crate::error::{Error, LATER};
 use crate::selection::plan::{Caps, Load, Plan};
 use crate::selection::Selection;
 use crate::socket::batch::{Requests, GET_BATCH};
-use crate::socket::dump::Dump;
 use crate::socket::link::Link;
 use ctnetlink::encode::{put_get, zone_of, By, Name};
 use ctnetlink::kernel_filter::KernelFilter;
 use ctnetlink::types::Entry;
 use std::collections::VecDeque;
 
-/// A selection under way. It must be read to its end, or dropped after [`Link::abandon`].
+/// A selection under way.
 pub(crate) struct Select {
-    op: &'static str,
     /// What is still to be dumped, with the filter that it is for; `None`: for all of them.
     dumps: VecDeque<(Option<usize>, KernelFilter)>,
     dump: Option<Running>,
@@ -29,7 +28,7 @@ pub(crate) struct Select {
 }
 
 struct Running {
-    dump: Dump,
+    dump: Entries,
     /// Only what this filter selects first is taken: another dump has the rest, and nothing is taken twice.
     number: Option<usize>,
     filter: KernelFilter,
@@ -38,18 +37,18 @@ struct Running {
 }
 
 /// The plan for a selection, with what it was made from.
-pub(crate) fn plan(link: &mut Link, op: &'static str, selection: &Selection) -> Result<(Plan, Load, Caps), Error> {
+pub(crate) fn plan(link: &mut Link, selection: &Selection) -> Result<(Plan, Load, Caps), Error> {
     if let Some(plan) = Plan::at_once(selection) {
         return Ok((plan, Load::default(), Caps::default()));
     }
-    let entries = count_if_possible(link, op)?;
+    let entries = count_if_possible(link)?;
     if entries == Some(0) {
         return Ok((Plan::Nothing, Load::default(), Caps::default()));
     }
     // Where these cannot be read, a busy host is assumed: its defaults.
     let load = Load { entries: entries.unwrap_or(100_000), buckets: link.buckets().unwrap_or(262_144) };
     let caps = if Plan::wants_caps(selection, load) {
-        caps::caps(link, op, Plan::wants_ipv6(selection, load))?
+        caps::caps(link, Plan::wants_ipv6(selection, load))?
     } else {
         Caps::default()
     };
@@ -57,9 +56,9 @@ pub(crate) fn plan(link: &mut Link, op: &'static str, selection: &Selection) -> 
 }
 
 impl Select {
-    pub fn start(link: &mut Link, op: &'static str, selection: &Selection) -> Result<Select, Error> {
-        let (plan, load, _) = plan(link, op, selection)?;
-        let mut select = Select::with_plan(op, plan)?;
+    pub fn start(link: &mut Link, selection: &Selection) -> Result<Select, Error> {
+        let (plan, load, _) = plan(link, selection)?;
+        let mut select = Select::with_plan(plan)?;
         select.table = load.entries;
         // At once, so that whoever begins a stream hears of a refusal then.
         select.begin_dump(link)?;
@@ -71,15 +70,14 @@ impl Select {
         let Some((number, filter)) = self.dumps.pop_front() else {
             return Ok(false);
         };
-        let dump = Dump::start(link, self.op, &filter)?;
+        let dump = Entries::start(link, &filter)?;
         self.dump = Some(Running { dump, number, filter, fresh: true });
         Ok(true)
     }
 
-    fn with_plan(op: &'static str, plan: Plan) -> Result<Select, Error> {
-        let no_memory = |_| Error::NoMemory { op };
-        let mut select =
-            Select { op, dumps: VecDeque::new(), dump: None, keys: Vec::new(), found: Vec::new(), table: 0 };
+    fn with_plan(plan: Plan) -> Result<Select, Error> {
+        let no_memory = |_| Error::NoMemory { op: LATER };
+        let mut select = Select { dumps: VecDeque::new(), dump: None, keys: Vec::new(), found: Vec::new(), table: 0 };
         match plan {
             Plan::Nothing => {}
             Plan::LookUps(keys) => select.keys = keys,
@@ -93,11 +91,6 @@ impl Select {
             }
         }
         Ok(select)
-    }
-
-    /// Whether there can be something under way on the link.
-    pub fn is_running(&self) -> bool {
-        self.dump.is_some()
     }
 
     /// The next selected entry. `false`: that was all. After an error it is over, and the link is clean again.
@@ -138,7 +131,7 @@ impl Select {
         let family = selection.include().first().and_then(|matcher| matcher.family);
         let same = selection.include().iter().all(|matcher| matcher.family == family);
         let family = family.filter(|_| mutant!("dump-instead-of-both-families", same, true)).unwrap_or_default();
-        self.dumps.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+        self.dumps.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
         self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
         Ok(())
     }
@@ -146,7 +139,7 @@ impl Select {
     /// All at once, before any is handed over: each tuple once, and what is there is judged by the whole selection.
     fn look_up(&mut self, link: &mut Link, selection: &Selection) -> Result<(), Error> {
         let keys = std::mem::take(&mut self.keys);
-        let (mut requests, mut answers) = (Requests::new(self.op), Vec::new());
+        let (mut requests, mut answers) = (Requests::new(), Vec::new());
         for keys in keys.chunks(GET_BATCH) {
             let mut open = [0; GET_BATCH];
             let mut left = keys.len();
@@ -156,7 +149,7 @@ impl Select {
                 let put = |index: usize, requests: &mut Requests| {
                     requests.push(|buffer, seq| put_get(buffer, seq, &keys[open[index]], name))
                 };
-                ask(link, self.op, &mut requests, left, 2, &put, &mut answers)?;
+                ask(link, &mut requests, left, 2, &put, &mut answers)?;
                 let asked = open;
                 left = 0;
                 for (answer, &at) in answers.iter().zip(&asked) {
@@ -166,7 +159,7 @@ impl Select {
                         Answer::Missing => {}
                         Answer::Entry(entry) if mutant!("look-up-by-name", has_name(entry, key, By::Orig), true) => {
                             if mutant!("look-up-compared", selection.selects(entry), true) {
-                                self.found.try_reserve(1).map_err(|_| Error::NoMemory { op: self.op })?;
+                                self.found.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
                                 self.found.push(*entry);
                             }
                         }
@@ -215,37 +208,27 @@ pub(crate) trait Visitor {
 }
 
 /// Runs a whole selection and hands over every entry; begins anew, after `restart`, when it was disturbed.
-pub(crate) fn for_each(
-    link: &mut Link,
-    op: &'static str,
-    selection: &Selection,
-    visitor: &mut dyn Visitor,
-) -> Result<(), Error> {
+pub(crate) fn for_each(link: &mut Link, selection: &Selection, visitor: &mut dyn Visitor) -> Result<(), Error> {
     let mut tries = 0;
     loop {
         tries += 1;
         mutant!("begun-anew", visitor.restart(), ());
-        match once(link, op, selection, visitor) {
+        match once(link, selection, visitor) {
             Err(error) if error.is_transient() && tries < TRIES => {}
-            Err(Error::Interrupted { .. }) => return Err(Error::Interrupted { op, tries }),
+            Err(Error::Interrupted { .. }) => return Err(Error::Interrupted { op: LATER, tries }),
             result => return result,
         }
     }
 }
 
-fn once(link: &mut Link, op: &'static str, selection: &Selection, visitor: &mut dyn Visitor) -> Result<(), Error> {
-    let mut select = Select::start(link, op, selection)?;
+fn once(link: &mut Link, selection: &Selection, visitor: &mut dyn Visitor) -> Result<(), Error> {
+    let mut select = Select::start(link, selection)?;
     if selection.takes_everything() {
         visitor.expect_all(select.table);
     }
     let mut entry = Entry::EMPTY;
     while select.next(link, selection, &mut entry)? {
-        if let Err(error) = visitor.visit(&entry) {
-            if select.is_running() {
-                link.abandon(op);
-            }
-            return Err(error);
-        }
+        visitor.visit(&entry)?;
     }
     Ok(())
 }

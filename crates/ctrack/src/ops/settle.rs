@@ -2,7 +2,7 @@
 
 use super::find::is_asked_for;
 use super::select::{for_each, Visitor};
-use crate::error::{Error, Hider};
+use crate::error::{Error, Hider, LATER};
 use crate::selection::Selection;
 use crate::socket::link::Link;
 use crate::sort::sort;
@@ -29,17 +29,17 @@ impl Sought {
     }
 
     /// The error for one that is there.
-    pub fn error(&self, op: &'static str) -> Error {
+    pub fn error(&self) -> Error {
         if self.hider == Hider::default() {
             // It came and went each time that it was asked for.
-            return Error::Interrupted { op, tries: ROUNDS };
+            return Error::Interrupted { op: LATER, tries: ROUNDS };
         }
-        Error::Hidden { op, hider: self.hider }
+        Error::Hidden { op: LATER, hider: self.hider }
     }
 }
 
 /// Looks for all of them in one dump. They come out in another order.
-pub(crate) fn look(link: &mut Link, op: &'static str, compare_start: bool, sought: &mut [Sought]) -> Result<(), Error> {
+pub(crate) fn look(link: &mut Link, compare_start: bool, sought: &mut [Sought]) -> Result<(), Error> {
     if sought.is_empty() {
         return Ok(());
     }
@@ -47,7 +47,7 @@ pub(crate) fn look(link: &mut Link, op: &'static str, compare_start: bool, sough
     sort(sought, &|a, b| order(&a.key, &b.key).is_lt());
     let by_reply = sought.partition_point(|one| one.key.has(Has::ORIG));
     let (by_orig, by_reply) = sought.split_at_mut(by_reply);
-    for_each(link, op, &Selection::default(), &mut Seeker { compare_start, by_orig, by_reply })
+    for_each(link, &Selection::default(), &mut Seeker { compare_start, by_orig, by_reply })
 }
 
 struct Seeker<'a> {

@@ -18,5 +18,5 @@ pub(crate) fn update_entries(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     check::entries(entries, Purpose::Update)?;
-    Changer::new("update_entries", Verb::Update, LookUp::Always, false).all(link, entries, status, outcome)
+    Changer::new(Verb::Update, LookUp::Always, false).all(link, entries, status, outcome)
 }

@@ -1,23 +1,22 @@
 //! A zone that no entry is in: one dump, however many zones are searched.
 
 use super::select::{for_each, Visitor};
-use crate::error::{text, Error};
+use crate::error::{text, Error, LATER};
 use crate::selection::Selection;
 use crate::socket::link::Link;
 use ctnetlink::types::*;
 
 /// The lowest zone from `first` to `last` that no entry is in, in either direction.
 pub(crate) fn find_free(link: &mut Link, first: u16, last: u16) -> Result<u16, Error> {
-    const OP: &str = "zone_find_free";
     if first > last {
         let reason = format_args!("zone range {first}-{last} is upside down");
         return Err(Error::invalid("first", text("zone range is upside down", reason)));
     }
     const ZONES: usize = u16::MAX as usize + 1;
     let mut zones = Zones { used: Vec::new() };
-    zones.used.try_reserve_exact(ZONES).map_err(|_| Error::NoMemory { op: OP })?;
+    zones.used.try_reserve_exact(ZONES).map_err(|_| Error::NoMemory { op: LATER })?;
     zones.used.resize(ZONES, false);
-    for_each(link, OP, &Selection::default(), &mut zones)?;
+    for_each(link, &Selection::default(), &mut zones)?;
     (first..=last).find(|zone| !zones.used[usize::from(*zone)]).ok_or(Error::NoFreeZone { first, last })
 }
 

@@ -4,8 +4,8 @@
 //! answers for itself. Only the last asks for an acknowledgement: it comes behind all errors and so ends the batch, and the
 //! others, silent, have succeeded. (All acknowledged costs twice as much, and overruns the receive buffer.)
 
-use super::link::{Link, Wait, REPLY_BUFFER, SEND, SEND_REST};
-use crate::error::{Error, NetnsName};
+use super::link::{Link, Wait, REPLY_BUFFER};
+use crate::error::{Call, Error, LATER};
 use ctnetlink::buffer::{Buffer, LONGEST_REQUEST};
 use ctnetlink::consts::*;
 use ctnetlink::detail::KernelDetail;
@@ -20,18 +20,14 @@ pub(crate) const BATCH: usize = 256;
 pub(crate) const GET_BATCH: usize = 32;
 
 /// Sends a single request: with what the kernel refuses it, or `None` if it does what it is asked.
-pub(crate) fn refusal(
-    link: &mut Link,
-    op: &'static str,
-    put: &dyn Fn(&mut Buffer, u32),
-) -> Result<Option<(i32, KernelDetail)>, Error> {
+pub(crate) fn refusal(link: &mut Link, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<(i32, KernelDetail)>, Error> {
     struct Refusal(Option<(i32, KernelDetail)>);
     impl Replies for Refusal {
         fn failed(&mut self, _: usize, errno: i32, detail: KernelDetail) {
             self.0 = Some((errno, detail));
         }
     }
-    let mut requests = Requests::new(op);
+    let mut requests = Requests::new();
     requests.push(put)?;
     let mut reply = Refusal(None);
     requests.exchange(link, 0, 1, &mut reply)?;
@@ -40,37 +36,21 @@ pub(crate) fn refusal(
 
 /// Encoded requests with sequence numbers in a row.
 pub(crate) struct Requests {
-    op: &'static str,
     bytes: Buffer,
     /// Where each one ends.
     ends: Vec<usize>,
     /// Whether the last one of a batch asks for an acknowledgement.
     barrier: bool,
-    /// The kernel has already answered this operation, and an EPERM is now about an entry and not about the caller.
-    permitted: bool,
 }
 
 impl Requests {
-    pub fn new(op: &'static str) -> Requests {
-        Requests { op, bytes: Buffer::new(), ends: Vec::new(), barrier: true, permitted: false }
+    pub fn new() -> Requests {
+        Requests { bytes: Buffer::new(), ends: Vec::new(), barrier: true }
     }
 
     /// For a single request that is answered by data: then nothing more is waited for.
-    pub fn for_data(op: &'static str) -> Requests {
-        Requests { barrier: false, ..Requests::new(op) }
-    }
-
-    /// Says that the kernel has already answered this operation, and may refuse an entry with EPERM: an update of a fixed timeout.
-    pub fn permitted(&mut self) {
-        self.permitted = true;
-    }
-
-    /// The error for an errno with which the kernel refused one of the requests.
-    pub fn refused(&self, netns: NetnsName, errno: i32, detail: KernelDetail) -> Error {
-        match errno {
-            libc::EPERM if !self.permitted => Error::Permission { op: self.op, netns },
-            _ => Error::Kernel { op: self.op, errno, detail },
-        }
+    pub fn for_data() -> Requests {
+        Requests { barrier: false, ..Requests::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -84,7 +64,7 @@ impl Requests {
 
     /// Appends what `put` encodes. It must leave the sequence number to be set when the request is sent.
     pub fn push(&mut self, put: impl FnOnce(&mut Buffer, u32)) -> Result<(), Error> {
-        let no_memory = |_| Error::NoMemory { op: self.op };
+        let no_memory = |_| Error::NoMemory { op: LATER };
         self.bytes.try_reserve(LONGEST_REQUEST).map_err(no_memory)?;
         self.ends.try_reserve(1).map_err(no_memory)?;
         put(&mut self.bytes, 0);
@@ -108,7 +88,7 @@ impl Requests {
     /// socket takes none of that size.
     ///
     /// `Ok`: every request has its result: those for which `replies` heard no error succeeded. An error means that the fate of
-    /// those is not known, but for [`Error::Permission`] and a failed [`SEND`]: then nothing was done at all.
+    /// those is not known, but for [`Error::Permission`] and [`Call::Send`]: then nothing was done at all.
     pub fn exchange(
         &mut self,
         link: &mut Link,
@@ -123,13 +103,13 @@ impl Requests {
                 Ok(()) => at = end,
                 // EMSGSIZE: the send buffer is smaller than the datagram. ENOBUFS: there is no memory for one of that size
                 // (netlink_sendmsg(): either before anything is done).
-                Err(Error::System { call: SEND, errno: libc::EMSGSIZE | libc::ENOBUFS, .. })
+                Err(Error::System { call: Call::Send, errno: libc::EMSGSIZE | libc::ENOBUFS, .. })
                     if mutant!("parts-as-they-fit", end - at > 1, false) =>
                 {
                     size = (end - at).div_ceil(2);
                 }
-                Err(Error::System { op, call: SEND, errno }) if at > first => {
-                    return Err(Error::System { op, call: SEND_REST, errno });
+                Err(Error::System { op, call: Call::Send, errno }) if at > first => {
+                    return Err(Error::System { op, call: Call::SendRest, errno });
                 }
                 Err(error) => return Err(error),
             }
@@ -139,7 +119,7 @@ impl Requests {
 
     /// The same in one datagram.
     fn part(&mut self, link: &mut Link, first: usize, last: usize, replies: &mut dyn Replies) -> Result<(), Error> {
-        link.make_room(self.op, REPLY_BUFFER)?;
+        link.begin(REPLY_BUFFER)?;
         let count = last - first;
         let seq = link.reserve_seqs(u32::try_from(count).unwrap_or(u32::MAX));
         for (at, index) in (first..last).enumerate() {
@@ -151,8 +131,17 @@ impl Requests {
             let start = self.start_of(mutant!("last-acknowledged", last - 1, first));
             ask_for_ack(&mut self.bytes, start);
         }
-        link.send(self.op, &self.bytes[self.start_of(first)..self.ends[last - 1]])?;
-        self.collect(link, first, count, seq, replies).inspect_err(|error| link.clean_up(self.op, error))
+        link.send(&self.bytes[self.start_of(first)..self.ends[last - 1]])?;
+        match self.collect(link, first, count, seq, replies) {
+            Ok(()) => {
+                link.finish();
+                Ok(())
+            }
+            Err(error) => {
+                link.fail(&error);
+                Err(error)
+            }
+        }
     }
 
     fn collect(
@@ -163,18 +152,17 @@ impl Requests {
         seq: u32,
         replies: &mut dyn Replies,
     ) -> Result<(), Error> {
-        let op = self.op;
         let mut wait = Wait::new();
         let mut forbidden = None;
         loop {
-            let length = match (link.receive(op, &mut wait), forbidden.take()) {
+            let length = match (link.receive(&mut wait), forbidden.take()) {
                 (Err(Error::Timeout { .. }), Some(error)) => return Err(error),
                 (result, _) => result?,
             };
             let mut at = 0;
             while at < length {
-                let (message, step) =
-                    first_message(&link.received(length)[at..]).map_err(|source| Error::Malformed { op, source })?;
+                let (message, step) = first_message(&link.received(length)[at..])
+                    .map_err(|source| Error::Malformed { op: LATER, source })?;
                 at += step;
                 let index = usize::try_from(message.header.seq.wrapping_sub(seq)).unwrap_or(usize::MAX);
                 if index >= count || mutant!("batch-port", message.header.port != link.port(), false) {
@@ -185,13 +173,13 @@ impl Requests {
                 match message.header.kind {
                     NLMSG_ERROR => {
                         let ack = decode_ack(&message, self.request(first + index))
-                            .map_err(|source| Error::Malformed { op, source })?;
+                            .map_err(|source| Error::Malformed { op: LATER, source })?;
                         let is_first = mutant!("forbidden-at-once", index == 0, false);
-                        if ack.errno == libc::EPERM && is_first && !self.permitted {
+                        if is_first && link.is_forbidden(ack.errno) {
                             // Without the capability the first message is answered, and the others are dropped without a
                             // word (nfnetlink_rcv()). All replies were there before send() returned: if no other one is,
                             // none will come.
-                            let error = self.refused(link.netns(), ack.errno, ack.detail.clone());
+                            let error = link.refused(ack.errno, ack.detail.clone());
                             if count == 1 {
                                 return Err(error);
                             }
@@ -205,12 +193,12 @@ impl Requests {
                             return Ok(());
                         }
                     }
-                    NLMSG_OVERRUN => return Err(Error::Overrun { op }),
+                    NLMSG_OVERRUN => return Err(Error::Overrun { op: LATER }),
                     NLMSG_NOOP | NLMSG_DONE => {}
                     kind => {
                         replies
                             .data(first + index, kind, message.payload)
-                            .map_err(|source| Error::Malformed { op, source })?;
+                            .map_err(|source| Error::Malformed { op: LATER, source })?;
                         if !self.barrier {
                             return Ok(());
                         }

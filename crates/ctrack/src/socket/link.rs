@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::Transport;
-use crate::error::{Error, NetnsName};
+use crate::error::{Call, Error, NetnsName, LATER};
 use ctnetlink::detail::KernelDetail;
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,12 +17,6 @@ pub(crate) const REPLY_BUFFER: usize = 8 * 1024;
 
 /// The longest silence that is waited for, unless the caller says otherwise.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The name of the call in errors of [`Link::send`]: then nothing was done.
-pub(crate) const SEND: &str = "send";
-
-/// The same where an earlier part of what was to be sent was done.
-pub(crate) const SEND_REST: &str = "send of the rest";
 
 /// A wait for the kernel: over when it has been silent for too long. Only what belongs to the conversation counts as a sound, so
 /// that a flood of anything else does not keep it alive.
@@ -58,13 +52,26 @@ pub(crate) struct Link {
     own_known: Known,
     /// Whether it was tried on this link to find out how addresses of IPv6 are matched: in vain, without entries to try with.
     ipv6_probed: bool,
+    /// The kernel may still have something to say to what was sent last.
+    open: bool,
+    /// The kernel has already answered the operation under way: an EPERM is about an entry now.
+    permitted: bool,
 }
 
 impl Link {
     pub fn new(transport: Box<dyn Transport>, timeout: Duration) -> Link {
         // No clock goes further than a year.
         let timeout = timeout.min(Duration::from_secs(365 * 86_400));
-        Link { transport, timeout, seq: 0, buffer: Vec::new(), own_known: Known::nothing(), ipv6_probed: false }
+        Link {
+            transport,
+            timeout,
+            seq: 0,
+            buffer: Vec::new(),
+            own_known: Known::nothing(),
+            ipv6_probed: false,
+            open: false,
+            permitted: false,
+        }
     }
 
     /// A sequence number that was not used before on this link (but for wrapping). Never 0: events have that.
@@ -105,32 +112,37 @@ impl Link {
         self.transport.buckets()
     }
 
-    pub fn send(&mut self, op: &'static str, datagram: &[u8]) -> Result<(), Error> {
+    pub fn send(&mut self, datagram: &[u8]) -> Result<(), Error> {
         let deadline = Instant::now() + self.timeout;
         loop {
             match self.transport.send(datagram) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.open = true;
+                    return Ok(());
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted && Instant::now() < deadline => {}
-                Err(error) => return Err(Error::system(op, SEND, &error)),
+                Err(error) => return Err(Error::system(Call::Send, &error)),
             }
         }
     }
 
-    /// Makes room for datagrams of that size. To be done before anything is sent: where there is no memory, nothing is then
-    /// under way that would have to be read.
-    pub fn make_room(&mut self, op: &'static str, room: usize) -> Result<(), Error> {
+    /// Begins a conversation: makes room for datagrams of that size, and throws away what is left of the last one.
+    ///
+    /// Where there is no memory, nothing is then under way that would have to be read.
+    pub fn begin(&mut self, room: usize) -> Result<(), Error> {
         if self.buffer.len() < room {
-            self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(|_| Error::NoMemory { op })?;
+            self.buffer.try_reserve_exact(room - self.buffer.len()).map_err(Error::no_memory)?;
             self.buffer.resize(room, 0);
         }
+        self.abandon();
         Ok(())
     }
 
     /// Receives a datagram of the kernel and returns its length; [`Link::received`] gives its bytes.
-    pub fn receive(&mut self, op: &'static str, wait: &mut Wait) -> Result<usize, Error> {
+    pub fn receive(&mut self, wait: &mut Wait) -> Result<usize, Error> {
         let deadline = *wait.deadline.get_or_insert_with(|| Instant::now() + self.timeout);
         if wait.barren && Instant::now() >= deadline {
-            return Err(self.timed_out(op));
+            return Err(self.timed_out());
         }
         wait.barren = true;
         loop {
@@ -138,18 +150,18 @@ impl Link {
                 // Anyone may send to a netlink port; only the kernel is believed.
                 Ok(received) if mutant!("kernel-alone", received.sender != 0, false) => {
                     if Instant::now() >= deadline {
-                        return Err(self.timed_out(op));
+                        return Err(self.timed_out());
                     }
                 }
                 Ok(received) if received.length > self.buffer.len() => {
-                    return Err(Error::Truncated { op, length: received.length });
+                    return Err(Error::Truncated { op: LATER, length: received.length });
                 }
                 Ok(received) => return Ok(received.length),
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted if Instant::now() < deadline => {}
-                    io::ErrorKind::Interrupted | io::ErrorKind::TimedOut => return Err(self.timed_out(op)),
-                    _ if error.raw_os_error() == Some(libc::ENOBUFS) => return Err(Error::Overrun { op }),
-                    _ => return Err(Error::system(op, "receive", &error)),
+                    io::ErrorKind::Interrupted | io::ErrorKind::TimedOut => return Err(self.timed_out()),
+                    _ if error.raw_os_error() == Some(libc::ENOBUFS) => return Err(Error::Overrun { op: LATER }),
+                    _ => return Err(Error::system(Call::Receive, &error)),
                 },
             }
         }
@@ -160,19 +172,26 @@ impl Link {
         &self.buffer[..length]
     }
 
-    /// Throws away what an exchange that ended with `error` may have left under way.
-    pub fn clean_up(&mut self, op: &'static str, error: &Error) {
+    /// The kernel has said all that it had to say.
+    pub fn finish(&mut self) {
+        self.open = false;
+    }
+
+    /// Ends a conversation that failed: throws away what is under way, unless nothing can be.
+    pub fn fail(&mut self, error: &Error) {
         match error {
-            // The kernel has said all that it had to say.
-            Error::Kernel { .. } | Error::Permission { .. } => {}
-            Error::System { call, .. } if [SEND, SEND_REST].contains(call) => {}
-            _ => self.abandon(op),
+            Error::Kernel { .. } | Error::Permission { .. } => self.finish(),
+            Error::System { call: Call::Send | Call::SendRest, .. } => {}
+            _ => self.abandon(),
         }
     }
 
-    /// Throws away what is under way. Where the socket cannot be replaced, what the kernel still has to say is read, as
+    /// Throws away what is under way, if anything is. Where the socket cannot be replaced, what the kernel still has to say is read, as
     /// long as it keeps talking.
-    pub fn abandon(&mut self, op: &'static str) {
+    pub fn abandon(&mut self) {
+        if !std::mem::replace(&mut self.open, false) {
+            return;
+        }
         if self.transport.reset().is_ok() {
             return;
         }
@@ -180,21 +199,36 @@ impl Link {
         for _ in 0..1_000_000 {
             let mut wait = Wait::new();
             wait.no_longer();
-            if matches!(self.receive(op, &mut wait), Err(Error::Timeout { .. } | Error::System { .. })) {
+            if matches!(self.receive(&mut wait), Err(Error::Timeout { .. } | Error::System { .. })) {
                 break;
             }
         }
     }
 
-    pub fn timed_out(&self, op: &'static str) -> Error {
-        Error::Timeout { op, millis: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX) }
+    pub fn timed_out(&self) -> Error {
+        Error::Timeout { op: LATER, millis: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// A new operation: that the kernel answered the last one says nothing of this one.
+    pub fn next_operation(&mut self) {
+        self.permitted = false;
+    }
+
+    /// The kernel has answered this operation: from now on it refuses an entry with EPERM, and not the caller.
+    pub fn permitted(&mut self) {
+        self.permitted = true;
+    }
+
+    /// Whether this errno means that the caller lacks the capability.
+    pub fn is_forbidden(&self, errno: i32) -> bool {
+        errno == libc::EPERM && !self.permitted
     }
 
     /// The error for an errno of the kernel.
-    pub fn refused(&self, op: &'static str, errno: i32, detail: KernelDetail) -> Error {
-        if errno == libc::EPERM {
-            return Error::Permission { op, netns: self.netns() };
+    pub fn refused(&self, errno: i32, detail: KernelDetail) -> Error {
+        if self.is_forbidden(errno) {
+            return Error::Permission { op: LATER, netns: self.netns() };
         }
-        Error::Kernel { op, errno, detail }
+        Error::Kernel { op: LATER, errno, detail }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::{Received, Transport};
-use crate::error::{Error, NetnsName};
+use crate::error::{Call, Error, NetnsName};
 use crate::sys;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
@@ -22,8 +22,6 @@ const SMALLEST_RECEIVE_BUFFER: u32 = 256 * 1024;
 /// Holds the largest batch: 256 creates of about 400 bytes. A datagram must be 32 bytes smaller than what the kernel makes of
 /// this, twice as much (netlink_sendmsg(), sock_setsockopt()); its default may be too small (net.core.wmem_default).
 const SEND_BUFFER: u32 = 256 * 1024;
-
-const OP: &str = "open";
 
 /// How long is waited when a socket was said to be readable and was not: the first time, and at most.
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
@@ -70,7 +68,7 @@ impl NetlinkSocket {
 }
 
 fn open_error(call: &'static str, error: &io::Error) -> Error {
-    Error::system(OP, call, error)
+    Error::system(Call::Other(call), error)
 }
 
 /// A socket in the network namespace of this thread, and its port.
