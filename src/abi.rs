@@ -9,7 +9,6 @@ pub use super::result::{ct_result, CT_RESULT_START_UNKNOWN, CT_RESULT_UNCOUNTED}
 pub use super::text::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 pub use super::version::{CT_VERSION_MAJOR, CT_VERSION_MINOR, CT_VERSION_NUMBER, CT_VERSION_PATCH};
 
-pub(crate) use super::filter::MATCH_ALL;
 #[cfg(test)]
 pub(crate) use super::open::OPEN_OPTS_SIZE_V0;
 #[cfg(test)]

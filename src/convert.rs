@@ -107,19 +107,60 @@ impl Fault {
     }
 }
 
+#[deny(unused_variables, reason = "a field that is forgotten must not compile")]
 fn checked(raw: &ct_filter) -> Result<Filter, Fault> {
-    if raw.flags & !CT_FILTER_EXCLUDE != 0 {
+    // Without "..": a field that is forgotten here does not compile.
+    let ct_filter {
+        size: _,
+        flags,
+        r#match: matched,
+        family,
+        proto,
+        icmp_type,
+        icmp_code,
+        icmp_id,
+        tcp_states,
+        zone,
+        mark,
+        mark_mask,
+        status_set,
+        status_clear,
+        orig_src_prefix,
+        orig_dst_prefix,
+        reply_src_prefix,
+        reply_dst_prefix,
+        orig_src,
+        orig_dst,
+        reply_src,
+        reply_dst,
+        orig_sport_first,
+        orig_sport_last,
+        orig_dport_first,
+        orig_dport_last,
+        reply_sport_first,
+        reply_sport_last,
+        reply_dport_first,
+        reply_dport_last,
+        labels,
+        labels_mask,
+        helper: name,
+        orig_zone,
+        reply_zone,
+        id,
+        pad0,
+    } = *raw;
+    if flags & !CT_FILTER_EXCLUDE != 0 {
         return Err((".flags", "unknown bits").into());
     }
-    if mutant!("match-unknown", raw.r#match & !MATCH_ALL != 0, false) {
+    if mutant!("match-unknown", matched & !MATCH_ALL != 0, false) {
         return Err((".match", "unknown bits").into());
     }
-    if raw.pad0 != 0 {
+    if pad0 != 0 {
         return Err((".pad0", "is not zero").into());
     }
-    let counts = |bit: u64| raw.r#match & bit != 0;
+    let counts = |bit: u64| matched & bit != 0;
     mutant!("filter-forgotten", only_what_counts(raw)?, ());
-    let zone = |bit, zone, field| match u16::try_from(zone) {
+    let in_zone = |bit, zone, field| match u16::try_from(zone) {
         Err(_) => Err((field, "is larger than 65535")),
         Ok(zone) => Ok(counts(bit).then_some(zone)),
     };
@@ -127,84 +168,110 @@ fn checked(raw: &ct_filter) -> Result<Filter, Fault> {
     if addresses.iter().any(|bit| counts(*bit)) && !counts(CT_MATCH_FAMILY) {
         return Err((".family", "addresses need CT_MATCH_FAMILY").into());
     }
-    let prefix =
-        |bit, address, length, field| counts(bit).then(|| prefix(raw.family, address, length, field)).transpose();
+    let prefix = |bit, address, length, field| counts(bit).then(|| prefix(family, address, length, field)).transpose();
     let ports = |bit, first, last| counts(bit).then_some(RangeInclusive::new(first, last));
-    let helper = counts(CT_MATCH_HELPER).then(|| helper(&raw.helper)).transpose()?;
+    let helper = counts(CT_MATCH_HELPER).then(|| helper(&name)).transpose()?;
     Ok(Filter {
-        exclude: raw.flags & CT_FILTER_EXCLUDE != 0,
-        family: counts(CT_MATCH_FAMILY).then_some(Family(raw.family)),
-        proto: counts(CT_MATCH_PROTO).then_some(Proto(raw.proto)),
-        zone: zone(CT_MATCH_ZONE, raw.zone, ".zone")?,
-        orig_zone: zone(CT_MATCH_ORIG_ZONE, raw.orig_zone, ".orig_zone")?,
-        reply_zone: zone(CT_MATCH_REPLY_ZONE, raw.reply_zone, ".reply_zone")?,
-        id: counts(CT_MATCH_ID).then_some(raw.id),
-        mark: counts(CT_MATCH_MARK).then_some(Masked { value: raw.mark, mask: raw.mark_mask }),
-        status_set: Status::from_bits_retain(raw.status_set),
-        status_clear: Status::from_bits_retain(raw.status_clear),
-        orig_src: prefix(CT_MATCH_ORIG_SRC, &raw.orig_src, raw.orig_src_prefix, ".orig_src")?,
-        orig_dst: prefix(CT_MATCH_ORIG_DST, &raw.orig_dst, raw.orig_dst_prefix, ".orig_dst")?,
-        reply_src: prefix(CT_MATCH_REPLY_SRC, &raw.reply_src, raw.reply_src_prefix, ".reply_src")?,
-        reply_dst: prefix(CT_MATCH_REPLY_DST, &raw.reply_dst, raw.reply_dst_prefix, ".reply_dst")?,
-        orig_sport: ports(CT_MATCH_ORIG_SPORT, raw.orig_sport_first, raw.orig_sport_last),
-        orig_dport: ports(CT_MATCH_ORIG_DPORT, raw.orig_dport_first, raw.orig_dport_last),
-        reply_sport: ports(CT_MATCH_REPLY_SPORT, raw.reply_sport_first, raw.reply_sport_last),
-        reply_dport: ports(CT_MATCH_REPLY_DPORT, raw.reply_dport_first, raw.reply_dport_last),
-        icmp_type: counts(CT_MATCH_ICMP_TYPE).then_some(raw.icmp_type),
-        icmp_code: counts(CT_MATCH_ICMP_CODE).then_some(raw.icmp_code),
-        icmp_id: counts(CT_MATCH_ICMP_ID).then_some(raw.icmp_id),
-        tcp_states: counts(CT_MATCH_TCP_STATES).then_some(TcpStates::from_bits_retain(raw.tcp_states)),
-        labels: counts(CT_MATCH_LABELS).then_some(Masked { value: raw.labels, mask: raw.labels_mask }),
+        exclude: flags & CT_FILTER_EXCLUDE != 0,
+        family: counts(CT_MATCH_FAMILY).then_some(Family(family)),
+        proto: counts(CT_MATCH_PROTO).then_some(Proto(proto)),
+        zone: in_zone(CT_MATCH_ZONE, zone, ".zone")?,
+        orig_zone: in_zone(CT_MATCH_ORIG_ZONE, orig_zone, ".orig_zone")?,
+        reply_zone: in_zone(CT_MATCH_REPLY_ZONE, reply_zone, ".reply_zone")?,
+        id: counts(CT_MATCH_ID).then_some(id),
+        mark: counts(CT_MATCH_MARK).then_some(Masked { value: mark, mask: mark_mask }),
+        status_set: Status::from_bits_retain(status_set),
+        status_clear: Status::from_bits_retain(status_clear),
+        orig_src: prefix(CT_MATCH_ORIG_SRC, &orig_src, orig_src_prefix, ".orig_src")?,
+        orig_dst: prefix(CT_MATCH_ORIG_DST, &orig_dst, orig_dst_prefix, ".orig_dst")?,
+        reply_src: prefix(CT_MATCH_REPLY_SRC, &reply_src, reply_src_prefix, ".reply_src")?,
+        reply_dst: prefix(CT_MATCH_REPLY_DST, &reply_dst, reply_dst_prefix, ".reply_dst")?,
+        orig_sport: ports(CT_MATCH_ORIG_SPORT, orig_sport_first, orig_sport_last),
+        orig_dport: ports(CT_MATCH_ORIG_DPORT, orig_dport_first, orig_dport_last),
+        reply_sport: ports(CT_MATCH_REPLY_SPORT, reply_sport_first, reply_sport_last),
+        reply_dport: ports(CT_MATCH_REPLY_DPORT, reply_dport_first, reply_dport_last),
+        icmp_type: counts(CT_MATCH_ICMP_TYPE).then_some(icmp_type),
+        icmp_code: counts(CT_MATCH_ICMP_CODE).then_some(icmp_code),
+        icmp_id: counts(CT_MATCH_ICMP_ID).then_some(icmp_id),
+        tcp_states: counts(CT_MATCH_TCP_STATES).then_some(TcpStates::from_bits_retain(tcp_states)),
+        labels: counts(CT_MATCH_LABELS).then_some(Masked { value: labels, mask: labels_mask }),
         helper,
     })
 }
 
-/// Every part of a filter that counts only with a bit of `match`: its name, where it is, how many bytes, and the bit.
-const FIELDS: [(&str, u8, u8, u64); 27] = {
-    macro_rules! at {
-        ($name:literal, $first:ident, $bytes:literal, $bit:ident) => {
-            ($name, std::mem::offset_of!(ct_filter, $first) as u8, $bytes, $bit)
-        };
-    }
-    [
-        at!(".family", family, 1, CT_MATCH_FAMILY),
-        at!(".proto", proto, 1, CT_MATCH_PROTO),
-        at!(".zone", zone, 4, CT_MATCH_ZONE),
-        at!(".mark", mark, 8, CT_MATCH_MARK),
-        at!(".status_set", status_set, 4, CT_MATCH_STATUS),
-        at!(".status_clear", status_clear, 4, CT_MATCH_STATUS),
-        at!(".orig_src", orig_src, 16, CT_MATCH_ORIG_SRC),
-        at!(".orig_src", orig_src_prefix, 1, CT_MATCH_ORIG_SRC),
-        at!(".orig_dst", orig_dst, 16, CT_MATCH_ORIG_DST),
-        at!(".orig_dst", orig_dst_prefix, 1, CT_MATCH_ORIG_DST),
-        at!(".reply_src", reply_src, 16, CT_MATCH_REPLY_SRC),
-        at!(".reply_src", reply_src_prefix, 1, CT_MATCH_REPLY_SRC),
-        at!(".reply_dst", reply_dst, 16, CT_MATCH_REPLY_DST),
-        at!(".reply_dst", reply_dst_prefix, 1, CT_MATCH_REPLY_DST),
-        at!(".orig_sport", orig_sport_first, 4, CT_MATCH_ORIG_SPORT),
-        at!(".orig_dport", orig_dport_first, 4, CT_MATCH_ORIG_DPORT),
-        at!(".reply_sport", reply_sport_first, 4, CT_MATCH_REPLY_SPORT),
-        at!(".reply_dport", reply_dport_first, 4, CT_MATCH_REPLY_DPORT),
-        at!(".icmp_type", icmp_type, 1, CT_MATCH_ICMP_TYPE),
-        at!(".icmp_code", icmp_code, 1, CT_MATCH_ICMP_CODE),
-        at!(".icmp_id", icmp_id, 2, CT_MATCH_ICMP_ID),
-        at!(".tcp_states", tcp_states, 2, CT_MATCH_TCP_STATES),
-        at!(".labels", labels, 32, CT_MATCH_LABELS),
-        at!(".helper", helper, 16, CT_MATCH_HELPER),
-        at!(".orig_zone", orig_zone, 4, CT_MATCH_ORIG_ZONE),
-        at!(".reply_zone", reply_zone, 4, CT_MATCH_REPLY_ZONE),
-        at!(".id", id, 4, CT_MATCH_ID),
-    ]
-};
+/// A field of a filter that counts only with a bit of `match`: the name for errors, where it is, how many bytes, and the bit.
+struct Counts(&'static str, u8, u8, u64);
 
-/// They are all of a filter but size, flags, match and pad0: none was forgotten, and there is no padding between them.
-const _: () = {
-    let (mut at, mut sum) = (0, 4 + 4 + 8 + 4);
+/// Every field of a filter, with the bit by which it counts.
+macro_rules! filter_fields {
+    ({ $($bit:ident: $name:literal = $($field:ident)*;)* } { $($always:ident)* }) => {
+        const FIELDS: &[Counts] = &[$($(
+            Counts(
+                $name,
+                std::mem::offset_of!(ct_filter, $field) as u8,
+                bytes(|filter| &filter.$field) as u8,
+                $bit,
+            ),
+        )*)*];
+
+        const fn bytes<T>(_: fn(&ct_filter) -> &T) -> usize {
+            size_of::<T>()
+        }
+
+        // What is missing above does not compile.
+        const _: fn(&ct_filter) = |filter| {
+            let ct_filter { $($($field: _,)*)* $($always: _),* } = filter;
+        };
+
+        // No padding lies between them.
+        const _: () = {
+            let (mut at, mut sum) = (0, 0 $(+ bytes(|filter| &filter.$always))*);
+            while at < FIELDS.len() {
+                sum += FIELDS[at].2 as usize;
+                at += 1;
+            }
+            assert!(sum == size_of::<ct_filter>());
+        };
+    };
+}
+
+filter_fields! {
+    {
+        CT_MATCH_FAMILY: ".family" = family;
+        CT_MATCH_PROTO: ".proto" = proto;
+        CT_MATCH_ZONE: ".zone" = zone;
+        CT_MATCH_MARK: ".mark" = mark mark_mask;
+        CT_MATCH_STATUS: ".status_set" = status_set;
+        CT_MATCH_STATUS: ".status_clear" = status_clear;
+        CT_MATCH_ORIG_SRC: ".orig_src" = orig_src orig_src_prefix;
+        CT_MATCH_ORIG_DST: ".orig_dst" = orig_dst orig_dst_prefix;
+        CT_MATCH_REPLY_SRC: ".reply_src" = reply_src reply_src_prefix;
+        CT_MATCH_REPLY_DST: ".reply_dst" = reply_dst reply_dst_prefix;
+        CT_MATCH_ORIG_SPORT: ".orig_sport" = orig_sport_first orig_sport_last;
+        CT_MATCH_ORIG_DPORT: ".orig_dport" = orig_dport_first orig_dport_last;
+        CT_MATCH_REPLY_SPORT: ".reply_sport" = reply_sport_first reply_sport_last;
+        CT_MATCH_REPLY_DPORT: ".reply_dport" = reply_dport_first reply_dport_last;
+        CT_MATCH_ICMP_TYPE: ".icmp_type" = icmp_type;
+        CT_MATCH_ICMP_CODE: ".icmp_code" = icmp_code;
+        CT_MATCH_ICMP_ID: ".icmp_id" = icmp_id;
+        CT_MATCH_TCP_STATES: ".tcp_states" = tcp_states;
+        CT_MATCH_LABELS: ".labels" = labels labels_mask;
+        CT_MATCH_HELPER: ".helper" = helper;
+        CT_MATCH_ORIG_ZONE: ".orig_zone" = orig_zone;
+        CT_MATCH_REPLY_ZONE: ".reply_zone" = reply_zone;
+        CT_MATCH_ID: ".id" = id;
+    }
+    { size flags r#match pad0 }
+}
+
+/// Every `CT_MATCH_*` bit that this release knows: those of the fields.
+const MATCH_ALL: u64 = {
+    let (mut all, mut at) = (0, 0);
     while at < FIELDS.len() {
-        sum += FIELDS[at].2 as usize;
+        all |= FIELDS[at].3;
         at += 1;
     }
-    assert!(sum == size_of::<ct_filter>());
+    all
 };
 
 /// A field that is set although `match` does not say that it counts was forgotten there, and the filter would take more than
@@ -212,7 +279,7 @@ const _: () = {
 fn only_what_counts(raw: &ct_filter) -> Result<(), Wrong> {
     // SAFETY: ct_filter has no padding: its fields fill it (checked above), so all of its bytes are initialised.
     let bytes = unsafe { std::slice::from_raw_parts((&raw const *raw).cast::<u8>(), size_of::<ct_filter>()) };
-    for (field, first, length, bit) in FIELDS {
+    for &Counts(field, first, length, bit) in FIELDS {
         let first = usize::from(first);
         let value = bytes.get(first..first + usize::from(length)).unwrap_or_default();
         if raw.r#match & bit == 0 && value.iter().any(|&byte| byte != 0) {

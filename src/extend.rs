@@ -5,6 +5,7 @@
 use ctrack::seams::text;
 use ctrack::Error;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The size that a struct says it has. Nothing behind its size field is read.
 ///
@@ -86,6 +87,19 @@ unsafe fn read_bytes(
     // SAFETY: both are at least `known` bytes and do not overlap (caller).
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), value, known) };
     Ok(())
+}
+
+/// Writes a part of a struct to where the caller has one.
+///
+/// # Safety
+/// `pointer` may be written in these bytes, of which `value` has all and which are initialised there.
+pub(super) unsafe fn write<T: Copy>(value: &T, pointer: *mut T, part: Range<usize>) {
+    debug_assert!(part.end <= size_of::<T>());
+    let from = std::ptr::from_ref(value).cast::<u8>();
+    // SAFETY: the caller's promise; `value` is a struct of ours, and so lies elsewhere.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from.add(part.start), pointer.cast::<u8>().add(part.start), part.len());
+    }
 }
 
 /// No struct of this interface will ever be so large: a larger size is garbage, and must not be read through.

@@ -56,9 +56,6 @@ pub const CT_MATCH_REPLY_ZONE: u64 = 1u64 << 20;
 /// which one of them would be left, with -EINVAL. Since 0.2.
 pub const CT_MATCH_ID: u64 = 1u64 << 21;
 
-/// Every `CT_MATCH_*` bit that this release knows.
-pub(crate) const MATCH_ALL: u64 = (1 << 22) - 1;
-
 /// What to select. Set size and, in match, the fields that count; the others must be zero.
 ///
 /// All fields that count must hold. Addresses are in network byte order, an IPv4 one in the first 4 bytes with the others

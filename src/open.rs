@@ -140,24 +140,26 @@ pub unsafe extern "C" fn ct_handle_open(ret_handle: *mut *mut ct_handle, opts: *
     })
 }
 
+#[deny(unused_variables, reason = "a field that is forgotten must not compile")]
 fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
-    if opts.flags & !(CT_OPEN_NETNS | CT_OPEN_COMPARE_START) != 0 {
+    let ct_open_opts { size: _, flags, netns_fd, timeout_ms, rcvbuf, pad0 } = *opts;
+    if flags & !(CT_OPEN_NETNS | CT_OPEN_COMPARE_START) != 0 {
         return Err(Error::invalid("opts.flags", "unknown bits"));
     }
-    if opts.pad0 != 0 {
+    if pad0 != 0 {
         return Err(Error::invalid("opts.pad0", "is not zero"));
     }
     let mut options = OpenOptions::default();
-    if opts.flags & CT_OPEN_NETNS != 0 {
-        let fd = duplicate(opts.netns_fd)
+    if flags & CT_OPEN_NETNS != 0 {
+        let fd = duplicate(netns_fd)
             .map_err(|error| Error::system(Call::Other("dup of netns_fd"), &error).during("open"))?;
         options.netns = Some(fd);
-    } else if opts.netns_fd != 0 {
+    } else if netns_fd != 0 {
         return Err(Error::invalid("opts.netns_fd", "is set, but CT_OPEN_NETNS is not"));
     }
-    options.timeout = (opts.timeout_ms != 0).then(|| Duration::from_millis(opts.timeout_ms.into()));
-    options.compare_start = opts.flags & CT_OPEN_COMPARE_START != 0;
-    options.receive_buffer = (opts.rcvbuf != 0).then_some(opts.rcvbuf);
+    options.timeout = (timeout_ms != 0).then(|| Duration::from_millis(timeout_ms.into()));
+    options.compare_start = flags & CT_OPEN_COMPARE_START != 0;
+    options.receive_buffer = (rcvbuf != 0).then_some(rcvbuf);
     Ok(options)
 }
 

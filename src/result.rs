@@ -47,14 +47,18 @@ const _: () = {
     assert!(offset_of!(ct_result, spared) == RESULT_SIZE_V0);
 };
 
+/// The sizes that the struct has had, the present one last: of a caller's struct, what the largest of them that it covers has is
+/// filled. A field is never filled in part.
+const RESULT_SIZES: [usize; 2] = [RESULT_SIZE_V0, size_of::<ct_result>()];
+
 /// A ct_result of at least this size has room for `spared`.
 const RESULT_SIZE_WITH_SPARED: usize = std::mem::offset_of!(ct_result, spared) + size_of::<u64>();
 
 /// The caller's ct_result, checked and emptied.
 pub(super) struct ResultOut {
     pointer: *mut ct_result,
-    /// The caller's struct has `spared`.
-    has_spared: bool,
+    /// How many bytes of it are filled.
+    covered: usize,
 }
 
 impl ResultOut {
@@ -67,29 +71,30 @@ impl ResultOut {
         if given.flags & !(CT_RESULT_UNCOUNTED | CT_RESULT_START_UNKNOWN) != 0 || given.pad0 != 0 {
             return Err(Error::invalid("result.flags", "unknown bits, or padding that is not zero"));
         }
-        let result = ResultOut { pointer, has_spared: given.size as usize >= RESULT_SIZE_WITH_SPARED };
+        let size = given.size as usize;
+        let covered = RESULT_SIZES.into_iter().rfind(|&known| known <= size).unwrap_or(RESULT_SIZE_V0);
+        let result = ResultOut { pointer, covered };
         result.write(&Outcome::default());
         Ok(result)
     }
 
     fn write(&self, outcome: &Outcome) {
-        let first_error = outcome.error.as_ref().map_or(0, |error| -error.errno());
         let flag = |set: bool, flag| if set { flag } else { 0 };
-        // SAFETY: `new` checked that the struct has at least the size of the first release, which ends with first_error
-        // and pad0, and whether it has `spared`; its size field stays as it is.
-        unsafe {
-            (*self.pointer).flags =
-                flag(outcome.uncounted, CT_RESULT_UNCOUNTED) | flag(outcome.start_unknown, CT_RESULT_START_UNKNOWN);
-            (*self.pointer).matched =
-                outcome.matched - if mutant!("spared-left-out", self.has_spared, true) { 0 } else { outcome.spared };
-            (*self.pointer).done = outcome.done;
-            (*self.pointer).gone = outcome.gone;
-            (*self.pointer).failed = outcome.failed;
-            (*self.pointer).first_error = first_error;
-            if self.has_spared {
-                (*self.pointer).spared = outcome.spared;
-            }
-        }
+        let has_spared = self.covered >= RESULT_SIZE_WITH_SPARED;
+        // Without "..": a field that is forgotten here does not compile.
+        let result = ct_result {
+            size: 0,
+            flags: flag(outcome.uncounted, CT_RESULT_UNCOUNTED) | flag(outcome.start_unknown, CT_RESULT_START_UNKNOWN),
+            matched: outcome.matched - if mutant!("spared-left-out", has_spared, true) { 0 } else { outcome.spared },
+            done: outcome.done,
+            gone: outcome.gone,
+            failed: outcome.failed,
+            first_error: outcome.error.as_ref().map_or(0, |error| -error.errno()),
+            pad0: 0,
+            spared: outcome.spared,
+        };
+        // SAFETY: `new` checked that the caller's struct has `covered` bytes; its size field, which is the first, stays as it is.
+        unsafe { extend::write(&result, self.pointer, size_of::<u32>()..self.covered) };
     }
 
     /// Runs an operation, fills the result in any case, and says whether all went well.

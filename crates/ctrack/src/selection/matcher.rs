@@ -72,8 +72,40 @@ pub(crate) fn ports_of(e: &Entry) -> [u16; 4] {
     [e.orig.sport, e.orig.dport, e.reply.sport, e.reply.dport]
 }
 
+/// A field of a filter that nothing here looks at would be no condition. One that is not named here does not compile: what it says
+/// belongs into [`Matcher::new`] and [`Matcher::matches`].
+fn nothing_forgotten(filter: &Filter) {
+    let Filter {
+        exclude: _,
+        family: _,
+        proto: _,
+        zone: _,
+        orig_zone: _,
+        reply_zone: _,
+        id: _,
+        mark: _,
+        status_set: _,
+        status_clear: _,
+        orig_src: _,
+        orig_dst: _,
+        reply_src: _,
+        reply_dst: _,
+        orig_sport: _,
+        orig_dport: _,
+        reply_sport: _,
+        reply_dport: _,
+        icmp_type: _,
+        icmp_code: _,
+        icmp_id: _,
+        tcp_states: _,
+        labels: _,
+        helper: _,
+    } = filter;
+}
+
 impl Matcher {
     pub fn new(filter: &Filter) -> Result<Matcher, Fault> {
+        nothing_forgotten(filter);
         let mut matcher = Matcher { proto: filter.proto, id: filter.id, ..Matcher::default() };
         if filter.id.is_some() {
             matcher.needs |= Has::ID;
