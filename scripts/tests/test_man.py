@@ -175,6 +175,42 @@ CHAPTERS = """/* SPDX-License-Identifier: MIT OR Apache-2.0 */
  */
 
 /*
+ * ---- Handles ----
+ */
+
+/**
+ * How to open one.
+ */
+struct ct_opts {
+  /**
+   * CT_OPEN_ bits.
+   */
+  uint32_t flags;
+};
+
+/**
+ * Quick.
+ */
+#define CT_OPEN_QUICK_AND_DIRTY 1
+
+/**
+ * Opens, as ct_box_close() closes; of CT_WIPE_ALL it knows nothing.
+ *
+ * @param o CT_OPEN_QUICK_AND_DIRTY, perhaps; a CT_STATE_ value is none
+ * @param ret_e the first
+ * @return 0
+ * Since 0.1.
+ */
+int ct_box_open(const struct ct_opts *o, struct ct_entry *ret_e);
+
+/**
+ * Closes.
+ *
+ * Since 0.1.
+ */
+void ct_box_close(void);
+
+/*
  * ---- Entries: what they are - and what not ----
  */
 
@@ -213,42 +249,6 @@ struct ct_entry {
 };
 
 /*
- * ---- Handles ----
- */
-
-/**
- * How to open one.
- */
-struct ct_opts {
-  /**
-   * CT_OPEN_ bits.
-   */
-  uint32_t flags;
-};
-
-/**
- * Quick.
- */
-#define CT_OPEN_QUICK_AND_DIRTY 1
-
-/**
- * Opens, as ct_box_close() closes; of CT_WIPE_ALL it knows nothing.
- *
- * @param o CT_OPEN_QUICK_AND_DIRTY, perhaps; a CT_STATE_ value is none
- * @param ret_e the first
- * @return 0
- * Since 0.1.
- */
-int ct_box_open(const struct ct_opts *o, struct ct_entry *ret_e);
-
-/**
- * Closes.
- *
- * Since 0.1.
- */
-void ct_box_close(void);
-
-/*
  * ---- Wiping ----
  */
 
@@ -256,6 +256,13 @@ void ct_box_close(void);
  * All of it.
  */
 #define CT_WIPE_ALL 1
+
+/**
+ * Wipes all, as with CT_WIPE_ALL.
+ *
+ * Since 0.2.
+ */
+void ct_wipe_all(void);
 
 /**
  * Wipes.
@@ -266,13 +273,6 @@ void ct_box_close(void);
  * Since 0.2.
  */
 int ct_wipe(int flags, struct ct_entry *e);
-
-/**
- * Wipes all.
- *
- * Since 0.2.
- */
-void ct_wipe_all(void);
 
 /**
  * Wipes a box. The version is CT_VERSION_MAJOR.
@@ -322,12 +322,11 @@ class Layout(unittest.TestCase):
         self.assertIn("CT_OPEN_", pages["ct_box_open"])
         self.assertIn("CT_WIPE_", pages["ct_wipe"])
         self.assertIn("CT_VERSION_", pages["ct_box_wipe"])
-        moved = CHAPTERS.replace("\n * ---- Entries: what they are - and what not ----", "")
-        entry = re.search(r"/\*\*\n \* An entry.*?^};\n", moved, re.MULTILINE | re.DOTALL)[0]
-        moved = moved.replace(entry, "").replace("/*\n * ---- Wiping ----", entry + "\n/*\n * ---- Wiping ----")
-        pages = {page[0]: page for page in self.laid_out(moved)}
-        # Without an own chapter that names them, where they are named first.
+
+    def test_without_chapters_constants_stand_where_a_field_or_parameter_names_them_first(self):
+        pages = {page[0]: page for page in self.laid_out(re.sub(r"/\*\n \* ---- .* ----\n \*/\n", "", CHAPTERS))}
         self.assertIn("CT_STATE_", pages["ct_box_open"])
+        self.assertIn("CT_WIPE_", pages["ct_wipe"])
 
     def test_a_header_without_banners_is_one_chapter(self):
         text = re.sub(r"/\*\n \* ---- .* ----\n \*/\n", "", CHAPTERS)
@@ -342,9 +341,9 @@ class Layout(unittest.TestCase):
         self.assertEqual(
             list(found.items()),
             [
-                ("Entries: what they are \\- and what not", ["CT_STATE_", "ct_part", "ct_entry"]),
                 ("Handles", ["ct_opts", "CT_OPEN_", "ct_box_open", "ct_box_close"]),
-                ("Wiping", ["CT_WIPE_", "ct_wipe", "ct_wipe_all", "ct_box_wipe", "CT_VERSION_"]),
+                ("Entries: what they are \\- and what not", ["CT_STATE_", "ct_part", "ct_entry"]),
+                ("Wiping", ["CT_WIPE_", "ct_wipe_all", "ct_wipe", "ct_box_wipe", "CT_VERSION_"]),
             ],
         )
 
@@ -352,7 +351,7 @@ class Layout(unittest.TestCase):
         """Constants in front of their struct or behind it, a struct behind the function that takes it."""
         before = self.laid_out()
         opts = re.search(r"/\*\*\n \* How to open.*?^};\n\n", CHAPTERS, re.MULTILINE | re.DOTALL)[0]
-        moved = CHAPTERS.replace(opts, "").replace("/*\n * ---- Wiping", opts + "/*\n * ---- Wiping")
+        moved = CHAPTERS.replace(opts, "").replace("/*\n * ---- Entries", opts + "/*\n * ---- Entries")
         self.assertNotEqual(moved, CHAPTERS)
         self.assertEqual([sorted(page) for page in self.laid_out(moved)], [sorted(page) for page in before])
 
