@@ -57,12 +57,9 @@ def publish(s, built, failed, single, tasks, limit):
     }
     data["noise"] = report.noise(single, [line.verdict for line in data["floor"] + data["peer"]])
     pictures = []
-    for name, title, text in (
-        ("time-per-entry.svg", "processor time for an entry by peer", plots.time_per_entry(s, results)),
-        ("growth.svg", "time against the size of the table", plots.growth(s, results, limit)),
-        ("delete-of.svg", "time to delete k of n", plots.delete_of(s, results)),
-        ("memory.svg", "largest resident memory by peer", plots.memory(s, results)),
-    ):
+    if not plots.GNUPLOT:
+        failed.append("the pictures: gnuplot is not installed")
+    for name, (title, text) in plots.pictures(s, results, limit).items():
         (build.OUT / name).unlink(missing_ok=True)
         if text:
             (build.OUT / name).write_text(text, encoding="utf-8")

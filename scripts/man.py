@@ -1,13 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""man.py HEADER OUTDIR: writes the manual pages of the C library into OUTDIR/man3, made of the header's comments alone.
+"""man.py HEADER OUTDIR: writes the manual pages of the C library into OUTDIR/man3, made of the header alone.
 
-A function, struct or constant of the header that no page takes is an error, so that none can be forgotten. The date of the pages
-is that of the header, or SOURCE_DATE_EPOCH.
+Which page something stands on follows from what the header says:
+
+- Functions ct_OBJECT_VERB() of one object in one chapter share a page. Each other function has its own, and so has each struct.
+- A struct that one page alone uses, as an argument or a field, stands on that page.
+- Constants that begin alike (CT_MATCH_) stand together, where they are named: rather in their own chapter than in another one,
+  rather by a field or parameter than in running text, and where that leaves several, by the first.
+
+A chapter begins with a comment that is nothing but ---- Title ----; each is a section of libctrack(3). What no page would show
+is an error. The date of the pages is that of the header, or SOURCE_DATE_EPOCH.
 """
+
+from __future__ import annotations
 
 import datetime
 import errno
+import itertools
 import os
 import re
 import sys
@@ -15,35 +25,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Page -> its functions, structs and prefixes of constants. The first name is that of the page.
-PAGES = {
-    "ct_handle_open": (["ct_handle_open", "ct_handle_close"], ["ct_open_opts", "ct_handle"], ["CT_OPEN_"]),
-    "ct_handle_error": (["ct_handle_error", "ct_strerror"], [], []),
-    "ct_list": (["ct_list", "ct_entries_free"], [], []),
-    "ct_dump_start": (["ct_dump_start", "ct_dump_next", "ct_dump_end"], [], []),
-    "ct_get": (["ct_get"], [], []),
-    "ct_count": (["ct_count"], [], []),
-    "ct_zone_find_free": (["ct_zone_find_free"], [], []),
-    "ct_delete": (["ct_delete"], [], ["CT_DELETE_"]),
-    "ct_delete_entries": (["ct_delete_entries"], [], []),
-    "ct_create_entries": (["ct_create_entries"], [], []),
-    "ct_update_entries": (["ct_update_entries"], [], []),
-    "ct_flush": (["ct_flush"], [], ["CT_FLUSH_"]),
-    "ct_entry_format": (["ct_entry_format"], [], ["CT_FORMAT_"]),
-    "ct_version_number": (["ct_version_number", "ct_version_string"], [], ["CT_VERSION_"]),
-    "ct_entry": (
-        [],
-        ["ct_entry", "ct_tuple", "ct_counters"],
-        ["CT_HAS_", "CT_STATUS_", "CT_TCP_STATE_", "CT_FAMILY_", "CT_PROTO_"],
-    ),
-    "ct_filter_dead_endpoint": (
-        ["ct_filter_dead_endpoint", "ct_filter_service", "ct_filter_port", "ct_filter_live_endpoint", "ct_filter_everything_but"],
-        [],
-        [],
-    ),
-    "ct_filter": ([], ["ct_filter"], ["CT_FILTER_", "CT_MATCH_"]),
-    "ct_result": ([], ["ct_result"], ["CT_RESULT_"]),
-}
+# What the comments do not name.
 OTHER_PAGES = [("netlink", 7), ("capabilities", 7), ("network_namespaces", 7), ("conntrack", 8)]
 
 
@@ -67,34 +49,39 @@ class Comment:
         return first[0].lower() + first[1:]
 
 
-@dataclass
-class Function:
-    name: str
-    result: str
-    arguments: list[str]
-    comment: Comment
+# Of a section, by the kind of its item.
+TITLES = {"function": "{}()", "struct": "struct {}", "constants": "{} constants"}
 
 
 @dataclass
-class Struct:
-    name: str
-    fields: list[tuple[str, Comment]]
-    comment: Comment
+class Item:
+    """A function, a struct, or constants that begin alike."""
 
-
-@dataclass
-class Constant:
+    kind: str
     name: str
-    value: str
+    chapter: str
     comment: Comment
+    # By name, arguments, fields or constants: how they are declared, and what is said of them.
+    declared: dict[str, str] = field(default_factory=dict)
+    said: dict[str, list[str]] = field(default_factory=dict)
+    # Of a function.
+    result: str = ""
+
+    def details(self) -> str:
+        return " ".join(text for texts in self.said.values() for text in texts)
+
+    def uses(self, struct: Item) -> bool:
+        return any(re.search(rf"struct {struct.name}\b", text) for text in self.declared.values())
 
 
 @dataclass
 class Header:
     top: str
-    functions: dict[str, Function]
-    structs: dict[str, Struct]
-    constants: dict[str, Constant]
+    items: list[Item]
+
+    def of(self, kind: str) -> dict[str, Item]:
+        return {item.name: item for item in self.items if item.kind == kind}
+
 
 # What the comments name of section 2; all else that is not of this library is of section 3.
 SYSTEM_CALLS = {"clone", "fork", "madvise", "setns", "unshare", "vfork"}
@@ -120,62 +107,97 @@ def without_stars(comment: str) -> str:
     return "\n".join(re.sub(r"^\s*\* ?", "", line).rstrip() for line in comment.strip().splitlines())
 
 
+def last_name(declaration: str) -> str:
+    return declaration.partition("[")[0].rstrip(";").replace("*", " ").split()[-1]
+
+
+def parse_function(code: str, chapter: str, about: Comment) -> Item:
+    match = re.match(r"(.*?)(\w+)\((.*)\);", code, re.DOTALL)
+    if not match:
+        raise HeaderError(f"this cannot be read: {code}")
+    result, name, arguments = match.groups()
+    declared = {last_name(a): " ".join(a.split()) for a in arguments.split(",") if arguments != "void"}
+    if not about.since:
+        raise HeaderError(f"{name} does not say since when it is there")
+    if extra := set(about.params) - set(declared):
+        raise HeaderError(f"{name} has no {extra}")
+    # A function of one argument says in its text what that is.
+    if len(declared) > 1 and (missing := set(declared) - set(about.params)):
+        raise HeaderError(f"{name} does not document {missing}")
+    said = {n: [sentence(text, about.params)] for n, text in about.params.items()}
+    return Item("function", name, chapter, about, declared, said, result.strip())
+
+
+def parse_struct(name: str, body: str, chapter: str, about: Comment) -> Item:
+    fields = re.findall(r"^  /\*\*\n(.*?)\n   \*/\n  ([^;]*;)", body, re.MULTILINE | re.DOTALL)
+    if len(fields) != len(re.findall(r"^  [\w ]+(?:\[\d+\])?;", body, re.MULTILINE)):
+        raise HeaderError(f"a field of struct {name} is not documented")
+    said = {last_name(f): parse_comment(without_stars(c)).paragraphs for c, f in fields}
+    return Item("struct", name, chapter, about, {last_name(f): f for _, f in fields}, said)
+
+
 def parse_header(text: str) -> Header:
     """Everything that the header documents. What is not documented is an error."""
     top = re.search(r"^/\*\n(.*?)^ \*/", text, re.MULTILINE | re.DOTALL)
     if not top:
         raise HeaderError("the header has no comment on top")
-    header = Header(without_stars(top[1]), {}, {}, {})
-    declared = set(re.findall(r"^#define (CT_\w+)", text, re.MULTILINE)) | set(
-        re.findall(r"^struct (\w+)(?: \{|;)", text, re.MULTILINE)
-    )
-    declared |= set(re.findall(r"^[a-z][\w *]*?\b(ct_\w+)\(", text, re.MULTILINE))
-    for comment, code in re.findall(
+    banners = [(b.start(), b[1]) for b in re.finditer(r"^/\*\n \* ---- (.+) ----\n \*/$", text, re.MULTILINE)]
+    if len(banners) != len(re.findall(r"^[/* ]*---- ", text, re.MULTILINE)):
+        raise HeaderError("a banner must be a comment of three lines, and the one in the middle: * ---- Title ----")
+    header, constants = Header(without_stars(top[1]), []), {}
+    for found in re.finditer(
         r"^/\*\*\n(.*?)\n \*/\n(#define[^\n]*|struct \w+ \{.*?^\};|[^;]*;)", text, re.MULTILINE | re.DOTALL
     ):
-        about = parse_comment(without_stars(comment))
-        if match := re.match(r"#define (\w+) (.*)", code):
-            header.constants[match[1]] = Constant(match[1], match[2], about)
+        about, code = parse_comment(without_stars(found[1])), found[2]
+        chapter = next((title for start, title in reversed(banners) if start < found.start()), "")
+        if match := re.match(r"#define ((CT_[A-Z0-9]+_)\w+) (.*)", code):
+            name, prefix, value = match.groups()
+            if prefix not in constants:
+                constants[prefix] = Item("constants", prefix, chapter, Comment())
+                header.items.append(constants[prefix])
+            family = constants[prefix]
+            family.declared[name], family.said[name] = value.strip("()"), about.paragraphs
+            if len(family.declared) > 1:
+                family.name = os.path.commonprefix(list(family.declared)).rpartition("_")[0] + "_"
         elif match := re.match(r"struct (\w+)(?: \{\n(.*)\};|;)", code, re.DOTALL):
-            fields = re.findall(r"^  /\*\*\n(.*?)\n   \*/\n  ([^;]*;)", match[2] or "", re.MULTILINE | re.DOTALL)
-            if len(fields) != len(re.findall(r"^  [\w ]+(?:\[\d+\])?;", match[2] or "", re.MULTILINE)):
-                raise HeaderError(f"a field of struct {match[1]} is not documented")
-            header.structs[match[1]] = Struct(match[1], [(f, parse_comment(without_stars(c))) for c, f in fields], about)
-        elif match := re.match(r"(.*?)(\w+)\((.*)\);", code, re.DOTALL):
-            arguments = [] if match[3] == "void" else [" ".join(a.split()) for a in match[3].split(",")]
-            if not about.since:
-                raise HeaderError(f"{match[2]} does not say since when it is there")
-            header.functions[match[2]] = Function(match[2], match[1].strip(), arguments, about)
+            header.items.append(parse_struct(match[1], match[2] or "", chapter, about))
         else:
-            raise HeaderError(f"this cannot be read: {code}")
-    if missing := declared - header.constants.keys() - header.structs.keys() - header.functions.keys():
+            header.items.append(parse_function(code, chapter, about))
+    begins = r"#define (?=CT_\w+ )|struct (?=\w+(?: \{|;))|[a-z][\w *]*?\b(?=ct_\w+\()"
+    declared = re.findall(rf"^(?:{begins})(\w+)", text, re.MULTILINE)
+    known = {item.name for item in header.items} | {n for family in constants.values() for n in family.declared}
+    if missing := set(declared) - known:
         raise HeaderError("not documented: " + ", ".join(sorted(missing)))
+    if unknown := set(re.findall(r"\b(ct_\w+)\(", text)) - known:
+        raise HeaderError("there is no " + ", ".join(sorted(unknown)))
     return header
 
 
-def argument_name(argument: str) -> str:
-    return re.search(r"(\w+)$", argument)[1]
+def home(header: Header, family: Item) -> Item:
+    """What names these constants first and best."""
+    named = [i for i in header.items if i.kind != "constants" and family.name in f"{i.details()} {i.comment}"]
+    if not named:
+        raise HeaderError(f"no function or struct names {family.name}, so no page shows these constants")
+    return min(named, key=lambda item: (item.chapter != family.chapter, family.name not in item.details()))
 
 
-def check_pages(header: Header) -> None:
-    """Each name of the header is on exactly one page, and no page has others."""
-    for what, of_header, of_pages in [
-        ("functions", header.functions, [n for functions, _, _ in PAGES.values() for n in functions]),
-        ("structs", header.structs, [n for _, structs, _ in PAGES.values() for n in structs]),
-    ]:
-        if sorted(of_header) != sorted(of_pages):
-            raise HeaderError(f"{what} of header and pages differ: {sorted(set(of_header) ^ set(of_pages))}")
-    prefixes = [p for _, _, constants in PAGES.values() for p in constants]
-    for name in header.constants:
-        if sum(name.startswith(p) for p in prefixes) != 1:
-            raise HeaderError(f"no page for {name}")
-    for function in header.functions.values():
-        names = [argument_name(a) for a in function.arguments]
-        if extra := set(function.comment.params) - set(names):
-            raise HeaderError(f"{function.name} has no {extra}")
-        # A function of one argument says in its text what that is.
-        if len(names) > 1 and (missing := set(names) - set(function.comment.params)):
-            raise HeaderError(f"{function.name} does not document {missing}")
+def lay_out(header: Header) -> list[list[Item]]:
+    """The items of each page: functions, structs, constants. The first one names it."""
+    groups: dict[tuple[str, str], list[Item]] = {}
+    for function in header.of("function").values():
+        _, first, *others = function.name.split("_")
+        groups.setdefault((function.chapter, first if others else function.name), []).append(function)
+    pages = list(groups.values()) + [[struct] for struct in header.of("struct").values()]
+    for struct in header.of("struct").values():
+        own = next(page for page in pages if struct in page)
+        users = [page for page in pages if page is not own and any(item.uses(struct) for item in page)]
+        if len(users) == 1:
+            users[0] += own
+            pages.remove(own)
+    for family in header.of("constants").values():
+        at_home = home(header, family)
+        next(page for page in pages if at_home in page).append(family)
+    return pages
 
 
 def escape(text: str) -> str:
@@ -189,15 +211,8 @@ def plain(word: str) -> str:
     return re.sub(r"\b(ret_\w+|result\\->?\w*)", r"\\fI\1\\fP", word)
 
 
-def page_of(name: str) -> str:
-    for page, (functions, structs, _) in PAGES.items():
-        if name in functions or name in structs:
-            return page
-    raise HeaderError(f"there is no {name}")
-
-
-def prose(text: str, own: str = "") -> str:
-    """Running text as mdoc: references as macros, one to a line."""
+def prose(text: str, own: Collection[str] = ()) -> str:
+    """Running text as mdoc: references as macros, one to a line. own: names that are on the same page."""
     lines: list[str] = []
     words: list[str] = []
 
@@ -222,7 +237,7 @@ def prose(text: str, own: str = "") -> str:
         if section == "()" and not name.startswith("ct_"):
             section = "(2)" if name in SYSTEM_CALLS else "(3)"
         flush()
-        if name == own or section == "()" and page_of(name) == own:
+        if name in own:
             words.append(f"{plain(before)}\\fB{name}\\fP(){plain(behind)}")
             continue
         number = "3" if section == "()" else section[1]
@@ -238,7 +253,7 @@ def prose(text: str, own: str = "") -> str:
     return "\n".join(lines)
 
 
-def paragraphs(texts: list[str], own: str) -> str:
+def paragraphs(texts: list[str], own: Collection[str]) -> str:
     return "\n.Pp\n".join(prose(text, own) for text in texts)
 
 
@@ -253,8 +268,8 @@ def split_errors(returns: str) -> tuple[str, list[tuple[str, str]], list[str]]:
     if match and match[2]:
         # What it has in common with another function, and then its own.
         rest = re.split(r"(?<=\.)\s+(?=-E\w+:)", (match[3] or "").lstrip(". "))
-        own = [re.match(r"-(E\w+): (.*)", r, re.DOTALL) for r in rest]
-        if all(own):
+        own = [m for r in rest if (m := re.match(r"-(E\w+): (.*)", r, re.DOTALL))]
+        if len(own) == len(rest):
             return f"{match[1]}.", [(f"Er {m[1]}", m[2]) for m in own], [f"Others as for {match[2]}"]
         return f"{match[1]}{(match[3] or '').rstrip('.')}.", [], [f"Errors as for {match[2]}"]
     match = re.match(r"(.*?negative errno[^:]*):\s*(-E.*)$", returns, re.DOTALL)
@@ -274,31 +289,24 @@ def split_errors(returns: str) -> tuple[str, list[tuple[str, str]], list[str]]:
 
 def sentence(text: str, names: Collection[str] = ()) -> str:
     """A capital and a full stop, but for text that begins with a name of C or one of names."""
-    first = re.match(r"\w*", text)[0]
+    first = re.split(r"\W", text, maxsplit=1)[0]
     if first not in names and "_" not in first and not text[len(first) :].startswith(("->", "(")):
         text = text[0].upper() + text[1:]
     return text if text.endswith((".", "?")) else text + "."
 
 
-def synopsis_of(function: Function) -> str:
-    arguments = "\n".join(f'.Fa "{escape(a)}"' for a in function.arguments or ["void"])
-    return f'.Ft "{function.result}"\n.Fo {function.name}\n{arguments}\n.Fc'
-
-
-def struct_block(struct: Struct) -> str:
-    if not struct.fields:
-        return f".Vt struct {struct.name} ;"
-    lines = [f"struct {struct.name} {{"] + [f"    {f}" for f, _ in struct.fields] + ["};"]
-    return ".Bd -literal\n" + "\n".join(escape(line) for line in lines) + "\n.Ed"
-
-
-def constants_of(header: Header, prefix: str, own: str) -> str:
-    found = [c for c in header.constants.values() if c.name.startswith(prefix)]
-    return tagged([(f"Dv {c.name} Pq {escape(c.value.strip('()'))}", paragraphs(c.comment.paragraphs, own)) for c in found])
+def synopsis_of(item: Item) -> str:
+    declared = [escape(d) for d in item.declared.values()]
+    if item.kind == "function":
+        return "\n".join([f'.Ft "{item.result}"', f".Fo {item.name}", *(f'.Fa "{d}"' for d in declared or ["void"]), ".Fc"])
+    if not declared:
+        return f".Vt struct {item.name} ;"
+    return "\n".join([".Bd -literal", f"struct {item.name} {{", *(f"    {d}" for d in declared), "};", ".Ed"])
 
 
 def version_of(header: Header) -> str:
-    return ".".join(header.constants[f"CT_VERSION_{part}"].value for part in ("MAJOR", "MINOR", "PATCH"))
+    values = header.of("constants")["CT_VERSION_"].declared
+    return ".".join(values[f"CT_VERSION_{part}"] for part in ("MAJOR", "MINOR", "PATCH"))
 
 
 def head(header: Header, page: str, names: list[str], summary: str, date: str) -> str:
@@ -314,45 +322,31 @@ def see_also(pages: list[tuple[str, int]]) -> str:
     return ".Sh SEE ALSO\n" + "\n".join(f".Xr {n} {s}" + (" ," if (n, s) != ordered[-1] else "") for n, s in ordered)
 
 
-def related(header: Header, page: str) -> list[tuple[str, int]]:
+def related(header: Header, page: list[Item], where: dict[str, str]) -> list[tuple[str, int]]:
     """The pages that the comments of this one speak of; for structs also the functions that take them."""
-    functions, structs, _ = PAGES[page]
-    texts = [c for n in functions for c in [str(header.functions[n].comment), *header.functions[n].arguments]]
-    texts += [str(header.structs[n].comment) + str(header.structs[n].fields) for n in structs]
-    words = set(re.findall(r"\bct_\w+", " ".join(texts)))
-    if not functions:
-        words |= {n for n, f in header.functions.items() if re.search(rf"\b({'|'.join(structs)})\b", " ".join(f.arguments))}
-    known = [n for n in words if n in header.functions or n in header.structs]
-    return [("libctrack", 3)] + [(p, 3) for p in {page_of(n) for n in known} if p != page]
+    text = " ".join(f"{item.comment} {item.details()} {item.declared}" for item in page)
+    words = {name for name in where if re.search(rf"\b{name}" if name.isupper() else rf"\b{name}\b", text)}
+    if page[0].kind == "struct":
+        words |= {n for n, function in header.of("function").items() if any(function.uses(struct) for struct in page)}
+    return [("libctrack", 3)] + [(p, 3) for p in {where[n] for n in words} if p != page[0].name]
 
 
-def function_page(header: Header, page: str, date: str) -> str:
-    names, structs, prefixes = PAGES[page]
-    functions = [header.functions[n] for n in names]
-    records = [header.structs[n] for n in structs]
-    first = functions[0].comment if functions else records[0].comment
-    out = [head(header, page, names + structs, first.summary, date)]
-    out += [synopsis_of(f) for f in functions] + [struct_block(s) for s in records]
-    out.append(".Sh DESCRIPTION")
-    for function in functions:
-        if len(functions) > 1 or records:
-            out.append(f".Ss {function.name}()")
-        out.append(paragraphs(function.comment.paragraphs, page))
-        params = function.comment.params.items()
-        if params:
-            known = [n for n, _ in params]
-            out.append(tagged([(f"Fa {n}", prose(sentence(text, known), page)) for n, text in params]))
-    for struct in records:
-        if functions or len(records) > 1:
-            out.append(f".Ss struct {struct.name}")
-        out.append(paragraphs(struct.comment.paragraphs, page))
-        if struct.fields:
-            named = [(re.search(r"(\w+)(\[\d+\])?;$", f)[1], c) for f, c in struct.fields]
-            out.append(tagged([(f"Fa {n}", paragraphs(c.paragraphs, page)) for n, c in named]))
-    for prefix in prefixes:
-        out += [f".Ss {prefix} constants", constants_of(header, prefix, page)]
-    out += returns_and_errors(functions, page)
-    out.append(see_also(related(header, page)))
+def item_page(header: Header, page: list[Item], where: dict[str, str], date: str) -> str:
+    functions = [item for item in page if item.kind == "function"]
+    items = [item for item in page if item.kind != "constants"]
+    own = [item.name for item in items]
+    out = [head(header, own[0], own, items[0].comment.summary, date), *map(synopsis_of, items), ".Sh DESCRIPTION"]
+    for item in page:
+        if len(items) > 1 or item.kind == "constants":
+            out.append(f".Ss {TITLES[item.kind].format(item.name)}")
+        if item.comment.paragraphs:
+            out.append(paragraphs(item.comment.paragraphs, own))
+        if item.said:
+            term = "Dv {} Pq {}" if item.kind == "constants" else "Fa {}"
+            rows = [(term.format(n, escape(item.declared[n])), paragraphs(texts, own)) for n, texts in item.said.items()]
+            out.append(tagged(rows))
+    out += returns_and_errors(functions, own)
+    out.append(see_also(related(header, page, where)))
     if functions:
         out.append(".Sh HISTORY")
         for since in sorted({f.comment.since for f in functions}):
@@ -364,26 +358,26 @@ def function_page(header: Header, page: str, date: str) -> str:
     return "\n".join(out) + "\n"
 
 
-def returns_and_errors(functions: list[Function], page: str) -> list[str]:
+def returns_and_errors(functions: list[Item], own: Collection[str]) -> list[str]:
     returned, failed = [], []
     for function in functions:
         if not function.comment.returns:
             continue
         text, errors, others = split_errors(function.comment.returns)
-        known = [argument_name(a) for a in function.arguments]
+        known = function.declared
         intro = f".Fn {function.name}\nreturns:\n" if len(functions) > 1 else ""
-        returned.append(intro + prose(sentence(text.rstrip("."), known), page))
+        returned.append(intro + prose(sentence(text.rstrip("."), known), own))
         if errors:
             intro = f".Fn {function.name}\nfails with:\n" if len(functions) > 1 else "It fails with:\n"
-            failed.append(intro + tagged([(term, prose(sentence(t, known), page)) for term, t in errors]))
+            failed.append(intro + tagged([(term, prose(sentence(t, known), own)) for term, t in errors]))
         elif others and len(functions) > 1:
             others[0] = f"{function.name}(): {others[0]}"
-        failed += [prose(sentence(t, known), page) for t in others]
+        failed += [prose(sentence(t, known), own) for t in others]
     out = [".Sh RETURN VALUES", "\n.Pp\n".join(returned)] if returned else []
     return out + ([".Sh ERRORS", "\n.Pp\n".join(failed)] if failed else [])
 
 
-def overview(header: Header, date: str) -> str:
+def overview(header: Header, where: dict[str, str], date: str) -> str:
     blocks = re.split(r"\n\s*\n", header.top.strip("\n"))
     name, _, summary = " ".join(blocks[0].split()).partition(": ")
     out = [head(header, "libctrack", [name], summary.rstrip("."), date), ".Sh DESCRIPTION"]
@@ -396,31 +390,27 @@ def overview(header: Header, date: str) -> str:
             out += [f".Ss {titled[1]}", prose(titled[2])]
         else:
             out += [".Pp", prose(block)]
-    out.append(".Ss Functions")
-    out.append(tagged([(f"Xr {n} 3", prose(sentence(f.comment.summary))) for n, f in header.functions.items()]))
-    out.append(".Ss Structs")
-    out.append(tagged([(f"Xr {n} 3", prose(sentence(s.comment.summary))) for n, s in header.structs.items()]))
-    out.append(".Ss Constants")
-    of = [(prefix, page) for page, (_, _, prefixes) in PAGES.items() for prefix in prefixes]
-    out.append(
-        tagged([(f"Dv {prefix}", f".Xr {page} 3") for prefix, page in sorted(of)]).replace(
-            "-tag -width Ds", "-tag -width CT_TCP_STATE_ -compact"
-        )
-    )
-    out.append(see_also([(page, 3) for page in PAGES] + OTHER_PAGES))
+    for chapter, items in itertools.groupby(header.items, lambda item: item.chapter):
+        rows = [
+            (f"Dv {item.name}", f".Xr {where[item.name]} 3")
+            if item.kind == "constants"
+            else (f"Xr {item.name} 3", prose(sentence(item.comment.summary)))
+            for item in items
+        ]
+        out += [f".Ss {escape(chapter or 'Functions, structs and constants')}", tagged(rows)]
+    out.append(see_also([(page, 3) for page in where.values()] + OTHER_PAGES))
     return "\n".join(out) + "\n"
 
 
 def pages(text: str, date: datetime.date) -> dict[str, str]:
     """File name -> page, for the text of a header."""
     header = parse_header(text)
-    check_pages(header)
+    laid_out = lay_out(header)
+    where = {item.name: page[0].name for page in laid_out for item in page}
     day = f"{date:%B} {date.day}, {date.year}"
-    found = {"libctrack.3": overview(header, day)}
-    for page, (functions, structs, _) in PAGES.items():
-        found[f"{page}.3"] = function_page(header, page, day)
-        for other in functions + structs:
-            found.setdefault(f"{other}.3", f".so man3/{page}.3\n")
+    found = {f"{name}.3": f".so man3/{page}.3\n" for name, page in where.items() if not name.isupper()}
+    found.update({f"{page[0].name}.3": item_page(header, page, where, day) for page in laid_out})
+    found["libctrack.3"] = overview(header, where, day)
     return found
 
 

@@ -157,13 +157,15 @@ need_test() {
     want ip iproute2
     want shellcheck shellcheck
     want file file
+    want gnuplot gnuplot-nox
     want musl-gcc musl-tools
     have pkg-config && pkg-config --exists libnetfilter_conntrack || packages="$packages pkg-config libnetfilter-conntrack-dev"
 }
 
-# The peers of the benchmarks.
+# The peers of the benchmarks, and what draws the pictures.
 need_bench() {
     want conntrack conntrack
+    want gnuplot gnuplot-nox
     want nft nftables
     want unshare util-linux
     have pkg-config && pkg-config --exists libnetfilter_conntrack || packages="$packages libnetfilter-conntrack-dev"

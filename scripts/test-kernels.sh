@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# test-kernels.sh [KERNEL...]: runs tests/kernels/matrix.c on the running kernel and on Debian's, in qemu without acceleration.
+# test-kernels.sh [KERNEL...]: runs tests/kernels/matrix on the running kernel and on Debian's, in qemu without acceleration.
 # KERNEL: running, 5.10, 6.1, 6.12, 7 (the newest 7.x that there is). Default: all of them.
 #
 #   SEED, SETS, GROUPS_ONLY  which filters are made up, how many, and which groups of tests run (all)

@@ -3,25 +3,12 @@
 """Statistics and verdicts. Nothing here knows what was measured."""
 
 import dataclasses
+import statistics
 
 MET, MISSED, UNCLEAR, TOO_WIDE = "met", "missed", "unclear", "spread too large"
 
 # The middle half of the rounds may be so wide, as a part of the median, for a conclusion.
 WIDEST = 0.1
-
-
-def quantile(values, part):
-    """Of values in any order; between two of them where need be."""
-    ordered = sorted(values)
-    at = (len(ordered) - 1) * part
-    low = int(at)
-    if low + 1 >= len(ordered):
-        return ordered[-1]
-    return ordered[low] + (at - low) * (ordered[low + 1] - ordered[low])
-
-
-def median(values):
-    return quantile(values, 0.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +22,17 @@ class Summary:
 
 
 def summary(values):
-    return Summary(median(values), min(values), max(values), len(values))
+    return Summary(statistics.median(values), min(values), max(values), len(values))
 
 
 def _judge(values, limit, at_least):
     """By the middle half of the rounds. None if that is too wide to conclude anything."""
-    low, high = quantile(values, 0.25), quantile(values, 0.75)
+    # One round is all of itself.
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else 3 * values
     if at_least and (min(values) >= limit or max(values) < limit):
         # Factors are large and wide; but all rounds lie on one side.
         return MET if min(values) >= limit else MISSED
-    if high - low > WIDEST * median(values):
+    if high - low > WIDEST * middle:
         return None
     if at_least:
         return MET if low >= limit else MISSED if high < limit else UNCLEAR

@@ -3,6 +3,7 @@
 """From single results to the lines of the tables: ratios, their spread and what they mean."""
 
 import dataclasses
+import statistics
 
 from . import stats
 from .catalogue import FLOOR, PEERS
@@ -28,7 +29,7 @@ class Results:
 
     def median(self, task, what="wall"):
         values = self.per_entry(task, what)
-        return stats.median(values.values()) if values else None
+        return statistics.median(values.values()) if values else None
 
     def peak_mb(self, task):
         peaks = [result["peak_kb"] for result in self.of(task).values()]
@@ -102,7 +103,7 @@ def _floor_line(row, task, floor, results):
     if task.peer == "ctrack" and row.budget_us:
         budget = f"<= {row.budget_us:g} us"
         wall, processor = ([v / 1000 for v in results.per_entry(task, what).values()] for what in ("wall", "cpu"))
-        verdict = f"{stats.verdict(wall, processor, row.budget_us)}: {stats.median(wall):.1f} us"
+        verdict = f"{stats.verdict(wall, processor, row.budget_us)}: {statistics.median(wall):.1f} us"
     elif task != floor:
         limit = row.budget if task.peer == "ctrack" else 0
         budget = f"<= {limit:g}" if limit else ""
@@ -112,17 +113,13 @@ def _floor_line(row, task, floor, results):
         work=row.work,
         peer=task.peer,
         ratio=dataclasses.replace(stats.summary(values), median=results.median(task) / results.median(floor)),
-        cpu=stats.median(cpu),
+        cpu=statistics.median(cpu),
         budget=budget,
         verdict=verdict,
-        user=_mean(results.per_entry(task, "user")),
-        kernel=_mean(results.per_entry(task, "sys")),
+        user=statistics.fmean(results.per_entry(task, "user").values()),
+        kernel=statistics.fmean(results.per_entry(task, "sys").values()),
         peak_mb=results.peak_mb(task),
     )
-
-
-def _mean(values):
-    return sum(values.values()) / len(values)
 
 
 def peer_lines(settings, rows, results):
@@ -143,7 +140,7 @@ def peer_lines(settings, rows, results):
                     ours=ours.peer,
                     peer=name,
                     factor=stats.summary(wall),
-                    cpu=stats.median(cpu or [0.0]),
+                    cpu=statistics.median(cpu or [0.0]),
                     goal=f">= {goal:g}" if goal else "",
                     verdict="" if settings.quick else stats.verdict(wall, cpu or wall, goal, at_least=True),
                 )

@@ -7,29 +7,21 @@ from lib import report, stats
 from .support import result
 
 
-class Quantiles(unittest.TestCase):
-    def test_the_median_is_the_middle_one_whatever_the_order(self):
-        self.assertEqual(stats.median([9, 1, 5]), 5)
-
-    def test_the_median_of_an_even_number_lies_between_the_two_in_the_middle(self):
-        self.assertEqual(stats.median([1, 2, 4, 9]), 3)
-
-    def test_a_quartile_lies_between_two_values_in_proportion(self):
-        self.assertEqual(stats.quantile([0, 10, 20, 30], 0.25), 7.5)
-
-    def test_every_quantile_of_one_value_is_that_value(self):
-        self.assertEqual([stats.quantile([7], part) for part in (0, 0.25, 0.5, 1)], [7, 7, 7, 7])
-
-    def test_the_ends_are_the_smallest_and_the_largest(self):
-        self.assertEqual((stats.quantile([3, 1, 2], 0), stats.quantile([3, 1, 2], 1)), (1, 3))
-
-
 class Verdicts(unittest.TestCase):
     def test_a_budget_is_met_if_the_middle_half_is_within_it(self):
         self.assertEqual(stats.verdict([1.00, 1.01, 1.02, 1.03, 2.0], [1] * 5, 1.03), "met")
 
     def test_a_budget_is_missed_if_the_middle_half_is_beyond_it(self):
         self.assertEqual(stats.verdict([1.00, 1.06, 1.06, 1.07, 1.08], [1] * 5, 1.05), "missed")
+
+    def test_a_quartile_lies_between_two_rounds_in_proportion(self):
+        # Of four, the middle half ends a quarter of the way from the third to the last.
+        self.assertEqual(stats.verdict([1.00, 1.01, 1.02, 1.04], [1] * 4, 1.026), "met")
+        self.assertEqual(stats.verdict([1.00, 1.01, 1.02, 1.04], [1] * 4, 1.024), "unclear")
+
+    def test_one_round_is_judged_by_itself(self):
+        self.assertEqual(stats.verdict([1.02], [1.02], 1.03), "met")
+        self.assertEqual(stats.verdict([1.04], [1.04], 1.03), "missed")
 
     def test_a_budget_in_the_middle_half_is_unclear(self):
         self.assertEqual(stats.verdict([1.01, 1.02, 1.04, 1.06, 1.07], [1] * 5, 1.04), "unclear")

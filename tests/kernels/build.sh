@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# build.sh TREE PROGRAM: builds tests/kernels/matrix.c of this tree as one static PROGRAM, with the library of TREE.
+# build.sh TREE PROGRAM: builds tests/kernels/matrix of this tree as one static PROGRAM, with the library of TREE.
 
 set -eu
 
@@ -16,8 +16,8 @@ target=${CARGO_TARGET_DIR:-$tree/target}
 warnings=$(mktemp)
 trap 'rm -f "$warnings"' EXIT
 # shellcheck disable=SC2086 # $CFLAGS are words
-"${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -Werror -O2 -static -s ${CFLAGS:-} -I"$tree/include" -o "$program" \
-    "$here/matrix.c" "$tree/build/libctrack.a" -Wl,--wrap=sendto -lgcc_eh -lpthread -lm -ldl 2>"$warnings" || {
+"${CC:-cc}" -std=c99 -Wall -Wextra -Wpedantic -Wmissing-prototypes -Werror -O2 -static -s ${CFLAGS:-} -I"$tree/include" -o "$program" \
+    "$here"/matrix/*.c "$tree/build/libctrack.a" -Wl,--wrap=sendto -lgcc_eh -lpthread -lm -ldl 2>"$warnings" || {
     cat "$warnings" >&2
     exit 1
 }
