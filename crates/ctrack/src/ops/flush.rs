@@ -31,7 +31,7 @@ pub(crate) fn flush_scope(link: &mut Link, scope: &Filter, care: Care, outcome: 
 }
 
 /// A precaution: kernels before 6.4 are said to skip entries that are offloaded to a flow table when they flush, and to say that
-/// all is well. Debian's 5.10, 6.1, 6.12 and 7.3 do not (matrix.c, group offload). A kernel that flushes by CTA_FILTER (6.12) is
+/// all is well. Debian's 5.10, 6.1, 6.12 and 7.3 do not (tests/kernels/matrix, group offload). A kernel that flushes by CTA_FILTER (6.12) is
 /// later than that. On others the offloaded entries that are left are deleted one by one, and refusals are told.
 fn delete_skipped(link: &mut Link) -> Result<(), Error> {
     if count_if_possible(link)? == Some(0) || flushes_by_filter(link)? {
