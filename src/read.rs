@@ -5,7 +5,7 @@ use super::boundary::{input, out, uncancelled};
 use super::call::with_handle;
 use super::convert::filters;
 use super::open::ct_handle;
-use ctnetlink::{Entry, Has};
+use ctnetlink::{Entry, Has, KernelDetail};
 use ctrack::Error;
 use std::ffi::c_int;
 
@@ -121,7 +121,8 @@ pub unsafe extern "C" fn ct_get(h: *mut ct_handle, key: *const Entry, ret_entry:
             // Copied before anything is written: both may be the same.
             let key = *input(key, "key")?;
             let ret_entry = out(ret_entry, "ret_entry")?;
-            ret_entry.write(conntrack.get(&key)?);
+            let missing = || Error::Kernel { op: "get", errno: libc::ENOENT, detail: KernelDetail::default() };
+            ret_entry.write(conntrack.get(&key)?.ok_or_else(missing)?);
             Ok(0)
         })
     }

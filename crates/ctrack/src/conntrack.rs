@@ -1,6 +1,6 @@
 //! The safe Rust API.
 
-use crate::error::Error;
+use crate::error::{Errno, Error, Failure};
 use crate::filter::Filter;
 use crate::ops::delete::Care;
 use crate::ops::select::{self, Select};
@@ -52,15 +52,33 @@ impl Selected {
 
 const DUMP: &str = "dump";
 
-/// What an operation on given entries did, and the status of each: 0, or a negative errno (-ENOENT: gone). Why the first of those
-/// that failed did: [`Outcome::failure`].
+/// What an operation on given entries did, and what became of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "some entries may have failed: `into_result` makes an error of that"]
 #[non_exhaustive]
 pub struct BatchOutcome {
     /// The sums.
     pub outcome: Outcome,
-    /// One per entry, in their order.
-    pub status: Vec<i32>,
+    /// One per entry, in their order. [`Errno::GONE`]: it was no longer there, which is no failure of the operation.
+    pub results: Vec<Result<(), Errno>>,
+}
+
+impl BatchOutcome {
+    /// An error if any of the entries failed: that of the first one. Those that were gone did not.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// # let entries = [];
+    /// let created = conntrack.create_entries(&entries)?.into_result()?;
+    /// assert!(created.results.iter().all(Result::is_ok));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_result(self) -> Result<BatchOutcome, Failure> {
+        match self.outcome.failure() {
+            Some(failure) => Err(failure),
+            None => Ok(self),
+        }
+    }
 }
 
 impl Conntrack {
@@ -71,7 +89,7 @@ impl Conntrack {
 
     /// Opens a table as `options` say.
     pub fn open_with(options: &OpenOptions) -> Result<Conntrack, Error> {
-        let socket = NetlinkSocket::open(options).map_err(|error| error.during("open"))?;
+        let socket = NetlinkSocket::open(options)?;
         let socket = sys::try_box(socket).ok_or(Error::NoMemory { op: "open" })?;
         let mut conntrack = Self::over(socket, options.timeout.unwrap_or(DEFAULT_TIMEOUT));
         conntrack.compare_start(options.compare_start);
@@ -175,16 +193,18 @@ impl Conntrack {
 
     /// The entry that the key's tuple and zone (and id, if it has one) identify.
     ///
-    /// None there: [`Error::Kernel`] with ENOENT.
+    /// `None`: it is not there.
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
     /// use ctrack::{Entry, Proto::TCP};
     /// let key = Entry::key(Proto::TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
-    /// println!("{:?}", conntrack.get(&key.in_zone(7))?.mark());
+    /// if let Some(entry) = conntrack.get(&key.in_zone(7))? {
+    ///     println!("mark {:?}, {:?} s left", entry.mark(), entry.timeout());
+    /// }
     /// # Ok::<(), ctrack::Error>(())
     /// ```
-    pub fn get(&mut self, key: &Entry) -> Result<Entry, Error> {
+    pub fn get(&mut self, key: &Entry) -> Result<Option<Entry>, Error> {
         self.operation("get", |own| ops::get::get(&mut own.link, key))
     }
 
@@ -244,8 +264,8 @@ impl Conntrack {
     /// Makes the given entries, each exactly as given or not at all. The timeout is needed; the reply tuple is the mirror image of
     /// the original one unless given.
     ///
-    /// A malformed entry is an error, and nothing is sent. One that is only impossible ([`Error::Impossible`]) has a status of its
-    /// own: -EOPNOTSUPP only the kernel can make it, -ETIME its timeout is 0, -EINVAL its status contradicts its reply tuple.
+    /// A malformed entry is an error, and nothing is sent. One that is only impossible ([`Error::Impossible`]) has a result of its
+    /// own: EOPNOTSUPP only the kernel can make it, ETIME its timeout is 0, EINVAL its status contradicts its reply tuple.
     /// In a full table the kernel makes room by dropping others' entries that are not assured; nothing tells which or how many.
     pub fn create_entries(&mut self, entries: &[Entry]) -> Result<BatchOutcome, Error> {
         self.batch(entries, Self::create_entries_into)
@@ -264,7 +284,7 @@ impl Conntrack {
     }
 
     /// Changes the given entries: `has` says what. A malformed change is an error, and nothing is sent; one that is impossible has a
-    /// status of its own.
+    /// result of its own.
     pub fn update_entries(&mut self, entries: &[Entry]) -> Result<BatchOutcome, Error> {
         self.batch(entries, Self::update_entries_into)
     }
@@ -311,11 +331,14 @@ impl Conntrack {
         entries: &[Entry],
         run: impl FnOnce(&mut Self, &[Entry], &mut [i32], &mut Outcome) -> Result<(), Error>,
     ) -> Result<BatchOutcome, Error> {
-        let mut result = BatchOutcome::default();
-        result.status.try_reserve_exact(entries.len()).map_err(|_| Error::NoMemory { op: "entries" })?;
-        result.status.resize(entries.len(), 0);
-        run(self, entries, &mut result.status, &mut result.outcome)?;
-        Ok(result)
+        let (mut batch, mut status) = (BatchOutcome::default(), Vec::new());
+        let no_memory = |_| Error::NoMemory { op: "entries" };
+        status.try_reserve_exact(entries.len()).map_err(no_memory)?;
+        batch.results.try_reserve_exact(entries.len()).map_err(no_memory)?;
+        status.resize(entries.len(), 0);
+        run(self, entries, &mut status, &mut batch.outcome)?;
+        batch.results.extend(status.iter().map(|&status| if status == 0 { Ok(()) } else { Err(Errno(-status)) }));
+        Ok(batch)
     }
 
     /// Runs an operation, and adds its name to what goes wrong: the one place that does.

@@ -343,6 +343,32 @@ impl Write for Text {
     }
 }
 
+/// Why nothing was done for one of several entries: a positive errno value.
+///
+/// ```
+/// use ctrack::Errno;
+/// assert!(Errno::GONE.to_string().contains("no such entry"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// The entry is no longer there, or no longer the same one: proven by a look-up.
+    pub const GONE: Errno = Errno(libc::ENOENT);
+    /// One of the entry's tuples is taken.
+    pub const EXISTS: Errno = Errno(libc::EEXIST);
+    /// Not attempted, after an earlier failure.
+    pub const NOT_TRIED: Errno = Errno(libc::ECANCELED);
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(errno_text(self.0))
+    }
+}
+
+impl std::error::Error for Errno {}
+
 /// The name of a network namespace as `/proc/PID/ns/net` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NetnsName(pub Option<u64>);

@@ -39,7 +39,7 @@ mod text;
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
 pub use ctnetlink::types::*;
 pub use ctnetlink::KernelDetail;
-pub use error::{errno_text, Call, Error, Failure, Hider, NetnsName};
+pub use error::{errno_text, Call, Errno, Error, Failure, Hider, NetnsName};
 pub use filter::{Filter, Prefix};
 pub use ops::Outcome;
 pub use selection::plan::{Caps, Explanation};

@@ -27,6 +27,7 @@ use crate::error::{Error, Failure};
 ///
 /// "Matched" is not "deleted", and "already gone" is not "failed".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "some entries may have failed: `into_result` makes an error of that"]
 #[non_exhaustive]
 pub struct Outcome {
     /// Entries that were selected or given.
@@ -56,7 +57,23 @@ impl Outcome {
         self.clone().into_failure()
     }
 
-    /// The same, without a copy.
+    /// An error if any of the entries failed. Those that were gone did not.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// # let filters = [ctrack::Filter { zone: Some(7), ..Default::default() }];
+    /// let done = conntrack.delete(&filters)?.into_result()?.done;
+    /// println!("{done} deleted, and none of the others is left");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_result(self) -> Result<Outcome, Failure> {
+        match self.failure() {
+            Some(failure) => Err(failure),
+            None => Ok(self),
+        }
+    }
+
+    /// The same as [`Outcome::failure`], without a copy.
     pub fn into_failure(self) -> Option<Failure> {
         let Outcome { error, first_failed, failed, .. } = self;
         error.map(|error| Failure { error, index: first_failed, more: failed.saturating_sub(1) })

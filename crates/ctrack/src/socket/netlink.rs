@@ -41,6 +41,44 @@ pub struct OpenOptions {
     pub compare_start: bool,
 }
 
+impl OpenOptions {
+    /// The defaults.
+    pub fn new() -> OpenOptions {
+        OpenOptions::default()
+    }
+
+    /// Works in this network namespace.
+    ///
+    /// ```no_run
+    /// use ctrack::{Conntrack, OpenOptions};
+    /// let pod = std::fs::File::open("/run/netns/pod")?;
+    /// let mut conntrack = Conntrack::open_with(&OpenOptions::new().with_netns(pod))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_netns(self, netns: impl Into<OwnedFd>) -> OpenOptions {
+        OpenOptions { netns: Some(netns.into()), ..self }
+    }
+
+    /// Gives up after so long a silence of the kernel.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> OpenOptions {
+        OpenOptions { timeout: Some(timeout), ..self }
+    }
+
+    /// Asks for a receive buffer of so many bytes.
+    #[must_use]
+    pub fn with_receive_buffer(self, bytes: u32) -> OpenOptions {
+        OpenOptions { receive_buffer: Some(bytes), ..self }
+    }
+
+    /// Lets deletes also compare the time at which an entry was made.
+    #[must_use]
+    pub fn with_compared_start(self) -> OpenOptions {
+        OpenOptions { compare_start: true, ..self }
+    }
+}
+
 /// A netlink socket in one network namespace: what [`crate::Conntrack::open`] works over.
 pub struct NetlinkSocket {
     socket: Socket,
@@ -56,6 +94,10 @@ pub struct NetlinkSocket {
 impl NetlinkSocket {
     /// Opens a socket as `options` say.
     pub fn open(options: &OpenOptions) -> Result<NetlinkSocket, Error> {
+        NetlinkSocket::open_unnamed(options).map_err(|error| error.during("open"))
+    }
+
+    fn open_unnamed(options: &OpenOptions) -> Result<NetlinkSocket, Error> {
         let receive_buffer = options.receive_buffer.unwrap_or(RECEIVE_BUFFER).max(SMALLEST_RECEIVE_BUFFER);
         let Some(fd) = &options.netns else {
             let (socket, port) = open_here(receive_buffer).map_err(|error| open_error("socket", &error))?;
