@@ -14,7 +14,7 @@ use super::process::Process;
 use super::read::*;
 use super::text::*;
 use ctnetlink::types::*;
-use ctrack::{Conntrack, Format::EXTENDED, Format::ID, CT_FORMAT_JSON, CT_FORMAT_LINE};
+use ctrack::{Conntrack, Format};
 use kernel::Table;
 use std::ffi::{c_char, c_int, CStr};
 use std::mem::{offset_of, size_of};
@@ -87,7 +87,7 @@ fn filter() -> ct_filter {
 }
 
 fn ipv4() -> ct_filter {
-    ct_filter { r#match: CT_MATCH_FAMILY, family: Family::IPV4, ..filter() }
+    ct_filter { r#match: CT_MATCH_FAMILY, family: CT_FAMILY_IPV4, ..filter() }
 }
 
 fn result() -> ct_result {
@@ -311,7 +311,7 @@ fn filters_of_a_later_release_are_taken_one_by_one_at_their_own_distance() {
         let mut known = ipv4();
         known.size = size_of::<Larger<ct_filter>>() as u32;
         known.r#match |= CT_MATCH_PROTO | CT_MATCH_ORIG_SPORT;
-        known.proto = Proto::UDP;
+        known.proto = CT_PROTO_UDP;
         (known.orig_sport_first, known.orig_sport_last) = (port, port);
         Larger { known, more: [0; 2] }
     };
@@ -764,7 +764,7 @@ fn a_field_of_an_entry_that_is_set_without_its_has_bit_is_refused_by_name() {
         change(1),
         &[
             ("id", |e| e.id = 1),
-            ("status", |e| e.status = 8),
+            ("status", |e| e.status = Status::CONFIRMED),
             ("mark", |e| e.mark = 1),
             ("mark_mask", |e| e.mark_mask = 1),
             ("zone", |e| e.zone = 1),
@@ -776,7 +776,7 @@ fn a_field_of_an_entry_that_is_set_without_its_has_bit_is_refused_by_name() {
             ("labels", |e| e.labels[15] = 1),
             ("helper", |e| e.helper[0] = 1),
             ("helper", |e| e.helper[15] = 1),
-            ("tcp_state", |e| e.tcp_state = 1),
+            ("tcp_state", |e| e.tcp_state = TcpState::SYN_SENT),
             ("tcp_wscale_orig", |e| e.tcp_wscale_orig = 1),
             ("tcp_flags_orig", |e| e.tcp_flags_orig = 1),
             ("sctp_state", |e| e.sctp_state = 1),
@@ -812,10 +812,10 @@ fn a_field_that_only_the_kernel_knows_is_refused_too_when_it_is_not_announced() 
         change(1),
         &[
             ("use_count", |e| e.use_count = 1),
-            ("orig_counters", |e| e.orig_counters.packets = 1),
-            ("orig_counters", |e| e.orig_counters.bytes = 1),
-            ("reply_counters", |e| e.reply_counters.packets = 1),
-            ("reply_counters", |e| e.reply_counters.bytes = 1),
+            ("orig_counters.packets", |e| e.orig_counters.packets = 1),
+            ("orig_counters.bytes", |e| e.orig_counters.bytes = 1),
+            ("reply_counters.packets", |e| e.reply_counters.packets = 1),
+            ("reply_counters.bytes", |e| e.reply_counters.bytes = 1),
             ("start_ns", |e| e.start_ns = 1),
             ("stop_ns", |e| e.stop_ns = 1),
             ("dccp_state", |e| e.dccp_state = 1),
@@ -838,7 +838,7 @@ fn a_list_of_nothing_one_and_many_is_an_array_that_can_be_freed() {
             // It is the caller's to change.
             let listed = unsafe { std::slice::from_raw_parts_mut(array, found) };
             assert!(listed == entries);
-            listed.fill(Entry { has: !0, ..Entry::EMPTY });
+            listed.fill(Entry { has: Has::all(), ..Entry::EMPTY });
         }
         drop(h);
         unsafe { ct_entries_free(array) };
@@ -887,8 +887,8 @@ fn a_missing_capability_is_the_status_of_all_and_only_one_datagram_is_sent() {
 fn text_follows_the_rules_of_snprintf() {
     let e = udp(1);
     for (format, whole) in [
-        (CT_FORMAT_LINE, ctrack::line(&e, 0)),
-        (CT_FORMAT_LINE | Format::EXTENDED | Format::ID, ctrack::line(&e, Format::EXTENDED | Format::ID)),
+        (CT_FORMAT_LINE, ctrack::line(&e, Format::empty())),
+        (CT_FORMAT_LINE | CT_FORMAT_EXTENDED | CT_FORMAT_ID, ctrack::line(&e, Format::EXTENDED | Format::ID)),
         (CT_FORMAT_JSON, ctrack::json(&e)),
     ] {
         let length = whole.len();
@@ -912,8 +912,8 @@ fn formats_that_are_none_are_refused() {
     for format in [
         0,
         CT_FORMAT_LINE | CT_FORMAT_JSON,
-        Format::EXTENDED,
-        CT_FORMAT_JSON | Format::ID,
+        CT_FORMAT_EXTENDED,
+        CT_FORMAT_JSON | CT_FORMAT_ID,
         CT_FORMAT_LINE | 1 << 2,
         CT_FORMAT_LINE | 1 << 31,
         u32::MAX,
@@ -937,7 +937,7 @@ fn any_256_bytes_can_be_written_as_text() {
         // Only numbers and arrays of them: any bytes are an entry.
         let e = unsafe { &*bytes.as_ptr().cast::<Entry>() };
         let mut buffer = [0 as c_char; 1024];
-        for format in [CT_FORMAT_LINE | Format::EXTENDED | Format::ID, CT_FORMAT_JSON] {
+        for format in [CT_FORMAT_LINE | CT_FORMAT_EXTENDED | CT_FORMAT_ID, CT_FORMAT_JSON] {
             let returned = unsafe { ct_entry_format(e, format, buffer.as_mut_ptr(), buffer.len()) };
             assert!(returned > 0, "{returned}");
             assert!(format & CT_FORMAT_JSON != 0 || returned < 1024, "1024 is always enough for a line: {returned}");

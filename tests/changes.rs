@@ -100,7 +100,7 @@ fn what_was_asked_for_is_what_is_made() {
             // What the kernel adds by itself: that it is in the table, and that translation was thought about.
             let added = Status::CONFIRMED | Status::SRC_NAT_DONE | Status::DST_NAT_DONE | Status::HELPER;
             assert_eq!(listed.status & !added, asked.status & !added, "{listed:?}");
-            assert_ne!(listed.status & Status::CONFIRMED, 0);
+            assert_ne!(listed.status & Status::CONFIRMED, Status::empty());
             assert_eq!((listed.labels, listed.helper), (asked.labels, asked.helper));
             assert_eq!(listed.tcp_state, asked.tcp_state);
             assert_eq!(
@@ -172,7 +172,7 @@ fn entries_that_cannot_be_made_as_given_are_refused_before_anything_is_sent() {
             (with(|e| (e.has, e.timeout) = (e.has & !Has::TIMEOUT, 0)), ".timeout"),
             (with(|e| e.mark = 1), ".mark: "),
             (with(|e| e.reserved[3] = 1), ".reserved"),
-            (with(|e| e.has |= 1 << 63), ": announces"),
+            (with(|e| e.has |= Has::from_bits_retain(1 << 63)), ": announces"),
             (with(|e| (e.has, e.status) = (e.has | Has::STATUS, Status::SRC_NAT)), ".reply"),
             (with(|e| (e.has, e.mark_mask) = (e.has | Has::MARK | Has::MARK_MASK, 1)), ".mark_mask"),
             (with(|e| e.has |= Has::HELPER), ".helper"),
@@ -214,7 +214,7 @@ fn timeout_status_and_tcp_state_can_be_changed_and_nothing_else_changes() {
         create(&mut conntrack, &others);
         let untouched = cli_table();
         let mut listed = one_listed(&mut conntrack, marked(tcp("1.1.1.1", 1, "2.2.2.2", 2), 3));
-        let mut step = |change: &dyn Fn(&mut Entry), has: u64| {
+        let mut step = |change: &dyn Fn(&mut Entry), has: Has| {
             let mut new = self::change(&listed);
             change(&mut new);
             new.has |= has;
@@ -287,7 +287,7 @@ fn status_bits_are_added_to_those_that_are_there_and_what_only_the_kernel_sets_i
         let listed = one_listed(&mut conntrack, entry);
         let before = cli_table();
         let set = |status| Entry { has: change(&listed).has | Has::STATUS, status, ..change(&listed) };
-        for status in [0, Status::CONFIRMED, Status::ASSURED, Status::SEEN_REPLY, assured] {
+        for status in [Status::empty(), Status::CONFIRMED, Status::ASSURED, Status::SEEN_REPLY, assured] {
             assert_eq!(changed_one(&mut conntrack, set(status)), 0, "{status:#x} is what it has already");
             assert_untouched(&before, "an update with what is there");
         }
@@ -342,7 +342,7 @@ fn a_fixed_timeout_refuses_another_one_wherever_it_stands_in_the_batch() {
         let handle = Handle::open();
         assert_eq!(handle.create_entries(&entries).ret, 0);
         for refused in [64, 127, 0] {
-            let chosen = |at: usize| at == refused || entries[at].status == 0;
+            let chosen = |at: usize| at == refused || entries[at].status.is_empty();
             let chosen: Vec<_> = (0..128).filter(|at| chosen(*at)).collect();
             let timeout = 1000 + refused as u32;
             let new = |at: &usize| Entry { timeout, ..lasting(by_hand(&entries[*at])) };
@@ -398,7 +398,7 @@ fn labels_of(conntrack: &mut Conntrack, entry: &Entry) -> u16 {
     u16::from_ne_bytes([labels[0], labels[1]])
 }
 
-fn labelled(entry: &Entry, how: u64, labels: u16) -> Entry {
+fn labelled(entry: &Entry, how: Has, labels: u16) -> Entry {
     let mut entry = Entry { has: change(entry).has | Has::LABELS | how, ..change(entry) };
     entry.labels[..2].copy_from_slice(&labels.to_ne_bytes());
     entry
@@ -411,13 +411,13 @@ fn labels_are_added_and_removed_without_a_look_at_the_others() {
         let mut conntrack = Conntrack::open().unwrap();
         let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
         for (how, bits, now) in [
-            (0, 0b0110, 0b0110),
+            (Has::empty(), 0b0110, 0b0110),
             (Has::LABELS_ADD, 0b1001, 0b1111),
             (Has::LABELS_ADD, 0b0001, 0b1111),
             (Has::LABELS_REMOVE, 0b0101, 0b1010),
             (Has::LABELS_REMOVE, 0b0001, 0b1010),
             (Has::LABELS_ADD, 0, 0b1010),
-            (0, 0b0001, 0b0001),
+            (Has::empty(), 0b0001, 0b0001),
         ] {
             assert_eq!(changed_one(&mut conntrack, labelled(&listed, how, bits)), 0);
             assert_eq!(labels_of(&mut conntrack, &listed), now, "{how:#x} {bits:#b}");
@@ -463,14 +463,14 @@ fn an_update_whose_labels_are_refused_changes_nothing_else() {
         let mut conntrack = Conntrack::open().unwrap();
         let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
         let before = cli_table();
-        let update = marked(labelled(&listed, 0, 1), 77);
+        let update = marked(labelled(&listed, Has::empty(), 1), 77);
         let refused = conntrack.update_entries(&[update]).unwrap();
         assert_eq!(refused.status, [-libc::ENOSPC]);
         let text = refused.outcome.error.unwrap().to_string();
         assert!(text.ends_with("no firewall rule used labels when the entry was made"), "{text}");
         assert_untouched(&before, "a refused update");
         // None are there already.
-        assert_eq!(changed_one(&mut conntrack, marked(labelled(&listed, 0, 0), 77)), 0);
+        assert_eq!(changed_one(&mut conntrack, marked(labelled(&listed, Has::empty(), 0), 77)), 0);
         assert_eq!(conntrack.get(&listed).unwrap().mark, 77);
     });
 }
@@ -480,7 +480,7 @@ fn window_scales_and_tcp_flags_are_changed_as_asked_or_refused() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
         let listed = one_listed(&mut conntrack, tcp("1.1.1.1", 1, "2.2.2.2", 2));
-        let scales = |has: u64, flags: u8| {
+        let scales = |has: Has, flags: u8| {
             let mut entry = Entry { has: change(&listed).has | Has::TCP_WSCALE | has, ..change(&listed) };
             (entry.tcp_wscale_orig, entry.tcp_wscale_reply) = (7, 6);
             (entry.tcp_flags_orig, entry.tcp_flags_reply) = (flags, flags);
@@ -492,13 +492,13 @@ fn window_scales_and_tcp_flags_are_changed_as_asked_or_refused() {
             assert_eq!(entry.tcp_state, TcpState::ESTABLISHED, "the state stays");
             (entry.tcp_wscale_orig, entry.tcp_wscale_reply)
         };
-        assert_eq!(changed_one(&mut conntrack, marked(scales(0, 0), 5)), -libc::EBUSY);
+        assert_eq!(changed_one(&mut conntrack, marked(scales(Has::empty(), 0), 5)), -libc::EBUSY);
         assert_eq!((now(&mut conntrack), conntrack.get(&listed).unwrap().mark), ((0, 0), 0));
         assert_eq!(changed_one(&mut conntrack, scales(Has::TCP_FLAGS, 0x02)), -libc::EBUSY);
         assert_eq!(changed_one(&mut conntrack, scales(Has::TCP_FLAGS, 0x01)), 0);
         assert_eq!(now(&mut conntrack), (7, 6));
         assert_eq!(conntrack.get(&listed).unwrap().tcp_flags_orig & 1, 1);
-        assert_eq!(changed_one(&mut conntrack, scales(0, 0)), 0, "what it has already");
+        assert_eq!(changed_one(&mut conntrack, scales(Has::empty(), 0)), 0, "what it has already");
     });
 }
 

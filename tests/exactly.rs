@@ -19,7 +19,7 @@ fn snat(to: &str) -> Entry {
     translated(Status::SRC_NAT, "2.2.2.2", to)
 }
 
-fn translated(status: u32, from: &str, to: &str) -> Entry {
+fn translated(status: Status, from: &str, to: &str) -> Entry {
     let mut entry = plain();
     entry.has |= Has::REPLY | Has::STATUS;
     entry.status = status;
@@ -468,12 +468,12 @@ fn a_listed_entry_with_bits_and_states_of_a_later_kernel_is_a_key_like_any_other
         create(&mut conntrack, &[sctp(1), sctp(2), tcp("1.1.1.1", 3, "2.2.2.2", 9), plain()].map(lasting));
         let mut listed = all(&mut conntrack);
         for entry in &mut listed {
-            entry.status |= 1 << 16;
+            entry.status |= Status::from_bits_retain(1 << 16);
             (entry.has, entry.helper) = (entry.has | Has::HELPER, [b'x' as _; 16]);
             match entry.proto {
                 Proto::SCTP => (entry.has, entry.sctp_state) = (entry.has | Has::SCTP, 10),
                 Proto::TCP => {
-                    (entry.tcp_state, entry.tcp_wscale_orig) = (12, 15);
+                    (entry.tcp_state, entry.tcp_wscale_orig) = (TcpState(12), 15);
                     entry.has |= Has::TCP_STATE | Has::TCP_WSCALE;
                 }
                 _ => {}
@@ -485,7 +485,11 @@ fn a_listed_entry_with_bits_and_states_of_a_later_kernel_is_a_key_like_any_other
             change(&mut entry);
             entry
         };
-        for wrong in [wrong(|e| e.has |= 1 << 40), wrong(|e| e.reserved[0] = 1), wrong(|e| e.family = 7)] {
+        for wrong in [
+            wrong(|e| e.has |= Has::from_bits_retain(1 << 40)),
+            wrong(|e| e.reserved[0] = 1),
+            wrong(|e| e.family = Family(7)),
+        ] {
             assert_eq!(conntrack.delete_entries(&[listed[1], wrong]).unwrap_err().errno(), libc::EINVAL);
         }
         let mut update = listed[0];

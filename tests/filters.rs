@@ -37,8 +37,8 @@ fn matches(f: &Filter, e: &Entry) -> bool {
         && f.reply_zone.is_none_or(|zone| in_zone(e, Has::REPLY_ZONE) == u32::from(zone))
         && f.id.is_none_or(|id| e.id() == Some(id))
         && f.mark.is_none_or(|mark| e.mark & mark.mask == mark.value)
-        && (0..32).all(|bit| f.status_set >> bit & 1 == 0 || e.status >> bit & 1 == 1)
-        && (0..32).all(|bit| f.status_clear >> bit & 1 == 0 || e.status >> bit & 1 == 0)
+        && (0..32).all(|bit| f.status_set.bits() >> bit & 1 == 0 || e.status.bits() >> bit & 1 == 1)
+        && (0..32).all(|bit| f.status_clear.bits() >> bit & 1 == 0 || e.status.bits() >> bit & 1 == 0)
         && within(f.orig_src, e.orig_src())
         && within(f.orig_dst, e.orig_dst())
         && within(f.reply_src, e.reply_src())
@@ -50,13 +50,13 @@ fn matches(f: &Filter, e: &Entry) -> bool {
         && f.icmp_type.is_none_or(|value| icmp && e.orig.icmp_type == value)
         && f.icmp_code.is_none_or(|value| icmp && e.orig.icmp_code == value)
         && f.icmp_id.is_none_or(|value| icmp && e.orig.icmp_id == value)
-        && f.tcp_states.is_none_or(|states| e.tcp_state().is_some_and(|state| states >> state & 1 == 1))
+        && f.tcp_states.is_none_or(|states| e.tcp_state().is_some_and(|state| states.bits() >> state.0 & 1 == 1))
         && labels_hold
         && f.helper.as_ref().is_none_or(|name| e.helper().as_ref() == Some(name))
 }
 
 /// The zone of one direction, by what the kernel sent: that of both, or that of this one.
-fn in_zone(e: &Entry, own: u64) -> u32 {
+fn in_zone(e: &Entry, own: Has) -> u32 {
     if e.has(Has::ZONE) || e.has(own) {
         e.zone
     } else {
@@ -75,7 +75,7 @@ fn filter(change: impl FnOnce(&mut Filter)) -> Filter {
     filter
 }
 
-fn proto(number: u8, change: impl FnOnce(&mut Filter)) -> Filter {
+fn proto(number: Proto, change: impl FnOnce(&mut Filter)) -> Filter {
     filter(|f| {
         f.proto = Some(number);
         change(f);
@@ -99,7 +99,7 @@ fn mark(value: u32, mask: u32) -> Filter {
     filter(|f| f.mark = Some(Masked { value, mask }))
 }
 
-fn status(set: u32, clear: u32) -> Filter {
+fn status(set: Status, clear: Status) -> Filter {
     filter(|f| (f.status_set, f.status_clear) = (set, clear))
 }
 
@@ -113,7 +113,7 @@ fn sets() -> Vec<Vec<Filter>> {
     for family in [Family::IPV4, Family::IPV6] {
         sets.push(vec![filter(|f| f.family = Some(family))]);
     }
-    for number in [1, 6, 17, 47, 58, 89, 132, 136, 253] {
+    for number in [1, 6, 17, 47, 58, 89, 132, 136, 253].map(Proto) {
         sets.push(vec![proto(number, |_| {})]);
     }
     sets.extend([0, 1, 7, 9, 65535].map(|number| vec![zone(number)]));
@@ -123,14 +123,14 @@ fn sets() -> Vec<Vec<Filter>> {
             .map(|(v, m)| vec![mark(v, m)]),
     );
     for (set, clear) in [
-        (Status::SEEN_REPLY, 0),
-        (0, Status::SEEN_REPLY),
+        (Status::SEEN_REPLY, Status::empty()),
+        (Status::empty(), Status::SEEN_REPLY),
         (Status::SEEN_REPLY, Status::ASSURED),
         (Status::SEEN_REPLY | Status::ASSURED, Status::FIXED_TIMEOUT),
-        (Status::SRC_NAT, 0),
+        (Status::SRC_NAT, Status::empty()),
         (Status::DST_NAT, Status::SRC_NAT),
         (Status::CONFIRMED, Status::SRC_NAT | Status::DST_NAT),
-        (Status::HELPER, 0),
+        (Status::HELPER, Status::empty()),
     ] {
         sets.push(vec![status(set, clear)]);
     }
@@ -143,7 +143,9 @@ fn sets() -> Vec<Vec<Filter>> {
     sets.extend([0, 1, 3333, 65535].map(|id| vec![proto(Proto::ICMP, |f| f.icmp_id = Some(id))]));
     sets.push(vec![proto(Proto::ICMPV6, |f| f.icmp_code = Some(5))]);
     sets.extend(
-        [1, 1 << 3, 1 << 9, 0b11_0000_0110].map(|states| vec![proto(Proto::TCP, |f| f.tcp_states = Some(states))]),
+        [1, 1 << 3, 1 << 9, 0b11_0000_0110]
+            .map(TcpStates::from_bits_retain)
+            .map(|states| vec![proto(Proto::TCP, |f| f.tcp_states = Some(states))]),
     );
     sets.extend(
         [labels(&[0], &[0]), labels(&[64], &[1, 64, 127]), labels(&[], &[0, 1]), labels(&[127], &[127])]
@@ -243,8 +245,11 @@ fn several(sets: &mut Vec<Vec<Filter>>) {
         vec![v4(), but(proto(Proto::TCP, |_| {}))],
         vec![dns(), but(filter(|f| f.reply_src = Some(net("10.0.0.0/8")))), but(zone(7))],
         vec![zone(7), zone(65535), but(filter(|f| f.family = Some(Family::IPV6)))],
-        vec![proto(Proto::TCP, |f| f.tcp_states = Some(1 << 3)), but(status(Status::DST_NAT, 0))],
-        vec![mark(0xff, u32::MAX), mark(0x10, 0xfff), proto(253, |_| {})],
+        vec![
+            proto(Proto::TCP, |f| f.tcp_states = Some(TcpStates::ESTABLISHED)),
+            but(status(Status::DST_NAT, Status::empty())),
+        ],
+        vec![mark(0xff, u32::MAX), mark(0x10, 0xfff), proto(Proto(253), |_| {})],
         vec![zone(0), but(zone(0)), zone(7)],
         vec![filter(|f| (f.zone, f.proto, f.family) = (Some(7), Some(Proto::UDP), Some(Family::IPV6)))],
         vec![v4(), v4(), dns(), but(labels(&[0], &[0]))],
@@ -257,7 +262,7 @@ fn sets_for_lists() -> Vec<Vec<Filter>> {
         vec![but(zone(7))],
         vec![but(zone(0)), but(proto(Proto::UDP, |_| {}))],
         vec![any(), but(filter(|f| f.family = Some(Family::IPV4)))],
-        vec![mark(0, 0), but(status(Status::SEEN_REPLY, 0))],
+        vec![mark(0, 0), but(status(Status::SEEN_REPLY, Status::empty()))],
     ]
 }
 
@@ -337,7 +342,11 @@ fn an_id_and_another_field_take_the_one_entry_that_has_both() {
             for wrong in [
                 filter(entry.id ^ 1),
                 filter(entry.id.swap_bytes()),
-                Filter { family: Some(Family::IPV4 + Family::IPV6 - entry.family), id: Some(entry.id), ..any() },
+                Filter {
+                    family: Some(Family(Family::IPV4.0 + Family::IPV6.0 - entry.family.0)),
+                    id: Some(entry.id),
+                    ..any()
+                },
                 Filter { mark: Some(Masked { value: !entry.mark, mask: u32::MAX }), ..right.clone() },
             ] {
                 assert_eq!(conntrack.list(std::slice::from_ref(&wrong)).unwrap(), [], "{wrong:?} for {entry:?}");
@@ -428,7 +437,7 @@ fn a_scoped_flush_removes_exactly_its_scope() {
             (zone(65535), &|| cli_ids(&["-w", "65535"])),
             (mark(1, 1), &|| cli_ids(&["-m", "1/1"])),
             (mark(u32::MAX, u32::MAX), &|| cli_ids(&["-m", "0xffffffff"])),
-            (status(Status::ASSURED, 0), &|| cli_ids(&["-u", "ASSURED"])),
+            (status(Status::ASSURED, Status::empty()), &|| cli_ids(&["-u", "ASSURED"])),
             (filter(|f| (f.zone, f.family) = (Some(7), Some(Family::IPV6))), &|| {
                 &in_zone_7() & &cli_ids(&["-f", "ipv6"])
             }),

@@ -14,6 +14,7 @@ mod transport;
 mod wire;
 
 use ctrack::*;
+use ctrack_c::abi::*;
 use ctrack_c::text::ct_entry_format;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -175,7 +176,7 @@ fn shapes() -> Vec<Entry> {
             entry.has |= Has::REPLY | Has::STATUS | Has::TIMEOUT | Has::ID;
             let orig = entry.orig;
             entry.reply = Tuple { src: orig.dst, dst: orig.src, sport: orig.dport, dport: orig.sport, ..orig };
-            (entry.status, entry.timeout, entry.id) = (0xe, 600, ID);
+            (entry.status, entry.timeout, entry.id) = (Status::from_bits_retain(0xe), 600, ID);
             if mark != 0 {
                 (entry.has, entry.mark) = (entry.has | Has::MARK, mark);
             }
@@ -324,7 +325,7 @@ fn a_text_allocates_nothing() {
     for mut entry in shapes() {
         entry.has |= Has::START | Has::ORIG_COUNTERS | Has::REPLY_COUNTERS | Has::LABELS | Has::HELPER;
         (entry.start_ns, entry.labels[3], entry.helper[0]) = (1, 255, b'x' as std::ffi::c_char);
-        for format in [CT_FORMAT_LINE | Format::EXTENDED | Format::ID, CT_FORMAT_JSON] {
+        for format in [CT_FORMAT_LINE | CT_FORMAT_EXTENDED | CT_FORMAT_ID, CT_FORMAT_JSON] {
             let (all, _, length) = allocations(|| {
                 // SAFETY: an entry and a buffer of that size.
                 unsafe { ct_entry_format(&entry, format, text.as_mut_ptr().cast(), text.len()) }

@@ -5,21 +5,21 @@ use common::c::Handle;
 use common::*;
 use ctrack::*;
 
-const NAT: u32 = Status::SRC_NAT | Status::DST_NAT;
-const DONE: u32 = Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+const NAT: Status = Status::SRC_NAT.union(Status::DST_NAT);
+const DONE: Status = Status::SRC_NAT_DONE.union(Status::DST_NAT_DONE);
 
 /// Addresses of a client, its server, what the client is translated to, and what the server is.
 const V4: [&str; 4] = ["10.0.0.3", "10.0.0.2", "192.0.2.1", "192.0.2.2"];
 const V6: [&str; 4] = ["fd00::3", "fd00::2", "fd01::1", "fd01::2"];
 
 /// An untranslated entry with its reply tuple.
-fn plain(proto: u8, [client, server, ..]: [&str; 4]) -> Entry {
+fn plain(proto: Proto, [client, server, ..]: [&str; 4]) -> Entry {
     let mut entry = if proto.is_icmp() {
         Entry::icmp_key(ip(client), ip(server), if proto == Proto::ICMP { 8 } else { 128 }, 0, 77).unwrap()
     } else {
         let ports = if proto.has_ports() { (77, 53) } else { (0, 0) };
         let mut entry = key(proto, client, ports.0, server, ports.1);
-        entry.has &= if proto.has_ports() { u64::MAX } else { !Has::PORTS };
+        entry.has &= if proto.has_ports() { Has::all() } else { !Has::PORTS };
         entry
     };
     entry = lasting(entry);
@@ -37,7 +37,7 @@ fn plain(proto: u8, [client, server, ..]: [&str; 4]) -> Entry {
 /// What is translated of an entry, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Kind {
-    nat: u32,
+    nat: Status,
     /// The addresses.
     addresses: bool,
     /// The ports, keys or ICMP id.
@@ -51,9 +51,9 @@ fn kinds() -> impl Iterator<Item = Kind> {
 }
 
 /// `None` where that kind of entry has nothing to translate, or the kernel never translates it so.
-fn translated(proto: u8, addresses: [&str; 4], kind: Kind) -> Option<Entry> {
+fn translated(proto: Proto, addresses: [&str; 4], kind: Kind) -> Option<Entry> {
     let mut entry = plain(proto, addresses);
-    let (source, destination) = (kind.nat & Status::SRC_NAT != 0, kind.nat & Status::DST_NAT != 0);
+    let (source, destination) = (kind.nat.contains(Status::SRC_NAT), kind.nat.contains(Status::DST_NAT));
     let has_numbers = entry.has.intersects(Has::PORTS | Has::ICMP);
     let icmp_by_both = entry.has(Has::ICMP) && source && destination;
     if !kind.addresses && (proto == Proto::GRE || icmp_by_both) || kind.numbers && !has_numbers {
@@ -79,16 +79,16 @@ fn translated(proto: u8, addresses: [&str; 4], kind: Kind) -> Option<Entry> {
 /// Somebody else's entry that has the reply tuple of another one.
 fn with_the_reply_tuple_of(entry: &Entry) -> Entry {
     let reply = entry.reply;
-    let mut other = Entry { status: 0, reply, ..*entry };
+    let mut other = Entry { status: Status::empty(), reply, ..*entry };
     // It was begun by whom the other one only looks like.
     let from = if entry.family == Family::IPV4 { "172.16.0.1" } else { "fdff::1" };
     other.orig.src = address_bytes(ip(from));
     marked(other, 9)
 }
 
-fn protocols(addresses: [&str; 4]) -> Vec<u8> {
+fn protocols(addresses: [&str; 4]) -> Vec<Proto> {
     let icmp = if ip(addresses[0]).is_ipv4() { Proto::ICMP } else { Proto::ICMPV6 };
-    vec![icmp, Proto::TCP, Proto::UDP, Proto::SCTP, Proto::UDPLITE, Proto::GRE, 89]
+    vec![icmp, Proto::TCP, Proto::UDP, Proto::SCTP, Proto::UDPLITE, Proto::GRE, Proto(89)]
 }
 
 fn each(mut test: impl FnMut(&str, Entry)) {
@@ -168,7 +168,7 @@ fn an_entry_whose_tuple_without_translation_is_taken_is_made_as_it_was_asked_for
 fn nobody_s_closing_connection_is_dropped_for_an_entry_that_wants_its_tuple() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
-        for state in TcpState::NONE..=TcpState::SYN_SENT2 {
+        for state in (TcpState::NONE.0..=TcpState::SYN_SENT2.0).map(TcpState) {
             let kind = Kind { nat: Status::SRC_NAT, addresses: true, numbers: true };
             let asked = translated(Proto::TCP, V4, kind).unwrap();
             let mut other = with_the_reply_tuple_of(&asked);
@@ -208,7 +208,7 @@ fn a_status_that_contradicts_the_reply_tuple_is_refused_with_what_is_missing_and
             (with(udp, dst, true, true, NAT), "no source is translated"),
             (with(udp, src, true, true, NAT), "no destination is translated"),
             (with(udp, src, false, true, dst), "SRC_NAT is missing"),
-            (with(89, dst, true, false, src), "DST_NAT is missing"),
+            (with(Proto(89), dst, true, false, src), "DST_NAT is missing"),
             (Entry { status: src, ..plain(Proto::TCP, V4) }, "no source is translated"),
             (Entry { status: dst, ..plain(Proto::ICMP, V4) }, "no destination is translated"),
             (with(Proto::ICMP, NAT, false, true, NAT), "only the ICMP id is translated"),
@@ -232,7 +232,7 @@ fn without_any_bit_of_translation_the_reply_tuple_is_made_as_it_stands() {
     netns(|| {
         let mut conntrack = Conntrack::open().unwrap();
         each(|what, asked| {
-            for status in [0, DONE] {
+            for status in [Status::empty(), DONE] {
                 let asked = Entry { status, ..asked };
                 create(&mut conntrack, &[asked]);
                 let listed = all(&mut conntrack);

@@ -20,7 +20,7 @@ fn flow(src: &str, dst: &str, from: &str) -> Entry {
     let (src, dst, from) = (end(src), end(dst), end(from));
     let mut entry = lasting(Entry::key(Proto::UDP, src.ip(), src.port(), dst.ip(), dst.port()).unwrap());
     entry.has |= Has::REPLY | Has::STATUS;
-    entry.status = if dst == from { 0 } else { Status::DST_NAT };
+    entry.status = if dst == from { Status::empty() } else { Status::DST_NAT };
     entry.reply = Tuple { src: address_bytes(from.ip()), dst: entry.orig.src, ..Tuple::EMPTY };
     (entry.reply.sport, entry.reply.dport) = (from.port(), src.port());
     entry
@@ -71,7 +71,7 @@ fn empty<const N: usize>() -> [ct_filter; N] {
 /// A pointer to the bytes of an address, as C programs have it from inet_pton().
 fn bytes(address: &str) -> (u8, [u8; 16]) {
     let address: IpAddr = address.parse().unwrap();
-    (if address.is_ipv4() { Family::IPV4 } else { Family::IPV6 }, address_bytes(address))
+    (if address.is_ipv4() { CT_FAMILY_IPV4 } else { CT_FAMILY_IPV6 }, address_bytes(address))
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_port_on_any_address_loses_what_no_live_endpoint_answers() {
         let mut f = empty::<3>();
         // SAFETY: the handle is live, the filters say their size, and the addresses have 16 bytes.
         unsafe {
-            assert_eq!(c::ct_filter_port(h.0, &mut f[0], Proto::UDP, 30053), 0, "{}", h.error());
+            assert_eq!(c::ct_filter_port(h.0, &mut f[0], CT_PROTO_UDP, 30053), 0, "{}", h.error());
             assert_eq!(taken_by_c(&mut conntrack, &h, &entries, &f[..1]), (0..7).collect());
             (f[1], f[2]) = (f[0], f[0]);
             for (to, address) in f[1..].iter_mut().zip(["10.0.0.1", "fd00::1"]) {
@@ -125,7 +125,7 @@ fn a_changed_service_and_a_dead_endpoint_lose_their_flows_alone() {
         let mut f = empty::<4>();
         // SAFETY: the handle is live, the filters say their size, and the addresses have 16 bytes.
         unsafe {
-            let made = c::ct_filter_service(h.0, &mut f[0], v4, service.as_ptr(), Proto::UDP, 30053);
+            let made = c::ct_filter_service(h.0, &mut f[0], v4, service.as_ptr(), CT_PROTO_UDP, 30053);
             assert_eq!(made, 0, "{}", h.error());
             f[1] = f[0];
             let made = c::ct_filter_live_endpoint(h.0, &mut f[1], v4, live.as_ptr(), 8053);
@@ -181,11 +181,11 @@ fn everything_but_takes_all_within_and_leaves_what_is_spared() {
 fn what_c_makes_wrong_is_refused_with_what_to_do_and_changes_no_filter() {
     netns(|| {
         let h = Handle::open();
-        let (v4, v6) = (Family::IPV4, Family::IPV6);
+        let (v4, v6) = (CT_FAMILY_IPV4, CT_FAMILY_IPV6);
         let bytes_of = [[0; 16], [1; 16]];
         let (null, zero, one) = (std::ptr::null(), bytes_of[0].as_ptr(), bytes_of[1].as_ptr());
         let mapped = bytes("::ffff:10.0.0.1").1;
-        let udp = Proto::UDP;
+        let udp = CT_PROTO_UDP;
         let with = |change: fn(&mut ct_filter)| {
             let mut f = empty::<3>();
             f.iter_mut().for_each(|f| f.r#match = CT_MATCH_ZONE);
@@ -213,7 +213,7 @@ fn what_c_makes_wrong_is_refused_with_what_to_do_and_changes_no_filter() {
             refused("is NULL", fresh(), &|_| c::ct_filter_dead_endpoint(h.0, std::ptr::null_mut(), v4, one));
             refused("size", with(|f| f.size = 0), &|f| c::ct_filter_dead_endpoint(h.0, f, v4, one));
             refused("use ct_filter_port()", fresh(), &|f| c::ct_filter_service(h.0, f, v4, zero, udp, 53));
-            refused("ports", fresh(), &|f| c::ct_filter_service(h.0, f, v4, one, Proto::ICMP, 53));
+            refused("ports", fresh(), &|f| c::ct_filter_service(h.0, f, v4, one, CT_PROTO_ICMP, 53));
             refused("already", of_service, &|f| c::ct_filter_service(h.0, f, v4, one, udp, 53));
             refused("ports", fresh(), &|f| c::ct_filter_port(h.0, f, 253, 53));
             refused("already", of_service, &|f| c::ct_filter_port(h.0, f, udp, 53));
@@ -230,7 +230,7 @@ fn what_c_makes_wrong_is_refused_with_what_to_do_and_changes_no_filter() {
                 "filter[0]: 0.0.0.0 or :: does not mean any address; leave",
                 with(|f| {
                     f.r#match |= CT_MATCH_FAMILY | CT_MATCH_ORIG_DST;
-                    (f.family, f.orig_dst_prefix) = (Family::IPV4, 32);
+                    (f.family, f.orig_dst_prefix) = (CT_FAMILY_IPV4, 32);
                 }),
                 &|f| c::ct_filter_everything_but(h.0, f, 1, 3),
             );
@@ -260,7 +260,7 @@ fn filters_of_another_size_keep_what_lies_behind_them() {
             // A filter of the first release has room for 176 bytes.
             let mut old = ct_filter { size: 176, ..empty_filter() };
             (old.orig_zone, old.id) = (0xdead_beef, 0xdead_beef);
-            assert_eq!(c::ct_filter_port(h.0, &mut old, Proto::UDP, 53), 0, "{}", h.error());
+            assert_eq!(c::ct_filter_port(h.0, &mut old, CT_PROTO_UDP, 53), 0, "{}", h.error());
             assert_eq!((old.orig_dport_last, old.orig_zone, old.id), (53, 0xdead_beef, 0xdead_beef));
         }
     });

@@ -141,9 +141,12 @@ fn a_handle_that_was_opened_with_the_capability_is_refused_on_a_thread_without_i
 }
 
 /// Ten thousand that are not there, with an id or without.
-fn ten_thousand(id: u64) -> Vec<Entry> {
+fn ten_thousand(id: Has) -> Vec<Entry> {
     (0..10_000u16)
-        .map(|n| Entry { has: key(17, "9.9.9.9", n, "8.8.8.8", 1).has | id, ..key(17, "9.9.9.9", n, "8.8.8.8", 1) })
+        .map(|n| {
+            let key = key(Proto::UDP, "9.9.9.9", n, "8.8.8.8", 1);
+            Entry { has: key.has | id, ..key }
+        })
         .collect()
 }
 
@@ -164,7 +167,7 @@ fn assert_all_refused(what: &str, changed: common::c::Changed) {
 fn a_batch_of_ten_thousand_deletes_is_refused_for_each_of_them() {
     without_net_admin(|_| {
         let h = patient();
-        assert_all_refused("deletes by hand", h.delete_entries(&ten_thousand(0)));
+        assert_all_refused("deletes by hand", h.delete_entries(&ten_thousand(Has::empty())));
         assert_all_refused("deletes with ids", h.delete_entries(&ten_thousand(Has::ID)));
         assert_says_why("deletes", &h.error());
     });
@@ -174,7 +177,7 @@ fn a_batch_of_ten_thousand_deletes_is_refused_for_each_of_them() {
 fn a_batch_of_ten_thousand_creates_is_refused_for_each_of_them() {
     without_net_admin(|_| {
         let h = patient();
-        let new: Vec<_> = ten_thousand(0).into_iter().map(lasting).collect();
+        let new: Vec<_> = ten_thousand(Has::empty()).into_iter().map(lasting).collect();
         assert_all_refused("creates", h.create_entries(&new));
         assert_says_why("creates", &h.error());
     });
@@ -184,7 +187,7 @@ fn a_batch_of_ten_thousand_creates_is_refused_for_each_of_them() {
 fn a_batch_of_ten_thousand_updates_is_refused_for_each_of_them() {
     without_net_admin(|_| {
         let h = patient();
-        let new: Vec<_> = ten_thousand(0).into_iter().map(|key| marked(key, 1)).collect();
+        let new: Vec<_> = ten_thousand(Has::empty()).into_iter().map(|key| marked(key, 1)).collect();
         assert_all_refused("updates", h.update_entries(&new));
         assert_says_why("updates", &h.error());
     });

@@ -12,6 +12,7 @@ mod namespace;
 mod witness;
 
 use ctrack::*;
+use ctrack_c::abi::*;
 use ctrack_c::text::ct_entry_format;
 use namespace::{in_namespace, run_again, sysctl, Held};
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +24,7 @@ use witness::{by_id, listed, listed_with_labels, Seen};
 struct World {
     conntrack: Conntrack,
     /// What must have come of the traffic, by family and source port.
-    expected: HashMap<(u8, u16), flows::Expected>,
+    expected: HashMap<(Family, u16), flows::Expected>,
     created: Vec<Entry>,
     _held: Vec<Held>,
 }
@@ -124,7 +125,7 @@ fn every_plain_line_equals_that_of_the_conntrack_program() {
         agree(|| {
             let mut ours = || {
                 let entries = world.conntrack.list(&[]).unwrap();
-                let mut lines: Vec<String> = entries.iter().map(|entry| line(entry, 0)).collect();
+                let mut lines: Vec<String> = entries.iter().map(|entry| line(entry, Format::empty())).collect();
                 lines.sort_unstable();
                 lines
             };
@@ -214,9 +215,9 @@ fn real_flows_have_what_the_firewall_rules_gave_them() {
             flow.check(entry);
             // The first half of the flows began with both sysctls on.
             let kept = Has::ORIG_COUNTERS | Has::REPLY_COUNTERS | Has::START;
-            let wanted = if *sport < 50000 { kept } else { 0 };
+            let wanted = if *sport < 50000 { kept } else { Has::empty() };
             assert_eq!(entry.has & kept, wanted, "counters and start time of {entry:?}");
-            if wanted != 0 {
+            if !wanted.is_empty() {
                 let answered = entry.status.intersects(Status::SEEN_REPLY);
                 assert!(entry.orig_counters.packets > 0 && entry.orig_counters.bytes >= 28, "{entry:?}");
                 assert_eq!(entry.reply_counters.packets > 0, answered, "{entry:?}");
@@ -224,7 +225,8 @@ fn real_flows_have_what_the_firewall_rules_gave_them() {
         }
         for family in [Family::IPV4, Family::IPV6] {
             let icmp = if family == Family::IPV4 { Proto::ICMP } else { Proto::ICMPV6 };
-            for (proto, key) in [(icmp, 40000), (icmp, 50000), (Proto::GRE, 0), (Proto::GRE, 40000), (253, 0), (50, 0)]
+            for (proto, key) in
+                [(icmp, 40000), (icmp, 50000), (Proto::GRE, 0), (Proto::GRE, 40000), (Proto(253), 0), (Proto(50), 0)]
             {
                 let is_it = |e: &&Entry| {
                     let at = if e.proto == icmp { e.orig.icmp_id } else { e.orig.dport };
@@ -297,7 +299,7 @@ fn json_members(e: &Entry) -> BTreeMap<String, String> {
         _ => "unknown",
     };
     put("family".into(), Some(if e.family == Family::IPV4 { "ipv4".into() } else { "ipv6".into() }));
-    put("proto".into(), Some(e.proto.to_string()));
+    put("proto".into(), Some(e.proto.0.to_string()));
     put("proto_name".into(), Some(name.into()));
     put("state".into(), seen.state);
     put("helper".into(), seen.helper);
@@ -335,7 +337,7 @@ fn json_members(e: &Entry) -> BTreeMap<String, String> {
     let status: Vec<&str> = STATUS
         .split_whitespace()
         .enumerate()
-        .filter(|(bit, _)| e.status >> bit & 1 == 1)
+        .filter(|(bit, _)| e.status.bits() >> bit & 1 == 1)
         .map(|(_, name)| name)
         .collect();
     put("status".into(), e.has(Has::STATUS).then(|| status.join(" ")));
@@ -384,8 +386,13 @@ fn the_c_function_writes_the_same_text_by_the_rules_of_snprintf() {
         for entry in &entries {
             // An age could tick between two calls.
             let entry = &Entry { has: entry.has & !Has::START, start_ns: 0, ..*entry };
-            let options = [0, Format::EXTENDED, Format::ID, Format::EXTENDED | Format::ID | Format::TIMESTAMP];
-            let lines = options.map(|options| (CT_FORMAT_LINE | options, line(entry, options)));
+            let lines = [
+                (0, Format::empty()),
+                (CT_FORMAT_EXTENDED, Format::EXTENDED),
+                (CT_FORMAT_ID, Format::ID),
+                (CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP, Format::all()),
+            ]
+            .map(|(options, format)| (CT_FORMAT_LINE | options, line(entry, format)));
             for (format, text) in lines.into_iter().chain([(CT_FORMAT_JSON, json(entry))]) {
                 let text = text.as_bytes();
                 let whole = i32::try_from(text.len()).unwrap();
@@ -412,8 +419,8 @@ fn the_c_function_refuses_what_is_no_entry_or_no_format() {
     let wrong = [
         0,
         CT_FORMAT_LINE | CT_FORMAT_JSON,
-        Format::ID,
-        CT_FORMAT_JSON | Format::ID,
+        CT_FORMAT_ID,
+        CT_FORMAT_JSON | CT_FORMAT_ID,
         CT_FORMAT_LINE | 1 << 30,
         CT_FORMAT_LINE | 1 << 2,
     ];

@@ -48,7 +48,7 @@ fn with(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
 /// A C filter with the family IPv4 and a change.
 fn ipv4(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
     with(|f| {
-        (f.r#match, f.family) = (CT_MATCH_FAMILY, Family::IPV4);
+        (f.r#match, f.family) = (CT_MATCH_FAMILY, CT_FAMILY_IPV4);
         change(f);
     })
 }
@@ -56,7 +56,7 @@ fn ipv4(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
 /// A C filter with the protocol UDP and a change.
 fn udp_only(change: impl FnOnce(&mut ct_filter)) -> ct_filter {
     with(|f| {
-        (f.r#match, f.proto) = (CT_MATCH_PROTO, Proto::UDP);
+        (f.r#match, f.proto) = (CT_MATCH_PROTO, CT_PROTO_UDP);
         change(f);
     })
 }
@@ -99,7 +99,7 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         (
             "IPv6 prefix 129",
             with(|f| {
-                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_DST, Family::IPV6);
+                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_DST, CT_FAMILY_IPV6);
                 (f.reply_dst, f.reply_dst_prefix) = (v6, 129);
             }),
             ".reply_dst",
@@ -115,7 +115,7 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         (
             "bits behind an IPv6 prefix",
             with(|f| {
-                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC, Family::IPV6);
+                (f.r#match, f.family) = (CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC, CT_FAMILY_IPV6);
                 (f.reply_src, f.reply_src_prefix) = (v6, 64);
             }),
             ".reply_src",
@@ -139,7 +139,7 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         ("ports without protocol", with(|f| f.r#match = CT_MATCH_ORIG_SPORT), ".orig_sport"),
         (
             "ports of ICMP",
-            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_REPLY_SPORT, Proto::ICMP)),
+            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_REPLY_SPORT, CT_PROTO_ICMP)),
             ".reply_sport",
         ),
         (
@@ -156,14 +156,14 @@ fn wrong_filters() -> Vec<(&'static str, ct_filter, &'static str)> {
         (
             "TCP state 10",
             with(|f| {
-                (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, Proto::TCP);
+                (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, CT_PROTO_TCP);
                 f.tcp_states = 1 << 10;
             }),
             ".tcp_states",
         ),
         (
             "no TCP state",
-            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, Proto::TCP)),
+            with(|f| (f.r#match, f.proto) = (CT_MATCH_PROTO | CT_MATCH_TCP_STATES, CT_PROTO_TCP)),
             ".tcp_states",
         ),
         ("status bit 16", with(|f| (f.r#match, f.status_set) = (CT_MATCH_STATUS, 1 << 16)), ".status_set"),
@@ -256,17 +256,21 @@ fn wrong_entries() -> Vec<(&'static str, Entry, &'static str)> {
         ("zone forgotten in has", with(|e| e.zone = 7), "zone"),
         ("two kinds of zone", with(|e| e.has |= Has::ZONE | Has::ORIG_ZONE), "zone"),
         ("zones that differ", with(|e| (*e, e.orig.zone) = (e.in_zone(7), 8)), "orig.zone"),
-        ("family 0", with(|e| e.family = 0), "family"),
-        ("family 17", with(|e| e.family = 17), "family"),
+        ("family 0", with(|e| e.family = Family::UNSPEC), "family"),
+        ("family 17", with(|e| e.family = Family(17)), "family"),
         ("an IPv6 address for IPv4", with(|e| e.orig.src[15] = 1), "orig.src"),
         ("no tuple", with(|e| (e.has, e.orig) = (Has::MARK | Has::TIMEOUT | Has::PORTS, Tuple::EMPTY)), "orig"),
         ("UDP without ports", with(|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !Has::PORTS, 0, 0)), "proto"),
         ("ports forgotten in has", with(|e| e.has &= !Has::PORTS), "orig.sport"),
         ("ports of ICMP", with(|e| e.proto = Proto::ICMP), "proto"),
         ("ICMP fields of UDP", with(|e| e.has |= Has::ICMP), "proto"),
-        ("TCP state of UDP", with(|e| (e.has, e.tcp_state) = (e.has | Has::TCP_STATE, 3)), "tcp_state"),
-        ("has bit 30", with(|e| e.has |= 1 << 30), ""),
-        ("has bit 63", with(|e| e.has |= 1 << 63), ""),
+        (
+            "TCP state of UDP",
+            with(|e| (e.has, e.tcp_state) = (e.has | Has::TCP_STATE, TcpState::ESTABLISHED)),
+            "tcp_state",
+        ),
+        ("has bit 30", with(|e| e.has |= Has::from_bits_retain(1 << 30)), ""),
+        ("has bit 63", with(|e| e.has |= Has::from_bits_retain(1 << 63)), ""),
         ("reserved", with(|e| e.reserved[3] = 1), "reserved"),
         ("mark forgotten in has", with(|e| e.has &= !Has::MARK), "mark"),
         ("id forgotten in has", with(|e| e.id = 1), "id"),
@@ -379,7 +383,7 @@ fn a_scope_of_anything_but_family_zone_mark_and_status_is_refused() {
             ("orig_sport", Filter { orig_sport: Some(1..=2), ..udp.clone() }),
             ("reply_dport", Filter { reply_dport: Some(0..=65535), ..udp }),
             ("icmp_type", Filter { icmp_type: Some(8), ..icmp }),
-            ("tcp_states", Filter { tcp_states: Some(8), ..tcp }),
+            ("tcp_states", Filter { tcp_states: Some(TcpStates::ESTABLISHED), ..tcp }),
             ("labels", Filter { labels: Some(Masked { value: [1; 16], mask: [1; 16] }), ..Filter::default() }),
             ("helper", Filter { helper: Some("ftp".into()), ..Filter::default() }),
         ] {

@@ -165,9 +165,9 @@ fn a_listed_table_of_real_flows_is_made_again_but_for_the_expected_and_the_expir
 
 /// The traffic has made what the test is about.
 fn assert_that_nothing_is_missing(listed: &[Entry]) {
-    const NAT: u32 = Status::SRC_NAT | Status::DST_NAT;
+    const NAT: Status = Status::SRC_NAT.union(Status::DST_NAT);
     for proto in [Proto::TCP, Proto::UDP, Proto::ICMP, Proto::SCTP, Proto::GRE] {
-        for nat in [0, Status::SRC_NAT, Status::DST_NAT, NAT] {
+        for nat in [Status::empty(), Status::SRC_NAT, Status::DST_NAT, NAT] {
             let is = |e: &Entry| e.proto == proto && e.status & NAT == nat && !e.status.intersects(Status::EXPECTED);
             assert!(listed.iter().any(is), "no entry of protocol {proto} with {nat:#x}: {listed:?}");
         }
@@ -181,7 +181,7 @@ fn assert_that_nothing_is_missing(listed: &[Entry]) {
 
 /// An entry of a list, with what makes it impossible to make.
 fn impossible() -> Vec<(Entry, i32, &'static str)> {
-    let listed = |status: u32| {
+    let listed = |status: Status| {
         let mut entry = tcp("10.0.0.1", 7, "10.0.0.2", 80);
         (entry.has, entry.status) = (entry.has | Has::STATUS, Status::CONFIRMED | status);
         entry
@@ -195,17 +195,17 @@ fn impossible() -> Vec<(Entry, i32, &'static str)> {
         Status::UNTRACKED,
         Status::OFFLOAD,
         Status::HW_OFFLOAD,
-        1 << 16,
-        1 << 31,
+        Status::from_bits_retain(1 << 16),
+        Status::from_bits_retain(1 << 31),
     ]
     .map(|bit| (listed(bit), only_the_kernel))
     .to_vec();
     // The kernel does not tell the timeout of an offloaded entry.
     let offloaded = listed(Status::OFFLOAD);
     all.push((Entry { has: offloaded.has & !Has::TIMEOUT, timeout: 0, ..offloaded }, only_the_kernel));
-    all.push((Entry { timeout: 0, ..listed(0) }, (libc::ETIME, "timeout is 0")));
-    all.push((Entry { tcp_state: 10, ..listed(0) }, (libc::EOPNOTSUPP, "later kernel")));
-    let scaled = listed(0);
+    all.push((Entry { timeout: 0, ..listed(Status::empty()) }, (libc::ETIME, "timeout is 0")));
+    all.push((Entry { tcp_state: TcpState(10), ..listed(Status::empty()) }, (libc::EOPNOTSUPP, "later kernel")));
+    let scaled = listed(Status::empty());
     let has = scaled.has | Has::TCP_WSCALE;
     all.push((Entry { has, tcp_wscale_reply: 15, ..scaled }, (libc::EOPNOTSUPP, "window scale")));
     let sctp = lasting(key(Proto::SCTP, "10.0.0.1", 7, "10.0.0.2", 80));
@@ -285,14 +285,14 @@ fn an_update_that_is_impossible_for_one_entry_is_made_for_the_others_and_says_wh
         let mut conntrack = Conntrack::open().unwrap();
         let nth = |n: u16| tcp("10.0.0.1", n, "10.0.0.2", 80);
         create(&mut conntrack, &(1..=50).map(nth).collect::<Vec<_>>());
-        let change = |n: u16, has: u64| {
+        let change = |n: u16, has: Has| {
             let key = common::by_hand(&nth(n));
             Entry { has: key.has | Has::MARK | has, mark: 5, ..key }
         };
-        let mut changes: Vec<Entry> = (1..=50).map(|n| change(n, 0)).collect();
+        let mut changes: Vec<Entry> = (1..=50).map(|n| change(n, Has::empty())).collect();
         changes[40] = Entry { timeout: 0, ..change(41, Has::TIMEOUT) };
-        changes[41] = Entry { tcp_state: 10, ..change(42, Has::TCP_STATE) };
-        changes[42] = Entry { status: 1 << 16, ..change(43, Has::STATUS) };
+        changes[41] = Entry { tcp_state: TcpState(10), ..change(42, Has::TCP_STATE) };
+        changes[42] = Entry { status: Status::from_bits_retain(1 << 16), ..change(43, Has::STATUS) };
         changes[43] = Entry {
             tcp_wscale_orig: 15,
             tcp_flags_orig: 1,

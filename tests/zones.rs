@@ -34,10 +34,10 @@ fn turned_round(listed: &Entry) -> Entry {
     key.orig = listed.reply;
     key.reply = Tuple { zone: listed.orig.zone, ..Tuple::EMPTY };
     // What was the zone of one direction is now that of the other one.
-    key.has = match key.has & (Has::ORIG_ZONE | Has::REPLY_ZONE) {
-        0 => key.has,
-        _ => key.has ^ (Has::ORIG_ZONE | Has::REPLY_ZONE),
-    };
+    let either = Has::ORIG_ZONE | Has::REPLY_ZONE;
+    if key.has.intersects(either) {
+        key.has ^= either;
+    }
     key
 }
 

@@ -92,7 +92,7 @@ fn every_status_tells_which_argument_was_wrong() {
         let mut r = old_result();
         assert_eq!(run(null(), &mut r), einval, "{name}: no entries");
         assert_eq!(r, result(), "{name}: no entries");
-        entries[N - 1].family = 99;
+        entries[N - 1].family = Family(99);
         let mut r = old_result();
         assert_eq!(run(entries.as_ptr(), &mut r), einval, "{name}: a wrong entry");
         assert_eq!((r.done, r.gone), (0, 0), "{name}: a wrong entry");

@@ -197,9 +197,9 @@ pub fn c_filter(f: &Filter) -> ct_filter {
     let prefixes = [f.orig_src, f.orig_dst, f.reply_src, f.reply_dst];
     let mut family = prefixes.iter().flatten().map(|p| if p.address.is_ipv4() { Family::IPV4 } else { Family::IPV6 });
     let family = f.family.or(family.next());
-    c.family = family.unwrap_or(0);
+    c.family = family.map_or(0, |family| family.0);
     set(CT_MATCH_FAMILY, family.is_some());
-    c.proto = f.proto.unwrap_or(0);
+    c.proto = f.proto.map_or(0, |proto| proto.0);
     set(CT_MATCH_PROTO, f.proto.is_some());
     c.zone = f.zone.unwrap_or(0).into();
     set(CT_MATCH_ZONE, f.zone.is_some());
@@ -210,8 +210,8 @@ pub fn c_filter(f: &Filter) -> ct_filter {
     set(CT_MATCH_ID, f.id.is_some());
     (c.mark, c.mark_mask) = f.mark.map_or((0, 0), |mark| (mark.value, mark.mask));
     set(CT_MATCH_MARK, f.mark.is_some());
-    (c.status_set, c.status_clear) = (f.status_set, f.status_clear);
-    set(CT_MATCH_STATUS, f.status_set | f.status_clear != 0);
+    (c.status_set, c.status_clear) = (f.status_set.bits(), f.status_clear.bits());
+    set(CT_MATCH_STATUS, !(f.status_set | f.status_clear).is_empty());
     for (bit, prefix, address, length) in [
         (CT_MATCH_ORIG_SRC, f.orig_src, &mut c.orig_src, &mut c.orig_src_prefix),
         (CT_MATCH_ORIG_DST, f.orig_dst, &mut c.orig_dst, &mut c.orig_dst_prefix),
@@ -236,7 +236,7 @@ pub fn c_filter(f: &Filter) -> ct_filter {
     set(CT_MATCH_ICMP_CODE, f.icmp_code.is_some());
     c.icmp_id = f.icmp_id.unwrap_or(0);
     set(CT_MATCH_ICMP_ID, f.icmp_id.is_some());
-    c.tcp_states = f.tcp_states.unwrap_or(0);
+    c.tcp_states = f.tcp_states.map_or(0, |states| states.bits());
     set(CT_MATCH_TCP_STATES, f.tcp_states.is_some());
     (c.labels, c.labels_mask) = f.labels.map_or(([0; 16], [0; 16]), |labels| (labels.value, labels.mask));
     set(CT_MATCH_LABELS, f.labels.is_some());

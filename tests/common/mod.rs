@@ -221,7 +221,7 @@ pub fn net(text: &str) -> Prefix {
 }
 
 /// A key of a protocol with ports.
-pub fn key(proto: u8, src: &str, sport: u16, dst: &str, dport: u16) -> Entry {
+pub fn key(proto: Proto, src: &str, sport: u16, dst: &str, dport: u16) -> Entry {
     Entry::key(proto, ip(src), sport, ip(dst), dport).unwrap()
 }
 
@@ -253,7 +253,7 @@ pub fn marked(mut entry: Entry, mark: u32) -> Entry {
 }
 
 /// The same entry with only one direction in a zone.
-pub fn in_one_zone(mut entry: Entry, bit: u64, zone: u16) -> Entry {
+pub fn in_one_zone(mut entry: Entry, bit: Has, zone: u16) -> Entry {
     entry.has |= bit;
     entry.zone = zone.into();
     if bit == Has::ORIG_ZONE {
@@ -291,7 +291,7 @@ pub fn by_hand(entry: &Entry) -> Entry {
 }
 
 /// What tells connections apart, in a form that can be sorted and compared.
-pub type Identity = (u8, u8, [u8; 16], [u8; 16], [u16; 3], [u8; 2], [u32; 2]);
+pub type Identity = (Family, Proto, [u8; 16], [u8; 16], [u16; 3], [u8; 2], [u32; 2]);
 
 /// The identity of an entry, listed or to be created.
 pub fn identity(e: &Entry) -> Identity {

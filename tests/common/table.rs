@@ -7,13 +7,13 @@ pub fn allow_labels() {
     nft("table inet labels {\n chain c {\n  type filter hook output priority 0;\n  ct label set 1\n }\n}\n");
 }
 
-fn with_status(mut entry: Entry, status: u32) -> Entry {
+fn with_status(mut entry: Entry, status: Status) -> Entry {
     entry.has |= Has::STATUS;
     entry.status = status;
     entry
 }
 
-fn with_state(mut entry: Entry, state: u8) -> Entry {
+fn with_state(mut entry: Entry, state: TcpState) -> Entry {
     entry.has |= Has::TCP_STATE;
     entry.tcp_state = state;
     entry
@@ -38,7 +38,7 @@ fn translated(mut entry: Entry, from: Option<(&str, u16)>, to: Option<(&str, u16
         entry.reply.icmp_id = entry.orig.icmp_id;
         entry.reply.icmp_type = if entry.orig.icmp_type == 8 { 0 } else { 129 };
     }
-    let mut status = 0;
+    let mut status = Status::empty();
     if let Some((address, number)) = from {
         (entry.reply.dst, entry.reply.dport) = (address_bytes(ip(address)), port(number));
         status |= Status::SRC_NAT | Status::SRC_NAT_DONE;
@@ -51,7 +51,7 @@ fn translated(mut entry: Entry, from: Option<(&str, u16)>, to: Option<(&str, u16
 }
 
 /// A protocol of which the kernel keeps no ports.
-fn portless(proto: u8, src: &str, dst: &str) -> Entry {
+fn portless(proto: Proto, src: &str, dst: &str) -> Entry {
     let mut entry = lasting(key(Proto::UDP, src, 0, dst, 0));
     entry.has &= !Has::PORTS;
     entry.proto = proto;
@@ -76,12 +76,12 @@ pub fn mixed() -> Vec<Entry> {
 }
 
 fn one_family(entries: &mut Vec<Entry>, a: [&str; 6], echo: u8) {
-    for state in TcpState::NONE..=TcpState::SYN_SENT2 {
-        let entry = lasting(key(Proto::TCP, a[0], 1000 + u16::from(state), a[4], 80));
-        entries.push(with_state(marked(entry, u32::from(state)), state));
+    for state in (TcpState::NONE.0..=TcpState::SYN_SENT2.0).map(TcpState) {
+        let entry = lasting(key(Proto::TCP, a[0], 1000 + u16::from(state.0), a[4], 80));
+        entries.push(with_state(marked(entry, u32::from(state.0)), state));
     }
     let seen = Status::SEEN_REPLY;
-    let statuses = [0, seen, seen | Status::ASSURED, seen | Status::ASSURED | Status::FIXED_TIMEOUT];
+    let statuses = [Status::empty(), seen, seen | Status::ASSURED, seen | Status::ASSURED | Status::FIXED_TIMEOUT];
     for (n, status) in (0u16..).zip(statuses) {
         entries.push(with_status(marked(udp(a[1], 2000 + n, a[4], 53), 0x1_0000 << n), status));
         entries.push(with_status(tcp(a[1], 2000 + n, a[4], 443), status));
@@ -111,8 +111,8 @@ fn one_family(entries: &mut Vec<Entry>, a: [&str; 6], echo: u8) {
     (sctp.sctp_state, sctp.sctp_vtag_orig, sctp.sctp_vtag_reply) = (4, 0x1234_5678, 0x9abc_def0);
     entries.push(sctp);
     entries.push(lasting(key(Proto::GRE, a[4], 0, a[0], 77)));
-    entries.push(portless(253, a[4], a[0]));
-    entries.push(portless(89, a[4], a[1]));
+    entries.push(portless(Proto(253), a[4], a[0]));
+    entries.push(portless(Proto(89), a[4], a[1]));
     // Source, destination, and both translated.
     let (inner, outer) = (Some((a[5], 7777)), Some((a[1], 8080)));
     entries.push(translated(udp(a[2], 6001, a[4], 53), inner, None));

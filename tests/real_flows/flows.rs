@@ -8,7 +8,7 @@ const HERE: &str = "127.0.0.1 fd00::1";
 const THERE: &str = "127.0.0.2 fd00::2";
 
 /// The address of a pair that is of this family.
-fn of(pair: &'static str, family: u8) -> &'static str {
+fn of(pair: &'static str, family: Family) -> &'static str {
     let (v4, v6) = pair.split_once(' ').unwrap();
     if family == Family::IPV4 {
         v4
@@ -71,29 +71,29 @@ pub fn prepare() {
 /// What the rules and the traffic make of the flow with this protocol and destination port.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Expected {
-    pub proto: u8,
+    pub proto: Proto,
     pub dport: u16,
-    pub zone: (u64, u32),
+    pub zone: (Has, u32),
     pub mark: u32,
     pub labels: u128,
     pub helper: &'static str,
     /// Status bits that must be set.
-    pub status: u32,
+    pub status: Status,
     /// Where DNAT sends it.
     pub reply_src: Option<(&'static str, u16)>,
     /// What SNAT makes of its source address.
     pub reply_dst: Option<&'static str>,
 }
 
-const ANSWERED: u32 = Status::SEEN_REPLY | Status::CONFIRMED;
+const ANSWERED: Status = Status::SEEN_REPLY.union(Status::CONFIRMED);
 const TCP: Expected = Expected {
     proto: Proto::TCP,
     dport: 0,
-    zone: (0, 0),
+    zone: (Has::empty(), 0),
     mark: 0,
     labels: 0,
     helper: "",
-    status: 0,
+    status: Status::empty(),
     reply_src: None,
     reply_dst: None,
 };
@@ -145,7 +145,7 @@ fn flows_with_ports() -> Vec<(&'static str, Expected)> {
 }
 
 /// Makes every flow in this family; returns what must be in the table, and what keeps it there.
-pub fn by_traffic(family: u8, first_port: u16) -> (Vec<(u16, Expected)>, Vec<Held>) {
+pub fn by_traffic(family: Family, first_port: u16) -> (Vec<(u16, Expected)>, Vec<Held>) {
     let (here, there) = (of(HERE, family), of(THERE, family));
     let mut expected = Vec::new();
     let mut held = Vec::new();
@@ -169,7 +169,7 @@ pub fn by_traffic(family: u8, first_port: u16) -> (Vec<(u16, Expected)>, Vec<Hel
         format!("gre {here} {there} {first_port}"),
         format!("raw 253 {here} {there}"),
         format!("raw 50 {here} {there}"),
-        format!("raw {Proto::DCCP} {here} {there}"),
+        format!("raw {} {here} {there}", Proto::DCCP.0),
     ] {
         held.extend(traffic(&line));
     }
@@ -182,16 +182,16 @@ impl Expected {
         let zone = e.has & (Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE);
         assert_eq!((zone, e.zone), self.zone, "zone of {e:?}");
         let (both, orig, reply) = (Has::ZONE, Has::ORIG_ZONE, Has::REPLY_ZONE);
-        let of_orig = if zone & (both | orig) != 0 { self.zone.1 } else { 0 };
-        let of_reply = if zone & (both | reply) != 0 { self.zone.1 } else { 0 };
+        let of_orig = if zone.intersects(both | orig) { self.zone.1 } else { 0 };
+        let of_reply = if zone.intersects(both | reply) { self.zone.1 } else { 0 };
         assert_eq!((e.orig.zone, e.reply.zone), (of_orig, of_reply), "zones of the directions of {e:?}");
         assert_eq!(e.mark(), Some(self.mark), "mark of {e:?}");
         assert_eq!(u128::from_le_bytes(e.labels), self.labels, "labels of {e:?}");
         assert_eq!(e.has(Has::LABELS), self.labels != 0, "Has::LABELS of {e:?}");
         assert_eq!(e.helper().unwrap_or_default(), self.helper, "helper of {e:?}");
         assert_eq!(e.status & self.status, self.status, "status {:#x} of {e:?}", e.status);
-        if self.status == 0 {
-            assert_eq!(e.status & Status::SEEN_REPLY, 0, "status {:#x} of {e:?}", e.status);
+        if self.status.is_empty() {
+            assert_eq!(e.status & Status::SEEN_REPLY, Status::empty(), "status {:#x} of {e:?}", e.status);
         }
         let address = |pair| -> IpAddr { of(pair, e.family).parse().unwrap() };
         let (server, port) = self.reply_src.unwrap_or((THERE, self.dport));
@@ -259,14 +259,14 @@ fn made(key: Option<Entry>) -> Entry {
     Entry { has: key.has | Has::TIMEOUT, timeout: 3000, ..key }
 }
 
-fn of_one_family(family: u8, entries: &mut Vec<Entry>) {
+fn of_one_family(family: Family, entries: &mut Vec<Entry>) {
     let (a, b, c): (IpAddr, IpAddr, IpAddr) =
         ["192.0.2.1 2001:db8::1", "198.51.100.2 2001:db8:ffff::2", "203.0.113.3 2001:db8:0:1::3"]
             .map(|pair| of(pair, family).parse().unwrap())
             .into();
     let mut ports = 20000..;
-    let mut next = |proto: u8| made(Entry::key(proto, a, ports.next().unwrap(), b, 443));
-    for state in TcpState::NONE..=TcpState::SYN_SENT2 {
+    let mut next = |proto: Proto| made(Entry::key(proto, a, ports.next().unwrap(), b, 443));
+    for state in (TcpState::NONE.0..=TcpState::SYN_SENT2.0).map(TcpState) {
         let tcp = next(Proto::TCP);
         entries.push(Entry { has: tcp.has | Has::TCP_STATE, tcp_state: state, ..tcp });
         let tcp = next(Proto::TCP);
@@ -280,7 +280,7 @@ fn of_one_family(family: u8, entries: &mut Vec<Entry>) {
         let has = sctp.has | Has::SCTP;
         entries.push(Entry { has, sctp_state: state, sctp_vtag_orig: 1, sctp_vtag_reply: u32::MAX, ..sctp });
     }
-    for (status, mark) in [(0, 0), (Status::SEEN_REPLY, 0x7fff_ffff), (Status::ASSURED, u32::MAX)] {
+    for (status, mark) in [(Status::empty(), 0), (Status::SEEN_REPLY, 0x7fff_ffff), (Status::ASSURED, u32::MAX)] {
         let udp = next(Proto::UDP);
         entries.push(Entry { has: udp.has | Has::STATUS | Has::MARK, status, mark, ..udp });
         let lite = next(Proto::UDPLITE);
@@ -320,10 +320,10 @@ fn of_one_family(family: u8, entries: &mut Vec<Entry>) {
                 dport: key.orig.sport,
                 ..Tuple::EMPTY
             };
-            if nat & Status::SRC_NAT != 0 {
+            if nat.contains(Status::SRC_NAT) {
                 (reply.dst, reply.dport) = (address_bytes(c), key.orig.sport + 10000);
             }
-            if nat & Status::DST_NAT != 0 {
+            if nat.contains(Status::DST_NAT) {
                 (reply.src, reply.sport) = (address_bytes(c), 8443);
             }
             entries.push(Entry { has: key.has | Has::REPLY | Has::STATUS, status: nat, reply, ..key });
@@ -337,7 +337,7 @@ fn of_one_family(family: u8, entries: &mut Vec<Entry>) {
         entries.push(made(Entry::icmp_key(a, b, icmp_type, 0, id)));
     }
     // Without ports: protocols that the kernel does not track, and DCCP, which it no longer does since 6.16.
-    for proto in [0, 2, 4, 50, 103, 253, 255] {
+    for proto in [0, 2, 4, 50, 103, 253, 255].map(Proto) {
         let key = made(Entry::key(proto, a, 0, b, 0));
         entries.push(Entry { has: key.has & !Has::PORTS, ..key });
     }

@@ -77,14 +77,14 @@ pub struct Seen {
 impl Seen {
     /// What the program should say of an entry.
     pub fn of(e: &Entry) -> Seen {
-        let when = |bit: u64| e.has.intersects(bit);
+        let when = |bit: Has| e.has.intersects(bit);
         let address = |bytes: [u8; 16]| -> Option<IpAddr> {
             match e.family {
                 Family::IPV4 => <[u8; 4]>::try_from(&bytes[..4]).ok().map(IpAddr::from),
                 _ => Some(IpAddr::from(bytes)),
             }
         };
-        let direction = |t: &Tuple, zone: u64, has_counters: u64, counters: Counters| Direction {
+        let direction = |t: &Tuple, zone: Has, has_counters: Has, counters: Counters| Direction {
             src: address(t.src),
             dst: address(t.dst),
             // Where the kernel does not track DCCP the program shows ports of 0.
@@ -96,8 +96,8 @@ impl Seen {
         let labels = u128::from_le_bytes(e.labels);
         let name: Vec<u8> = e.helper.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
         Seen {
-            family: e.family,
-            proto: e.proto,
+            family: e.family.0,
+            proto: e.proto.0,
             timeout: when(Has::TIMEOUT).then_some(e.timeout),
             state: state(e),
             orig: direction(&e.orig, Has::ORIG_ZONE, Has::ORIG_COUNTERS, e.orig_counters),
@@ -252,12 +252,12 @@ const SCTP_STATES: &str = "NONE CLOSED COOKIE_WAIT COOKIE_ECHOED ESTABLISHED SHU
 
 fn state(e: &Entry) -> Option<String> {
     let (has, number, names) = match e.proto {
-        Proto::TCP => (Has::TCP_STATE, e.tcp_state, TCP_STATES),
+        Proto::TCP => (Has::TCP_STATE, e.tcp_state.0, TCP_STATES),
         Proto::SCTP => (Has::SCTP, e.sctp_state, SCTP_STATES),
         _ => return None,
     };
     let name = names.split_whitespace().nth(usize::from(number)).unwrap();
-    (e.has & has != 0).then(|| name.to_owned())
+    e.has(has).then(|| name.to_owned())
 }
 
 /// Entries by their id.

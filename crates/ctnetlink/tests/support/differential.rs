@@ -71,7 +71,7 @@ pub fn compare(payload: &[u8]) -> Verdict {
 
 /// The result depends on the bytes alone, and both entrances to the decoder say the same.
 fn assert_deterministic(payload: &[u8], ours: &Result<(), WireError>, entry: &Entry) {
-    let mut used = Entry { has: !0, id: !0, labels: [0xff; 16], helper: [1; 16], reserved: [!0; 4], ..*entry };
+    let mut used = Entry { has: Has::all(), id: !0, labels: [0xff; 16], helper: [1; 16], reserved: [!0; 4], ..*entry };
     (used.orig.src, used.reply.zone, used.stop_ns) = ([0xff; 16], 77, 77);
     assert_eq!(*ours, decode_entry(payload, &mut used), "it matters what was in the entry before");
     if ours.is_ok() {
@@ -119,7 +119,7 @@ pub fn assert_as_without_memory(decoder: &mut Decoder, payload: &[u8]) {
 
 /// What must hold of every entry that was decoded, whatever the bytes were.
 pub fn assert_consistent(payload: &[u8], e: &Entry) {
-    assert_eq!(e.has & !((1 << 28) - 1), 0, "unknown bits");
+    assert_eq!(e.has.bits() & !((1 << 28) - 1), 0, "unknown bits");
     assert!(e.has(Has::ORIG | Has::REPLY));
     assert!(!e.has(Has::MARK_MASK));
     assert_eq!(e.reserved, [0; 4]);
@@ -146,7 +146,7 @@ pub fn assert_consistent(payload: &[u8], e: &Entry) {
 fn unannounced(e: &Entry) -> Option<&'static str> {
     let fields = [
         ("id", e.id != 0, Has::ID),
-        ("status", e.status != 0, Has::STATUS),
+        ("status", !e.status.is_empty(), Has::STATUS),
         ("mark", e.mark != 0, Has::MARK),
         ("timeout", e.timeout != 0, Has::TIMEOUT),
         ("use_count", e.use_count != 0, Has::USE),
@@ -159,14 +159,14 @@ fn unannounced(e: &Entry) -> Option<&'static str> {
         ("stop_ns", e.stop_ns != 0, Has::STOP),
         ("labels", e.labels != [0; 16], Has::LABELS),
         ("helper", e.helper != [0; 16], Has::HELPER),
-        ("tcp_state", e.tcp_state != 0, Has::TCP_STATE),
+        ("tcp_state", e.tcp_state != TcpState::NONE, Has::TCP_STATE),
         ("tcp_wscale", e.tcp_wscale_orig | e.tcp_wscale_reply != 0, Has::TCP_WSCALE),
         ("tcp_flags", e.tcp_flags_orig | e.tcp_flags_reply | e.tcp_mask_orig | e.tcp_mask_reply != 0, Has::TCP_FLAGS),
         ("sctp", e.sctp_state != 0 || e.sctp_vtag_orig != 0 || e.sctp_vtag_reply != 0, Has::SCTP),
         ("dccp", e.dccp_state | e.dccp_role != 0, Has::DCCP),
         ("mark_mask", e.mark_mask != 0, Has::MARK_MASK),
     ];
-    fields.iter().find(|(_, set, bits)| *set && !e.has.intersects(bits)).map(|(field, ..)| *field)
+    fields.iter().find(|(_, set, bits)| *set && !e.has.intersects(*bits)).map(|(field, ..)| *field)
 }
 
 /// The same for the fields of tuples, which are announced only if none is missing.
@@ -244,11 +244,11 @@ fn collect_tcp(fields: Vec<ProtoInfoTCP>, found: &mut Theirs) {
 }
 
 fn assert_same(e: &Entry, theirs: &Theirs) {
-    assert_eq!(e.family, theirs.family);
+    assert_eq!(e.family.0, theirs.family);
     let [orig, reply] = &theirs.tuples;
     assert_eq!((Some(e.orig_src()), Some(e.orig_dst())), (orig.src, orig.dst));
     assert_eq!((Some(e.reply_src()), Some(e.reply_dst())), (reply.src, reply.dst));
-    assert_eq!(Some(e.proto), orig.proto);
+    assert_eq!(Some(e.proto.0), orig.proto);
     // Ours takes ports for what they are only if none is missing.
     let theirs_has_ports = [orig, reply].iter().all(|tuple| tuple.sport.is_some() && tuple.dport.is_some());
     if e.has(Has::PORTS) {
@@ -256,11 +256,11 @@ fn assert_same(e: &Entry, theirs: &Theirs) {
         assert_eq!((Some(e.orig.sport), Some(e.orig.dport)), (orig.sport, orig.dport));
         assert_eq!((Some(e.reply.sport), Some(e.reply.dport)), (reply.sport, reply.dport));
     }
-    let given = |bits: u64, value: u32| e.has(bits).then_some(value);
-    assert_eq!(given(Has::STATUS, e.status), theirs.status);
+    let given = |bits: Has, value: u32| e.has(bits).then_some(value);
+    assert_eq!(given(Has::STATUS, e.status.bits()), theirs.status);
     assert_eq!(given(Has::TIMEOUT, e.timeout), theirs.timeout);
     assert_eq!(given(Has::MARK, e.mark), theirs.mark);
-    assert_eq!(given(Has::TCP_STATE, e.tcp_state.into()), theirs.tcp_state.map(u32::from));
+    assert_eq!(given(Has::TCP_STATE, e.tcp_state.0.into()), theirs.tcp_state.map(u32::from));
     // One bit announces the values of both directions; one that did not come is 0.
     assert_eq!(e.has(Has::TCP_WSCALE), theirs.wscale != [None; 2]);
     assert_eq!([e.tcp_wscale_orig, e.tcp_wscale_reply], theirs.wscale.map(Option::unwrap_or_default));

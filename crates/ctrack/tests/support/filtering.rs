@@ -55,7 +55,7 @@ impl Honours {
 /// A filter as a kernel understands it. `None`: it does not look at that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    pub family: u8,
+    pub family: Family,
     pub zone: Option<u16>,
     /// Value and mask.
     pub mark: Option<(u32, u32)>,
@@ -70,7 +70,7 @@ pub struct Wanted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Side {
     pub flags: u32,
-    pub proto: u8,
+    pub proto: Proto,
     pub tuple: Option<Tuple>,
 }
 
@@ -93,9 +93,9 @@ impl Wanted {
         let attributes = attrs(&request.payload[4..]);
         let find = |kind: u16| attributes.iter().find(|(found, _)| found & !NESTED == kind);
         let word = |kind: u16| find(kind).map(|(_, value)| u32::from_be_bytes(value.as_slice().try_into().unwrap()));
-        let mut wanted = Wanted { family: request.payload[0], ipv6: honours.ipv6, ..Wanted::default() };
+        let mut wanted = Wanted { family: Family(request.payload[0]), ipv6: honours.ipv6, ..Wanted::default() };
         let filter = find(FILTER).filter(|_| honours.tuple || honours.flush && request.kind == DELETE);
-        let built = wanted.family != 0
+        let built = wanted.family != Family::UNSPEC
             || honours.mark && find(MARK).is_some()
             || honours.status && find(STATUS).is_some()
             || honours.zone && find(ZONE).is_some()
@@ -151,7 +151,7 @@ impl Wanted {
 
     /// Whether the entry passes.
     pub fn lets_through(&self, entry: &Entry) -> bool {
-        if self.family != 0 && self.family != entry.family {
+        if self.family != Family::UNSPEC && self.family != entry.family {
             return false;
         }
         // Whatever its direction is; 0 is none at all.
@@ -161,7 +161,7 @@ impl Wanted {
         if self.mark.is_some_and(|(value, mask)| entry.mark & mask != value) {
             return false;
         }
-        if self.status.is_some_and(|(value, mask)| entry.status & mask != value) {
+        if self.status.is_some_and(|(value, mask)| entry.status.bits() & mask != value) {
             return false;
         }
         self.side_passes(&self.orig, entry, &entry.orig) && self.side_passes(&self.reply, entry, &entry.reply)
@@ -198,7 +198,7 @@ impl Wanted {
     }
 }
 
-fn icmp_shift(proto: u8) -> u32 {
+fn icmp_shift(proto: Proto) -> u32 {
     if proto == Proto::ICMPV6 {
         3
     } else {
@@ -206,7 +206,7 @@ fn icmp_shift(proto: u8) -> u32 {
     }
 }
 
-fn read_side(family: u8, flags: u32, tuple: Option<&[u8]>) -> Result<Side, i32> {
+fn read_side(family: Family, flags: u32, tuple: Option<&[u8]>) -> Result<Side, i32> {
     if flags == 0 {
         return Ok(Side::default());
     }

@@ -69,16 +69,16 @@ fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
     } = f;
     let ports = e.has(Has::PORTS);
     let icmp = e.has(Has::ICMP);
-    let status = status_set | status_clear != 0;
+    let (own, set, clear) = (e.status.bits(), status_set.bits(), status_clear.bits());
     [
         family.map(|family| e.family == family),
         proto.map(|proto| e.proto == proto),
         zone.map(|zone| zone_of_either(e) == u32::from(zone)),
         mark.map(|mark| (0..32).all(|bit| mark.mask >> bit & 1 == 0 || mark.value >> bit & 1 == e.mark >> bit & 1)),
-        status.then(|| {
+        (set | clear != 0).then(|| {
             (0..32).all(|bit| {
-                let is_set = e.status >> bit & 1 == 1;
-                (status_set >> bit & 1 == 0 || is_set) && (status_clear >> bit & 1 == 0 || !is_set)
+                let is_set = own >> bit & 1 == 1;
+                (set >> bit & 1 == 0 || is_set) && (clear >> bit & 1 == 0 || !is_set)
             })
         }),
         orig_src.map(|prefix| within(prefix, e.orig_src())),
@@ -92,7 +92,7 @@ fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
         icmp_type.map(|value| icmp && value == e.orig.icmp_type),
         icmp_code.map(|value| icmp && value == e.orig.icmp_code),
         icmp_id.map(|value| icmp && value == e.orig.icmp_id),
-        tcp_states.map(|states| e.has(Has::TCP_STATE) && states & 1 << e.tcp_state != 0),
+        tcp_states.map(|states| e.has(Has::TCP_STATE) && states.bits() & 1 << e.tcp_state.0 != 0),
         labels.map(|labels| {
             (0..16).all(|at| {
                 (0..8).all(|bit| {
@@ -117,7 +117,7 @@ fn zone_of_either(e: &Entry) -> u32 {
 }
 
 /// The zone that a direction is in.
-fn zone_of_one(e: &Entry, direction: u64) -> u32 {
+fn zone_of_one(e: &Entry, direction: Has) -> u32 {
     if !e.has.intersects(Has::ZONE | direction) {
         return 0;
     }

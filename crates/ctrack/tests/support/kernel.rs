@@ -147,7 +147,7 @@ impl Table {
             _ => u32::from(zone),
         };
         self.entries.lock().unwrap().iter().rposition(|entry| {
-            (entry.family, entry.proto) == (request.payload[0], proto)
+            (entry.family.0, entry.proto) == (request.payload[0], proto)
                 && [(entry.orig, false), (entry.reply, true)].iter().any(|(candidate, by_reply)| {
                     tuple == Tuple { zone: 0, ..*candidate } && zone_in(*by_reply) == zone_of(entry, *by_reply)
                 })
@@ -191,7 +191,7 @@ impl Table {
         for (kind, value) in attrs(&request.payload[4..]) {
             let word = || u32::from_be_bytes(value.as_slice().try_into().unwrap());
             match kind & !NESTED {
-                3 => (values.has, values.status) = (values.has | Has::STATUS, word()),
+                3 => (values.has, values.status) = (values.has | Has::STATUS, Status::from_bits_retain(word())),
                 7 => (values.has, values.timeout) = (values.has | Has::TIMEOUT, word()),
                 8 => (values.has, values.mark) = (values.has | Has::MARK, word()),
                 _ => {}
@@ -203,8 +203,8 @@ impl Table {
             if values.has(Has::TIMEOUT) {
                 entry.timeout = values.timeout;
             }
-            const KEPT: u32 = Status::CONFIRMED | Status::SEEN_REPLY | Status::ASSURED;
-            if values.has(Has::STATUS) && entry.status & !values.status & KEPT != 0 {
+            const KEPT: Status = Status::CONFIRMED.union(Status::SEEN_REPLY).union(Status::ASSURED);
+            if values.has(Has::STATUS) && (entry.status & !values.status).intersects(KEPT) {
                 errno = libc::EBUSY;
                 return;
             }
