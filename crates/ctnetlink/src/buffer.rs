@@ -111,8 +111,9 @@ mod tests {
             (Proto::ICMPV6, Has::ICMP),
         ] {
             let mut create = Buffer::new();
+            let ports = if proto.has_ports() { Has::PORTS } else { Has::empty() };
             let entry = Entry {
-                has: Has::KNOWN & !Has::PORTS & !Has::ICMP | has | if proto.has_ports() { Has::PORTS } else { 0 },
+                has: Has::KNOWN & !Has::PORTS & !Has::ICMP | has | ports,
                 family: Family::IPV6,
                 proto,
                 status: Status::SRC_NAT | Status::DST_NAT,

@@ -92,6 +92,9 @@ pub const SCTP_STATE_MAX: u8 = 9;
 macro_rules! numbers_with_names {
     ($($kind:ident { $($number:ident $name:literal)* })*) => { $(
         impl $kind {
+            /// All that have a name.
+            pub const ALL: &[$kind] = &[$($kind::$number),*];
+
             /// The name, if it has one.
             pub const fn name(self) -> Option<&'static str> {
                 match self {

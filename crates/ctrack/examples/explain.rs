@@ -2,7 +2,7 @@
 //!
 //! Run it in a network namespace with entries, for example behind `unshare -Urn`.
 
-use ctrack::{Conntrack, Family::IPV4, Filter, Proto::UDP};
+use ctrack::{Conntrack, Family, Filter, Proto};
 use std::net::IpAddr;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

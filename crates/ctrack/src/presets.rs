@@ -247,7 +247,7 @@ mod tests {
             (changed_service(Proto::UDP, end("[fd00::1]:80"), &[scoped]), "live[0]: has a scope"),
             (changed_service(Proto::UDP, end("[fd00::1]:80"), &[end("10.0.0.1:1")]), "another family"),
             (changed_service(Proto::ICMP, end("10.0.0.1:80"), &[]), "ports"),
-            (port_on_any_address(253, 80, None, &[]), "ports"),
+            (port_on_any_address(Proto(253), 80, None, &[]), "ports"),
             (port_on_any_address(Proto::UDP, 80, None, &[end("10.0.0.1:1")]), "live: are of one family only"),
             (port_on_any_address(Proto::UDP, 80, Some(Family::IPV6), &[end("10.0.0.1:1")]), "another family"),
             (everything_but(&[], &[zone(5)]), "within: none given"),

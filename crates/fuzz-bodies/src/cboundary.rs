@@ -277,12 +277,13 @@ impl World {
                     let (orig, reply, id) = (u.one_in(2), u.one_in(2), u.one_in(2));
                     let reply = reply || !orig;
                     let key = Entry { family: e.family, proto: e.proto, ..Entry::EMPTY };
+                    let none = Has::empty();
                     let has = tuple
-                        | if orig { Has::ORIG | e.has & Has::ORIG_ZONE } else { 0 }
-                        | if reply { Has::REPLY | e.has & Has::REPLY_ZONE } else { 0 }
-                        | if id { Has::ID } else { 0 };
-                    let zone = |bits: u64, zone: u32| if has.intersects(bits) { zone } else { 0 };
-                    let tuple = |wanted: bool, tuple: Tuple, bit: u64| match wanted {
+                        | if orig { Has::ORIG | e.has & Has::ORIG_ZONE } else { none }
+                        | if reply { Has::REPLY | e.has & Has::REPLY_ZONE } else { none }
+                        | if id { Has::ID } else { none };
+                    let zone = |bits: Has, zone: u32| if has.intersects(bits) { zone } else { 0 };
+                    let tuple = |wanted: bool, tuple: Tuple, bit: Has| match wanted {
                         true => Tuple { zone: zone(Has::ZONE | bit, tuple.zone), ..tuple },
                         false => Tuple::EMPTY,
                     };
@@ -640,9 +641,9 @@ fn c_filter(f: &Filter) -> ct_filter {
     let mut bits = 0;
     let mut set = |bit: u64, is: bool| bits |= if is { bit } else { 0 };
     set(CT_MATCH_FAMILY, f.family.is_some());
-    c.family = f.family.unwrap_or_default();
+    c.family = f.family.unwrap_or_default().0;
     set(CT_MATCH_PROTO, f.proto.is_some());
-    c.proto = f.proto.unwrap_or_default();
+    c.proto = f.proto.unwrap_or_default().0;
     set(CT_MATCH_ZONE, f.zone.is_some());
     c.zone = f.zone.unwrap_or_default().into();
     set(CT_MATCH_ORIG_ZONE, f.orig_zone.is_some());
@@ -655,8 +656,8 @@ fn c_filter(f: &Filter) -> ct_filter {
         set(CT_MATCH_MARK, true);
         (c.mark, c.mark_mask) = (value, mask);
     }
-    set(CT_MATCH_STATUS, f.status_set | f.status_clear != 0);
-    (c.status_set, c.status_clear) = (f.status_set, f.status_clear);
+    set(CT_MATCH_STATUS, !(f.status_set | f.status_clear).is_empty());
+    (c.status_set, c.status_clear) = (f.status_set.bits(), f.status_clear.bits());
     let nets: [(Option<Prefix>, u64, &mut [u8; 16], &mut u8); 4] = [
         (f.orig_src, CT_MATCH_ORIG_SRC, &mut c.orig_src, &mut c.orig_src_prefix),
         (f.orig_dst, CT_MATCH_ORIG_DST, &mut c.orig_dst, &mut c.orig_dst_prefix),
@@ -670,11 +671,11 @@ fn c_filter(f: &Filter) -> ct_filter {
         c.family = match prefix.address {
             IpAddr::V4(v4) => {
                 address[..4].copy_from_slice(&v4.octets());
-                Family::IPV4
+                CT_FAMILY_IPV4
             }
             IpAddr::V6(v6) => {
                 *address = v6.octets();
-                Family::IPV6
+                CT_FAMILY_IPV6
             }
         };
     }
@@ -697,7 +698,7 @@ fn c_filter(f: &Filter) -> ct_filter {
     c.icmp_code = f.icmp_code.unwrap_or_default();
     c.icmp_id = f.icmp_id.unwrap_or_default();
     set(CT_MATCH_TCP_STATES, f.tcp_states.is_some());
-    c.tcp_states = f.tcp_states.unwrap_or_default();
+    c.tcp_states = f.tcp_states.unwrap_or_default().bits();
     if let Some(Masked { value, mask }) = f.labels {
         set(CT_MATCH_LABELS, true);
         (c.labels, c.labels_mask) = (value, mask);

@@ -61,7 +61,7 @@ fn operate(operation: u8, conntrack: &mut Conntrack) -> bool {
             for entry in stream.take(50) {
                 let Ok(entry) = entry else { return false };
                 assert!(entry.has(Has::ORIG | Has::REPLY));
-                assert!(!line(&entry, 0).is_empty());
+                assert!(!line(&entry, Format::empty()).is_empty());
             }
             true
         }

@@ -60,7 +60,7 @@ pub fn run(input: &[u8]) -> Reached {
 fn entry(u: &mut Input, purpose: Purpose) -> Entry {
     let mut e = u.entry(9);
     if u.one_in(2) {
-        e.has &= !(u64::from(u.u32()) & !(Has::ORIG | Has::PORTS | Has::ICMP));
+        e.has &= !(Has::from_bits_retain(u.u32().into()) & !(Has::ORIG | Has::PORTS | Has::ICMP));
     }
     if u.one_in(8) {
         (e.has, e.orig) = (e.has & !(Has::ORIG | Has::ORIG_ZONE), Tuple::EMPTY);
@@ -90,10 +90,10 @@ fn entry(u: &mut Input, purpose: Purpose) -> Entry {
         if u.one_in(3) {
             (e.has, e.mark_mask) = (e.has | Has::MARK_MASK, u.u32());
         }
-        e.has |= u.one_of(&[0, Has::LABELS_ADD, Has::LABELS_REMOVE]);
+        e.has |= u.one_of(&[Has::empty(), Has::LABELS_ADD, Has::LABELS_REMOVE]);
     }
     if u.one_in(3) {
-        (e.has, e.status) = (e.has | Has::STATUS, e.status | u.u32() & 0x25ff);
+        (e.has, e.status) = (e.has | Has::STATUS, e.status | Status::from_bits_retain(u.u32() & 0x25ff));
     }
     for _ in 0..if u.one_in(2) { u.below(6) } else { 0 } {
         u.flip(&mut e);
@@ -144,7 +144,7 @@ fn turned(e: &Entry) -> Tuple {
 
 /// The request names the key so. Also: which attributes it has.
 fn named(key: &Entry, name: Name, request: &Request) -> Vec<u16> {
-    assert_eq!(request.payload[0], key.family);
+    assert_eq!(request.payload[0], key.family.0);
     let asked = parse_key(&request.payload);
     let by_reply = name.by == By::Reply;
     let tuple = naive::bare(if by_reply { &key.reply } else { &key.orig });
@@ -165,14 +165,14 @@ fn named(key: &Entry, name: Name, request: &Request) -> Vec<u16> {
 }
 
 /// What the request sets is what the entry says, and nothing else.
-fn values(e: &Entry, status: u32, request: &Request) {
+fn values(e: &Entry, status: Status, request: &Request) {
     let mut wanted: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
-    let mut want = |bit: u64, kind: u16, value: &[u8]| {
+    let mut want = |bit: Has, kind: u16, value: &[u8]| {
         if e.has(bit) {
             wanted.insert(kind, value.to_vec());
         }
     };
-    want(Has::STATUS, 3, &(status | Status::CONFIRMED).to_be_bytes());
+    want(Has::STATUS, 3, &(status | Status::CONFIRMED).bits().to_be_bytes());
     want(Has::TIMEOUT, 7, &e.timeout.to_be_bytes());
     want(Has::MARK, 8, &e.mark.to_be_bytes());
     want(Has::MARK | Has::MARK_MASK, 21, &e.mark_mask.to_be_bytes());
@@ -211,7 +211,7 @@ fn protoinfo(e: &Entry, value: &[u8]) {
     } else {
         assert_eq!(kind & !NESTED, 1);
         if e.has(Has::TCP_STATE) {
-            wanted.push((1, vec![e.tcp_state]));
+            wanted.push((1, vec![e.tcp_state.0]));
         }
         if e.has(Has::TCP_WSCALE) {
             wanted.extend([(2, vec![e.tcp_wscale_orig]), (3, vec![e.tcp_wscale_reply])]);
@@ -229,7 +229,7 @@ fn protoinfo(e: &Entry, value: &[u8]) {
 
 /// What a NEW makes, read back with the decoder.
 fn created(e: &Entry, request: &Request) {
-    assert_eq!(request.payload[0], e.family);
+    assert_eq!(request.payload[0], e.family.0);
     let derived = Status::SRC_NAT | Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE | Status::HELPER;
     values(e, e.status & !derived, request);
     let mut made = Entry::EMPTY;
@@ -241,9 +241,9 @@ fn created(e: &Entry, request: &Request) {
     }
     // As it is before the kernel translates: it does so itself, to what the NAT attributes say.
     let (plain, given) = (turned(e), naive::bare(&e.reply));
-    let status = if e.has(Has::STATUS) { e.status } else { 0 };
-    const NAT: u32 = Status::SRC_NAT | Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
-    let translates = status.intersects(NAT);
+    let status = if e.has(Has::STATUS) { e.status } else { Status::empty() };
+    let nat = Status::SRC_NAT | Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+    let translates = status.intersects(nat);
     let mut reply = if e.has(Has::REPLY) { given } else { plain };
     let wanted = reply;
     // The kernel translates no keys of GRE, so it starts from those that are wanted.

@@ -7,6 +7,7 @@ use super::input::Input;
 use super::json;
 use super::Reached;
 use ctrack::*;
+use ctrack_c::abi::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 use ctrack_c::text::ct_entry_format;
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -21,12 +22,12 @@ pub fn run(input: &[u8]) -> Reached {
     let format = match kind & 3 {
         0 => CT_FORMAT_JSON,
         1 => CT_FORMAT_LINE,
-        2 => CT_FORMAT_LINE | options & (Format::EXTENDED | Format::ID | Format::TIMESTAMP),
+        2 => CT_FORMAT_LINE | options & OPTIONS,
         _ => options,
     };
     let e = entry(&mut u, kind);
     let (returned, whole) = write(&e, format, 4096);
-    let line = format & !(Format::EXTENDED | Format::ID | Format::TIMESTAMP) == CT_FORMAT_LINE;
+    let line = format & !OPTIONS == CT_FORMAT_LINE;
     if !line && format != CT_FORMAT_JSON {
         assert_eq!(returned, -libc::EINVAL, "{format:#x}");
         assert!(whole.iter().all(|byte| *byte == FILL), "a refusal writes nothing");
@@ -57,6 +58,8 @@ pub fn run(input: &[u8]) -> Reached {
 }
 
 const FILL: u8 = 0xa5;
+/// What a line may have besides.
+const OPTIONS: u32 = CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP;
 
 /// The entry as text in a buffer of a length, at whose end memory ends.
 fn write(e: &Entry, format: u32, length: usize) -> (c_int, Vec<u8>) {
@@ -79,7 +82,7 @@ fn terminated(returned: c_int, whole: &[u8]) -> &str {
 fn entry(u: &mut Input, kind: u8) -> Entry {
     let mut e = if kind & 4 != 0 { u.entry(7) } else { Entry::EMPTY };
     if kind & 8 != 0 {
-        e.has |= u.u64();
+        e.has |= Has::from_bits_retain(u.u64());
         for at in 0..=255 {
             let bits = u.u8();
             Input::new(&[at, bits]).flip(&mut e);
@@ -126,7 +129,7 @@ const DCCP: &str = "NONE REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT
 
 fn state(e: &Entry) -> Option<&'static str> {
     let (names, state) = match e.proto {
-        Proto::TCP if e.has(Has::TCP_STATE) => (TCP, e.tcp_state),
+        Proto::TCP if e.has(Has::TCP_STATE) => (TCP, e.tcp_state.0),
         Proto::SCTP if e.has(Has::SCTP) => (SCTP, e.sctp_state),
         Proto::DCCP if e.has(Has::DCCP) => (DCCP, e.dccp_state),
         _ => return None,
@@ -134,13 +137,13 @@ fn state(e: &Entry) -> Option<&'static str> {
     Some(names.split(' ').nth(state.into()).unwrap_or("UNKNOWN"))
 }
 
-fn proto_name(proto: u8) -> &'static str {
+fn proto_name(proto: Proto) -> &'static str {
     let known = [(1, "icmp"), (6, "tcp"), (17, "udp"), (33, "dccp"), (47, "gre"), (58, "icmpv6"), (132, "sctp")];
-    let known = known.iter().chain(&[(136, "udplite")]).find(|(number, _)| *number == proto);
+    let known = known.iter().chain(&[(136, "udplite")]).find(|(number, _)| *number == proto.0);
     known.map_or("unknown", |(_, name)| name)
 }
 
-fn family_name(family: u8) -> &'static str {
+fn family_name(family: Family) -> &'static str {
     match family {
         Family::IPV4 => "ipv4",
         Family::IPV6 => "ipv6",
@@ -152,8 +155,8 @@ fn family_name(family: u8) -> &'static str {
 fn check_line(e: &Entry, format: u32, text: &str) {
     let mut line = String::new();
     let mut put = |is: bool, part: String| line.push_str(if is { &part } else { "" });
-    put(format & Format::EXTENDED != 0, format!("{:<8} {} ", family_name(e.family), e.family));
-    put(true, format!("{:<8} {}", proto_name(e.proto), e.proto));
+    put(format & CT_FORMAT_EXTENDED != 0, format!("{:<8} {} ", family_name(e.family), e.family.0));
+    put(true, format!("{:<8} {}", proto_name(e.proto), e.proto.0));
     put(e.has(Has::TIMEOUT), format!(" {}", e.timeout));
     put(state(e).is_some(), format!(" {}", state(e).unwrap_or_default()));
     for (t, counters, tuple, zone, counted, zone_name) in [
@@ -173,7 +176,7 @@ fn check_line(e: &Entry, format: u32, text: &str) {
         put(unreplied, " [UNREPLIED]".into());
     }
     let flags = [(Status::HW_OFFLOAD, "HW_OFFLOAD"), (Status::OFFLOAD, "OFFLOAD"), (Status::ASSURED, "ASSURED")];
-    let flag = flags.iter().find(|(bit, _)| e.status.intersects(bit));
+    let flag = flags.iter().find(|(bit, _)| e.status.intersects(*bit));
     put(flag.is_some(), format!(" [{}]", flag.map_or("", |(_, name)| name)));
     put(e.has(Has::MARK), format!(" mark={}", e.mark));
     put(e.has(Has::ZONE), format!(" zone={}", e.zone));
@@ -181,7 +184,7 @@ fn check_line(e: &Entry, format: u32, text: &str) {
     let mut put = |is: bool, part: String| line.push_str(if is { &part } else { "" });
     put(e.has(Has::HELPER), format!(" helper={}", String::from_utf8_lossy(&helper(e))));
     put(e.has(Has::USE), format!(" use={}", e.use_count));
-    put(format & Format::ID != 0 && e.has(Has::ID), format!(" id={}", e.id));
+    put(format & CT_FORMAT_ID != 0 && e.has(Has::ID), format!(" id={}", e.id));
     let times = text.strip_prefix(&before).unwrap_or_else(|| panic!("{text:?} does not begin with {before:?}"));
     let times = times.strip_suffix(&line).unwrap_or_else(|| panic!("{text:?} does not end with {line:?}"));
     if !e.has(Has::START) {
@@ -195,7 +198,7 @@ fn check_line(e: &Entry, format: u32, text: &str) {
     }
     assert!(digits > 0, "{text}");
     let moments = if e.has(Has::STOP) { 2 } else { 1 };
-    let moments = if format & Format::TIMESTAMP == 0 { 0 } else { moments };
+    let moments = if format & CT_FORMAT_TIMESTAMP == 0 { 0 } else { moments };
     assert_eq!(delta[digits..].matches('[').count(), moments, "{text}");
     assert_eq!(delta[digits..].is_empty(), moments == 0, "{text}");
 }
@@ -209,7 +212,7 @@ fn check_json(e: &Entry, text: &str) {
         }
     };
     put(true, "family", &family_name(e.family));
-    put(true, "proto", &e.proto);
+    put(true, "proto", &e.proto.0);
     put(true, "proto_name", &proto_name(e.proto));
     put(state(e).is_some(), "state", &state(e).unwrap_or_default());
     for (direction, t, counters, tuple, zone, counted) in [
@@ -243,7 +246,7 @@ fn check_json(e: &Entry, text: &str) {
         "EXPECTED SEEN_REPLY ASSURED CONFIRMED SRC_NAT DST_NAT SEQ_ADJUST SRC_NAT_DONE DST_NAT_DONE DYING \
         FIXED_TIMEOUT TEMPLATE UNTRACKED HELPER OFFLOAD HW_OFFLOAD";
     let bit = |bit: usize| STATUS.split(' ').nth(bit).map_or_else(|| format!("{:#x}", 1u32 << bit), str::to_owned);
-    let bits: Vec<String> = (0..32).filter(|n| e.status >> n & 1 == 1).map(bit).collect();
+    let bits: Vec<String> = (0..32).filter(|n| e.status.bits() >> n & 1 == 1).map(bit).collect();
     put(e.has(Has::STATUS), "status", &bits.join(" "));
     let zone = match () {
         () if e.has(Has::ZONE) => e.zone,

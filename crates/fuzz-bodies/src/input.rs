@@ -48,7 +48,7 @@ impl Input<'_> {
     }
 
     /// One of a few, that differ in their first, a middle and their last bits.
-    fn address(&mut self, family: u8) -> [u8; 16] {
+    fn address(&mut self, family: Family) -> [u8; 16] {
         let b = self.u8();
         let mut address = [0; 16];
         if family == Family::IPV4 {
@@ -59,7 +59,7 @@ impl Input<'_> {
         address
     }
 
-    fn proto(&mut self, family: u8) -> u8 {
+    fn proto(&mut self, family: Family) -> Proto {
         match self.below(10) {
             0..=2 => Proto::TCP,
             3 | 4 => Proto::UDP,
@@ -68,7 +68,7 @@ impl Input<'_> {
             6 => Proto::SCTP,
             7 => Proto::GRE,
             8 => Proto::UDPLITE,
-            _ => 99,
+            _ => Proto(99),
         }
     }
 
@@ -78,7 +78,8 @@ impl Input<'_> {
         let proto = self.proto(family);
         let mut e = Entry { family, proto, id, timeout: 100, ..Entry::EMPTY };
         e.has = Has::ORIG | Has::REPLY | Has::STATUS | Has::ID | Has::MARK | Has::TIMEOUT;
-        e.status = Status::CONFIRMED | u32::from(self.u8() & 0x37) | u32::from(self.u8() & 0x40) << 8;
+        let status = u32::from(self.u8() & 0x37) | u32::from(self.u8() & 0x40) << 8;
+        e.status = Status::CONFIRMED | Status::from_bits_retain(status);
         e.mark = u32::from(self.u8() & 7) | u32::from(self.u8() & 0x80) << 24;
         (e.orig.src, e.orig.dst) = (self.address(family), self.address(family));
         (e.reply.src, e.reply.dst) = (e.orig.dst, e.orig.src);
@@ -104,7 +105,7 @@ impl Input<'_> {
         }
         if proto == Proto::TCP {
             e.has |= Has::TCP_STATE;
-            e.tcp_state = self.below(10);
+            e.tcp_state = TcpState(self.below(10));
         }
         self.zone(&mut e);
         if self.one_in(4) {
@@ -132,7 +133,7 @@ impl Input<'_> {
         }
     }
 
-    fn prefix(&mut self, family: u8) -> Prefix {
+    fn prefix(&mut self, family: Family) -> Prefix {
         let address = self.address(family);
         let width = if family == Family::IPV4 { 32 } else { 128 };
         let length = match self.below(6) {
@@ -173,8 +174,8 @@ impl Input<'_> {
             Masked { value: self.u32() & mask, mask }
         });
         if wanted(3) {
-            f.status_set = u32::from(self.u8() & 0x3f);
-            f.status_clear = u32::from(self.u8() & 0x37) & !f.status_set;
+            f.status_set = Status::from_bits_retain((self.u8() & 0x3f).into());
+            f.status_clear = Status::from_bits_retain((self.u8() & 0x37).into()) & !f.status_set;
         }
         f.orig_src = wanted(4).then(|| self.prefix(family));
         f.orig_dst = wanted(5).then(|| self.prefix(family));
@@ -192,7 +193,8 @@ impl Input<'_> {
                 f.orig_dport = wanted(10).then(|| self.ports());
                 f.reply_sport = wanted(11).then(|| self.ports());
                 f.reply_dport = wanted(12).then(|| self.ports());
-                f.tcp_states = (wanted(13) && proto == Proto::TCP).then(|| (self.u16() & 0x3ff).max(1));
+                f.tcp_states = (wanted(13) && proto == Proto::TCP)
+                    .then(|| TcpStates::from_bits_retain((self.u16() & 0x3ff).max(1)));
             }
             _ => {}
         }
@@ -226,7 +228,7 @@ impl Input<'_> {
             4 => f.id = Some(e.id),
             _ => {}
         }
-        f.status_set = if self.one_in(6) { Status::ASSURED } else { 0 };
+        f.status_set = if self.one_in(6) { Status::ASSURED } else { Status::empty() };
         f
     }
 

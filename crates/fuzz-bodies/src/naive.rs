@@ -39,7 +39,7 @@ pub fn may_delete(key: &Entry, e: &Entry) -> bool {
 
 /// Whether the key means the entry: what it names is the same.
 pub fn means(key: &Entry, e: &Entry) -> bool {
-    let named = |bit: u64, same: bool| !key.has.intersects(bit) || same;
+    let named = |bit: Has, same: bool| !key.has.intersects(bit) || same;
     (key.family, key.proto) == (e.family, e.proto)
         && named(Has::ORIG, bare(&key.orig) == bare(&e.orig))
         && named(Has::REPLY, bare(&key.reply) == bare(&e.reply))

@@ -53,7 +53,10 @@ pub fn run(input: &[u8]) -> Reached {
         assert_eq!(selection.selects(e), wanted.is_some());
         assert!(!selection.takes_everything() || wanted.is_some());
         if let Some(filter) = &flush {
-            assert!(!filter.has_tuple() || (caps.flush && filter.family != 0), "not by this kernel: {filter:?}");
+            assert!(
+                !filter.has_tuple() || (caps.flush && filter.family != Family::UNSPEC),
+                "not by this kernel: {filter:?}"
+            );
             assert_eq!(passes(filter, e), wanted.is_some(), "{filter:?} flushes {e:?} of {filters:?}");
         }
         let Some(by) = wanted else { continue };
@@ -75,7 +78,7 @@ fn variant(u: &mut Input, base: &Filter) -> Filter {
     if same {
         (f.orig_src, f.orig_dst, f.reply_src, f.reply_dst) = (orig_src, orig_dst, reply_src, reply_dst);
     }
-    if f.proto.is_some_and(proto_has_ports) {
+    if f.proto.is_some_and(Proto::has_ports) {
         f.orig_dport = orig_dport.or(f.orig_dport);
     }
     f
@@ -127,11 +130,11 @@ fn passes(filter: &KernelFilter, e: &Entry) -> bool {
             && port(*sport, t.sport)
             && port(*dport, t.dport)
     };
-    (*family == 0 || *family == e.family)
+    (*family == Family::UNSPEC || *family == e.family)
         // nf_ct_zone_equal_any(): of either direction.
         && zone.is_none_or(|zone| u32::from(zone) == e.zone)
         && mark.is_none_or(|mark| e.mark & mark.mask == mark.value)
-        && status.is_none_or(|status| e.status & status.mask == status.value)
+        && status.is_none_or(|status| e.status.bits() & status.mask == status.value)
         && proto.is_none_or(|proto| proto == e.proto)
         && side(orig, &e.orig)
         && side(reply, &e.reply)
@@ -156,7 +159,7 @@ fn honoured(plan: &Plan, caps: Caps) {
         assert!(caps.tuple || !filter.has_tuple(), "{filter:?}");
         assert!(caps.ipv6 || !addressed || filter.family != Family::IPV6, "{filter:?}");
         // ctnetlink_parse_tuple_filter(): a family, and a protocol with ports.
-        assert!(filter.family != 0 || !filter.has_tuple(), "{filter:?}");
+        assert!(filter.family != Family::UNSPEC || !filter.has_tuple(), "{filter:?}");
         assert!(!ported || matches!(filter.proto, Some(Proto::TCP | Proto::UDP)), "{filter:?}");
         let icmp = filter.icmp != Default::default();
         assert!(!icmp || matches!(filter.proto, Some(Proto::ICMP | Proto::ICMPV6)), "{filter:?}");

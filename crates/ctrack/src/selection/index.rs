@@ -755,7 +755,7 @@ mod tests {
                 let mask = [u32::MAX, 0xff, 0xff00, 0x8000_0001, 0][random.below(5) as usize];
                 Masked { value: random.small() as u32 & mask, mask }
             });
-            let status = Status::from_bits_retain(Status::from_bits_retain(self.below(8) as u32));
+            let status = Status::from_bits_retain(self.below(8) as u32);
             (filter.status_set, filter.status_clear) =
                 if self.one_in(rare) { (status, status ^ Status::from_bits_retain(7)) } else { Default::default() };
             if self.one_in(3) {
@@ -769,8 +769,8 @@ mod tests {
             filter
         }
 
-        fn states(&mut self) -> u16 {
-            1 + self.below(0x3ff) as u16
+        fn states(&mut self) -> TcpStates {
+            TcpStates::from_bits_retain(1 + self.below(0x3ff) as u16)
         }
 
         fn helper(&mut self) -> &'static str {
@@ -795,7 +795,7 @@ mod tests {
             }
             if entry.proto == Proto::TCP && !self.one_in(4) {
                 entry.has |= Has::TCP_STATE;
-                entry.tcp_state = self.below(10) as u8;
+                entry.tcp_state = TcpState(self.below(10) as u8);
             }
             (entry.mark, entry.status) = (self.small().into(), Status::from_bits_retain(self.below(8) as u32));
             if self.one_in(2) {
@@ -851,7 +851,7 @@ mod tests {
             }
             if let Some(states) = filter.tcp_states {
                 entry.has |= Has::TCP_STATE;
-                entry.tcp_state = states.trailing_zeros() as u8;
+                entry.tcp_state = TcpState(states.bits().trailing_zeros() as u8);
             }
             entry.orig.icmp_type = filter.icmp_type.unwrap_or(entry.orig.icmp_type);
             entry.orig.icmp_code = filter.icmp_code.unwrap_or(entry.orig.icmp_code);
@@ -880,7 +880,7 @@ mod tests {
     }
 
     /// The entry in a zone, for both directions or for one.
-    fn zoned(mut entry: Entry, kind: u64, zone: u16) -> Entry {
+    fn zoned(mut entry: Entry, kind: Has, zone: u16) -> Entry {
         entry.has &= !(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE);
         (entry.zone, entry.orig.zone, entry.reply.zone) = (0, 0, 0);
         if zone != 0 {
@@ -1039,6 +1039,11 @@ mod tests {
             ..Filter::default()
         };
         let zone = |n: u16| Filter { zone: Some(n), ..Filter::default() };
+        let status = |n: u32| Filter {
+            status_set: Status::from_bits_retain(n),
+            status_clear: Status::from_bits_retain(0x7ff ^ n),
+            ..Filter::default()
+        };
         let roles = |n: u32| {
             let mut filter = Filter::default();
             let role = [&mut filter.orig_src, &mut filter.orig_dst, &mut filter.reply_src, &mut filter.reply_dst];
@@ -1090,18 +1095,8 @@ mod tests {
             ("helpers", all.clone().map(named).collect()),
             ("ICMP ids", all.clone().map(icmp).collect()),
             ("labels", all.clone().map(labels).collect()),
-            (
-                "status",
-                (1..2000)
-                    .map(|n| Filter { status_set: bits(n), status_clear: bits(0x7ff ^ n), ..Filter::default() })
-                    .collect(),
-            ),
-            (
-                "one address, another status",
-                (1..2000)
-                    .map(|n| Filter { status_set: bits(n), status_clear: bits(0x7ff ^ n), ..to(Filter::default()) })
-                    .collect(),
-            ),
+            ("status", (1..2000).map(status).collect()),
+            ("one address, another status", (1..2000).map(|n| to(status(n))).collect()),
             ("prefixes of each length in each role", (0..2000).map(roles).collect()),
             ("the same of IPv6", (0..2000).map(roles_of_6).collect()),
             ("prefixes within prefixes, the widest first", (1..=128).map(|n| within(v6(!0, !0), n)).collect()),

@@ -138,14 +138,14 @@ fn longest() -> Entry {
     };
     let counters = Counters { packets: u64::MAX, bytes: u64::MAX };
     Entry {
-        has: u64::MAX,
+        has: Has::all(),
         id: u32::MAX,
         zone: u32::MAX,
         mark: u32::MAX,
-        status: u32::MAX,
+        status: Status::all(),
         timeout: u32::MAX,
         use_count: u32::MAX,
-        family: u8::MAX,
+        family: Family(u8::MAX),
         tcp_wscale_orig: u8::MAX,
         tcp_wscale_reply: u8::MAX,
         tcp_flags_orig: u8::MAX,
@@ -171,8 +171,9 @@ fn the_longest_texts_there_are_fit() {
     let mut most = (0, 0);
     for proto in (0..=u8::MAX).step_by(if cfg!(miri) { 132 } else { 1 }) {
         for state in (0..=10).step_by(if cfg!(miri) { 10 } else { 1 }) {
-            let e = Entry { proto, tcp_state: state, sctp_state: state, dccp_state: state, ..longest() };
-            for status in [u32::MAX, !Status::HW_OFFLOAD, !Status::SEEN_REPLY] {
+            let (proto, tcp_state) = (Proto(proto), TcpState(state));
+            let e = Entry { proto, tcp_state, sctp_state: state, dccp_state: state, ..longest() };
+            for status in [Status::all(), !Status::HW_OFFLOAD, !Status::SEEN_REPLY] {
                 let e = Entry { status, ..e };
                 with_line(&e, options, |text| most.0 = most.0.max(text.unwrap().len()));
                 with_json(&e, |text| most.1 = most.1.max(text.unwrap().len()));

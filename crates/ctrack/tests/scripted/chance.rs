@@ -29,7 +29,7 @@ impl Chance {
     }
 }
 
-const PROTOS: [u8; 10] = [
+const PROTOS: [Proto; 10] = [
     Proto::TCP,
     Proto::TCP,
     Proto::UDP,
@@ -39,14 +39,14 @@ const PROTOS: [u8; 10] = [
     Proto::GRE,
     Proto::ICMP,
     Proto::ICMP,
-    89,
+    Proto(89),
 ];
 const PORTS: [u16; 4] = [80, 81, 443, 1024];
 const ZONES: [u16; 4] = [5, 7, 0x0500, 65535];
 const MARKS: [u32; 5] = [0, 1, 2, 3, 0x8000_0001];
 /// All are confirmed as well.
-const STATUSES: [u32; 5] =
-    [0, Status::SEEN_REPLY, Status::SEEN_REPLY | Status::ASSURED, Status::ASSURED, Status::OFFLOAD];
+const STATUSES: [Status; 5] =
+    [Status::empty(), Status::SEEN_REPLY, Status::SEEN_REPLY.union(Status::ASSURED), Status::ASSURED, Status::OFFLOAD];
 const HELPERS: [&str; 3] = ["ftp", "sip", "sip-0"];
 
 /// A table as a kernel can have it.
@@ -70,7 +70,7 @@ pub fn table(chance: &mut Chance, count: usize) -> Vec<Entry> {
             };
             (new.orig.zone, new.reply.zone) = zones;
             if old.proto != Proto::TCP {
-                (new.has, new.tcp_state) = (new.has & !Has::TCP_STATE, 0);
+                (new.has, new.tcp_state) = (new.has & !Has::TCP_STATE, TcpState::NONE);
             }
             if chance.one_in(2) && old.zone != 0 {
                 let which = chance.pick(&[Has::ORIG_ZONE, Has::REPLY_ZONE]);
@@ -116,7 +116,7 @@ fn entry(chance: &mut Chance, id: u32) -> Entry {
     } else {
         Entry::key(proto, src, chance.pick(&PORTS), dst, chance.pick(&PORTS)).unwrap()
     };
-    if proto == 89 {
+    if proto == Proto(89) {
         (entry.has, entry.orig.sport, entry.orig.dport) = (entry.has & !Has::PORTS, 0, 0);
     }
     let mut entry = listed(entry, id);
@@ -140,7 +140,7 @@ fn entry(chance: &mut Chance, id: u32) -> Entry {
     }
     entry.mark = chance.pick(&MARKS);
     if proto == Proto::TCP && !chance.one_in(5) {
-        (entry.has, entry.tcp_state) = (entry.has | Has::TCP_STATE, chance.below(10) as u8);
+        (entry.has, entry.tcp_state) = (entry.has | Has::TCP_STATE, TcpState(chance.below(10) as u8));
     }
     if chance.one_in(3) {
         entry.has |= Has::LABELS;
@@ -282,8 +282,8 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 filter.proto = Some(one.proto);
             }
             16 if one.proto == Proto::TCP => {
-                let other = 1 << chance.below(10);
-                filter.tcp_states = Some(if near { 1 << one.tcp_state | other } else { other });
+                let other = TcpStates::from(TcpState(chance.below(10) as u8));
+                filter.tcp_states = Some(if near { TcpStates::from(one.tcp_state) | other } else { other });
                 filter.proto = Some(one.proto);
             }
             17 => {

@@ -55,14 +55,14 @@ fn made() -> Vec<Error> {
         conntrack.delete(&[]).unwrap_err(),
         conntrack.delete(&[Filter::default()]).unwrap_err(),
         conntrack.flush(&Filter::default()).unwrap_err(),
-        conntrack.list(&[Filter { family: Some(3), ..Filter::default() }]).unwrap_err(),
+        conntrack.list(&[Filter { family: Some(Family(3)), ..Filter::default() }]).unwrap_err(),
         conntrack.list(&[Filter { exclude: true, ..Filter::default() }]).unwrap_err(),
         conntrack.get(&Entry::EMPTY).unwrap_err(),
         conntrack.get(&udp(77)).unwrap_err(),
         conntrack.find_free_zone(5..=5).unwrap_err(),
         conntrack.dump_next(&mut udp(1)).unwrap_err(),
     ];
-    for has in (0..64).map(|bit| 1 << bit) {
+    for has in (0..64).map(|bit| Has::from_bits_retain(1 << bit)) {
         let key = Entry { has: udp(1).has ^ has, ..udp(1) };
         errors.extend(conntrack.get(&key).err());
         errors.extend(conntrack.create_entries(&[Entry { has: new(&udp(9)).has ^ has, ..new(&udp(9)) }]).err());

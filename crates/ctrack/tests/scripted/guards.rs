@@ -55,7 +55,7 @@ fn an_entry_that_moves_from_one_filter_to_another_while_they_are_dumped_is_liste
     let other = |condition: &'static str| match condition {
         "mark" => by_mark(2),
         "status" => Filter { status_clear: Status::ASSURED, ..Filter::default() },
-        "TCP state" => Filter { tcp_states: Some(1 << 4), proto: Some(Proto::TCP), ..Filter::default() },
+        "TCP state" => Filter { tcp_states: Some(TcpStates::FIN_WAIT), proto: Some(Proto::TCP), ..Filter::default() },
         "labels" => Filter { labels: Some(Masked { value: [0; 16], mask: [1; 16] }), ..Filter::default() },
         _ => Filter { helper: Some("sip".into()), ..Filter::default() },
     };
@@ -64,7 +64,7 @@ fn an_entry_that_moves_from_one_filter_to_another_while_they_are_dumped_is_liste
         for begins_with_first in [true, false] {
             let mut entry = listed(Entry::key(Proto::TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
             entry.has |= Has::TCP_STATE | Has::LABELS | Has::HELPER;
-            (entry.tcp_state, entry.helper) = (1, named("other"));
+            (entry.tcp_state, entry.helper) = (TcpState::SYN_SENT, named("other"));
             set(&mut entry, begins_with_first);
             let table = Table::of(Honours::ALL, &[entry]).claiming(MANY);
             let change = move |entry: &mut Entry| set(entry, !begins_with_first);
@@ -104,7 +104,7 @@ fn where_start_times_are_to_be_compared_the_kernel_is_not_told_to_flush() {
 fn an_entry_like_the_impossible_tuple_of_probe_and_guard_is_left_alone() {
     // Protocol 0 from and to nowhere: not even this kernel takes it for a filter, but for a key.
     let zero = ip("0.0.0.0");
-    let mut odd = listed(Entry::key(0, zero, 0, zero, 0).unwrap(), 9);
+    let mut odd = listed(Entry::key(Proto(0), zero, 0, zero, 0).unwrap(), 9);
     odd.has &= !Has::PORTS;
     let table = Table::of(Honours { flush: false, ..Honours::ALL }, &[odd, marked(1, 7)]);
     let (mut conntrack, script) = on(&table);
@@ -175,9 +175,11 @@ fn what_changes() -> [Condition; 5] {
         ("status", Filter { status_set: Status::ASSURED, ..none() }, |e, holds| {
             e.status = if holds { Status::CONFIRMED | Status::ASSURED } else { Status::CONFIRMED }
         }),
-        ("TCP state", Filter { tcp_states: Some(1 << 3), proto: Some(Proto::TCP), ..none() }, |e, holds| {
-            e.tcp_state = if holds { 3 } else { 4 }
-        }),
+        (
+            "TCP state",
+            Filter { tcp_states: Some(TcpStates::ESTABLISHED), proto: Some(Proto::TCP), ..none() },
+            |e, holds| e.tcp_state = if holds { TcpState::ESTABLISHED } else { TcpState::FIN_WAIT },
+        ),
         ("labels", Filter { labels: Some(Masked { value: [1; 16], mask: [1; 16] }), ..none() }, |e, holds| {
             e.labels = [u8::from(holds); 16]
         }),
@@ -192,7 +194,7 @@ fn an_entry_that_is_not_selected_any_more_when_its_turn_comes_is_spared() {
     for (what, filter, set) in what_changes() {
         let mut entry = listed(Entry::key(Proto::TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
         entry.has |= Has::TCP_STATE | Has::LABELS | Has::HELPER;
-        (entry.tcp_state, entry.helper) = (1, named("other"));
+        (entry.tcp_state, entry.helper) = (TcpState::SYN_SENT, named("other"));
         set(&mut entry, true);
         let table = Table::new(&[entry]);
         let (mut conntrack, _) = changing(&table, is_dump, move |entry| set(entry, false));
@@ -298,7 +300,7 @@ fn new_entries_are_confirmed_whatever_status_is_asked_for() {
     let entry = Entry { has: new(&udp(1)).has | Has::STATUS, status: Status::ASSURED, ..new(&udp(1)) };
     conntrack.create_entries(&[entry]).unwrap();
     let sent = attrs(&script.requests()[0].payload[4..]).into_iter().find(|(kind, _)| *kind == 3).expect("a status");
-    assert_eq!(sent.1, (Status::ASSURED | Status::CONFIRMED).to_be_bytes());
+    assert_eq!(sent.1, (Status::ASSURED | Status::CONFIRMED).bits().to_be_bytes());
 }
 
 #[test]
@@ -576,11 +578,11 @@ fn an_entry_whose_look_up_is_refused_is_found_by_a_dump() {
 fn an_update_sends_what_is_to_change_and_nothing_else() {
     let mut tcp = listed(Entry::key(Proto::TCP, ip("10.0.0.1"), 1, ip("10.0.0.2"), 2).unwrap(), 1);
     tcp.has |= Has::TCP_STATE | Has::TCP_WSCALE | Has::TCP_FLAGS | Has::LABELS | Has::HELPER;
-    (tcp.tcp_state, tcp.tcp_flags_orig, tcp.tcp_flags_reply) = (3, 1, 1);
+    (tcp.tcp_state, tcp.tcp_flags_orig, tcp.tcp_flags_reply) = (TcpState::ESTABLISHED, 1, 1);
     (tcp.tcp_wscale_orig, tcp.tcp_wscale_reply, tcp.labels, tcp.helper) = (7, 8, [3; 16], named("ftp"));
     let no_scale = Entry { tcp_flags_reply: 0, ..tcp };
-    let stateless = Entry { has: tcp.has & !Has::TCP_STATE, tcp_state: 0, ..tcp };
-    let change = |has: u64, set: &dyn Fn(&mut Entry)| {
+    let stateless = Entry { has: tcp.has & !Has::TCP_STATE, tcp_state: TcpState::NONE, ..tcp };
+    let change = |has: Has, set: &dyn Fn(&mut Entry)| {
         let mut entry = Entry { has: key_of(&tcp).has | has, ..key_of(&tcp) };
         set(&mut entry);
         entry

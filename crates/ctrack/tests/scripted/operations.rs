@@ -237,8 +237,10 @@ fn a_listed_entry_can_be_created_again_as_it_stands() {
 #[test]
 fn update_looks_every_entry_up_and_changes_only_the_one_that_is_meant() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1), udp(2), udp(3)]));
-    let change =
-        |entry: Entry| Entry { has: entry.has & !(Has::STATUS | Has::USE), mark: 9, status: 0, use_count: 0, ..entry };
+    let change = |entry: Entry| {
+        let has = entry.has & !(Has::STATUS | Has::USE);
+        Entry { has, mark: 9, status: Status::empty(), use_count: 0, ..entry }
+    };
     let mut other_id = change(udp(2));
     other_id.id = 4711;
     let mut reversed = change(key_of(&udp(3)));
@@ -274,7 +276,7 @@ fn flush_all_is_one_message_and_a_scoped_flush_takes_only_its_scope() {
 #[test]
 fn the_lowest_free_zone_is_found_in_one_pass_whatever_the_direction_it_is_used_in() {
     let zoned = |zone| listed(key_of(&udp(zone)).in_zone(zone), zone.into());
-    let one_way = |zone: u16, bit: u64| {
+    let one_way = |zone: u16, bit: Has| {
         let mut entry = udp(zone);
         entry.has |= bit;
         entry.zone = zone.into();
@@ -318,6 +320,10 @@ pub fn is_guarded(request: &Request) -> bool {
     }
     let key = parse_key(&request.payload);
     assert_eq!(key.kinds[..2], [1, FILTER], "the tuple first, where nothing can hide it");
-    assert_eq!(key.tuple.map(|(proto, tuple, _)| (proto, tuple)), Some((0, Tuple::EMPTY)), "an impossible tuple");
+    assert_eq!(
+        key.tuple.map(|(proto, tuple, _)| (proto, tuple)),
+        Some((Proto(0), Tuple::EMPTY)),
+        "an impossible tuple"
+    );
     true
 }

@@ -18,7 +18,7 @@ fn a_look_up_that_misses_while_the_table_is_resized_does_not_make_an_entry_gone(
     let runs: [(&str, Run); 4] = [
         ("get", |c| c.get(&udp(1)).map_or_else(|error| -error.errno(), |_| 0)),
         ("delete_entries", |c| c.delete_entries(&[udp(1)]).unwrap().status[0]),
-        ("delete", |c| c.delete(&[Filter { proto: Some(17), ..Filter::default() }]).unwrap().done as i32 - 1),
+        ("delete", |c| c.delete(&[Filter { proto: Some(Proto::UDP), ..Filter::default() }]).unwrap().done as i32 - 1),
         ("update_entries", |c| {
             let update = Entry { has: key_of(&udp(1)).has | Has::MARK, mark: 9, ..key_of(&udp(1)) };
             c.update_entries(&[update]).unwrap().status[0]
@@ -104,7 +104,7 @@ fn entries_that_the_kernel_skips_when_it_flushes_are_deleted_one_by_one_and_refu
     let marked = |port: u16, status| Entry { status: Status::CONFIRMED | status, ..udp(port) };
     // A kernel that flushes by CTA_FILTER skips none, so nothing is looked for there.
     for (refused, flushes_by_filter) in [(false, false), (true, false), (false, true)] {
-        let table = Table::new(&[marked(1, Status::OFFLOAD), marked(2, Status::OFFLOAD), marked(3, 0)]);
+        let table = Table::new(&[marked(1, Status::OFFLOAD), marked(2, Status::OFFLOAD), marked(3, Status::empty())]);
         let kernel = table.clone();
         let script = Script::new(move |_, requests| {
             let flush = requests[0].kind == DELETE && requests[0].payload.len() == 4;
@@ -115,7 +115,7 @@ fn entries_that_the_kernel_skips_when_it_flushes_are_deleted_one_by_one_and_refu
                 // What comes right behind the flush is not touched.
                 kernel.change(|entries| {
                     entries.retain(|entry| entry.status.intersects(Status::OFFLOAD));
-                    entries.push(marked(9, 0));
+                    entries.push(marked(9, Status::empty()));
                 });
                 return refuse(requests, 0);
             }

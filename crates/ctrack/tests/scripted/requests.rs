@@ -29,11 +29,11 @@ fn every_kind() -> Vec<Entry> {
         entries.push(entry);
     }
     for proto in [Proto::TCP, Proto::SCTP, Proto::GRE, Proto::UDPLITE, Proto::DCCP] {
-        entries.push(listed(Entry::key(proto, a, 1, b, 2).unwrap(), 100 + u32::from(proto)));
+        entries.push(listed(Entry::key(proto, a, 1, b, 2).unwrap(), 100 + u32::from(proto.0)));
     }
     let mut generic = listed(Entry::key(Proto::UDP, a, 0, b, 0).unwrap(), 200);
     generic.has &= !Has::PORTS;
-    generic.proto = 89;
+    generic.proto = Proto(89);
     entries.push(generic);
     let mut without_ports = generic;
     (without_ports.proto, without_ports.id) = (Proto::DCCP, 201);
@@ -50,7 +50,7 @@ fn assert_safe(datagram: &[Request]) {
         assert_eq!(request.flags, if last { F_REQUEST | F_ACK } else { F_REQUEST }, "request {at}");
         assert_eq!(request.port, 0);
         let [family, version, res_id @ ..]: [u8; 4] = request.payload[..4].try_into().unwrap();
-        assert!(family == Family::IPV4 || family == Family::IPV6, "family {family}");
+        assert!([Family::IPV4, Family::IPV6].contains(&Family(family)), "family {family}");
         assert_eq!(version, 1, "nfgenmsg version");
         assert_eq!(res_id, [0, 0]);
         let key = parse_key(&request.payload);
@@ -100,7 +100,7 @@ fn every_kind_of_listed_entry_is_deleted_by_exactly_its_tuple_zone_and_id() {
         // By the reply tuple and the id, which cover both tuples. Where only the original one has a zone, by that.
         let one_way = |entry: &&Entry| entry.has.intersects(Has::ORIG_ZONE | Has::REPLY_ZONE);
         let expected = |entry: &Entry| {
-            let mut expected = vec![entry.family, 1, 0, 0];
+            let mut expected = vec![entry.family.0, 1, 0, 0];
             let by_orig = entry.has(Has::ORIG_ZONE);
             let (kind, tuple) = if by_orig { (ORIG, &entry.orig) } else { (REPLY, &entry.reply) };
             expected.extend(encode_tuple(kind, entry, tuple, false));
@@ -175,19 +175,24 @@ fn only_flush_all_ever_sends_a_delete_without_a_tuple() {
 fn dumps_carry_at_most_the_family_since_every_kernel_honours_it() {
     let (mut conntrack, script) = on(&Table::new(&every_kind()));
     let ipv6 = Filter { family: Some(Family::IPV6), ..Filter::default() };
-    let exact = Filter { orig_src: Some(ip("fd00::1").into()), zone: Some(7), status_set: 8, ..Filter::default() };
-    let cases: [(&[Filter], u8); 5] = [
-        (&[], 0),
+    let exact = Filter {
+        orig_src: Some(ip("fd00::1").into()),
+        zone: Some(7),
+        status_set: Status::CONFIRMED,
+        ..Filter::default()
+    };
+    let cases: [(&[Filter], Family); 5] = [
+        (&[], Family::UNSPEC),
         (&[all_ipv4()], Family::IPV4),
         (&[ipv6.clone(), exact.clone()], Family::IPV6),
-        (&[all_ipv4(), ipv6.clone()], 0),
-        (&[Filter { exclude: true, ..ipv6.clone() }], 0),
+        (&[all_ipv4(), ipv6.clone()], Family::UNSPEC),
+        (&[Filter { exclude: true, ..ipv6.clone() }], Family::UNSPEC),
     ];
     for (filters, family) in cases {
         conntrack.list(filters).unwrap();
         let sent = script.requests().pop().unwrap();
         assert_eq!((sent.kind, sent.flags), (GET, F_REQUEST | F_DUMP));
-        assert_eq!(sent.payload, [family, 0, 0, 0], "{filters:?}");
+        assert_eq!(sent.payload, [family.0, 0, 0, 0], "{filters:?}");
     }
 }
 
@@ -250,9 +255,11 @@ fn nothing_is_sent_after_a_wrong_filter() {
     let prefix = |address, length| Some(Prefix { address: ip(address), length });
     #[allow(clippy::reversed_empty_ranges, reason = "that is what is wrong with it")]
     let upside_down = Some(2..=1);
+    let states =
+        |bits| Filter { tcp_states: Some(TcpStates::from_bits_retain(bits)), proto: Some(Proto::TCP), ..default() };
     let wrong = [
-        ("family", Filter { family: Some(0), ..default() }),
-        ("family", Filter { family: Some(11), ..default() }),
+        ("family", Filter { family: Some(Family::UNSPEC), ..default() }),
+        ("family", Filter { family: Some(Family(11)), ..default() }),
         ("orig_src", Filter { family: Some(Family::IPV6), orig_src: v4, ..default() }),
         ("orig_dst", Filter { orig_src: v4, orig_dst: Some(ip("::1").into()), ..default() }),
         ("orig_src", Filter { orig_src: prefix("10.0.0.0", 33), ..default() }),
@@ -264,11 +271,11 @@ fn nothing_is_sent_after_a_wrong_filter() {
         ("icmp_type", Filter { icmp_type: Some(8), ..default() }),
         ("icmp_id", Filter { icmp_id: Some(8), proto: udp_ports, ..default() }),
         ("mark", Filter { mark: Some(Masked { value: 2, mask: 1 }), ..default() }),
-        ("status_set", Filter { status_set: 1 << 16, ..default() }),
-        ("status_clear", Filter { status_set: 8, status_clear: 8, ..default() }),
-        ("tcp_states", Filter { tcp_states: Some(1), ..default() }),
-        ("tcp_states", Filter { tcp_states: Some(0), proto: Some(Proto::TCP), ..default() }),
-        ("tcp_states", Filter { tcp_states: Some(1 << 10), proto: Some(Proto::TCP), ..default() }),
+        ("status_set", Filter { status_set: Status::from_bits_retain(1 << 16), ..default() }),
+        ("status_clear", Filter { status_set: Status::CONFIRMED, status_clear: Status::CONFIRMED, ..default() }),
+        ("tcp_states", Filter { tcp_states: Some(TcpStates::NONE), ..default() }),
+        ("tcp_states", states(0)),
+        ("tcp_states", states(1 << 10)),
         ("labels", Filter { labels: Some(Masked { value: [1; 16], mask: [2; 16] }), ..default() }),
         ("helper", Filter { helper: Some(String::new()), ..default() }),
         ("helper", Filter { helper: Some("a-name-too-long!".into()), ..default() }),
@@ -331,7 +338,7 @@ fn a_filter_that_pins_a_prefix_of_no_bits_is_not_everything_but_its_family() {
 
 #[test]
 fn nothing_is_sent_after_a_wrong_entry_even_behind_a_thousand_right_ones() {
-    let zoned = |has: u64, zone: u32, orig: u32, reply: u32| {
+    let zoned = |has: Has, zone: u32, orig: u32, reply: u32| {
         let mut entry = new(&udp(1));
         entry.has |= has | Has::MARK;
         (entry.zone, entry.orig.zone, entry.reply.zone) = (zone, orig, reply);
@@ -345,15 +352,15 @@ fn nothing_is_sent_after_a_wrong_entry_even_behind_a_thousand_right_ones() {
         entry
     };
     let wrong = [
-        ("", with(&|e| e.has |= 1 << 30)),
-        ("", with(&|e| e.has |= 1 << 63)),
+        ("", with(&|e| e.has |= Has::from_bits_retain(1 << 30))),
+        ("", with(&|e| e.has |= Has::from_bits_retain(1 << 63))),
         ("reserved", with(&|e| e.reserved[3] = 1)),
-        ("family", with(&|e| e.family = 0)),
-        ("family", with(&|e| e.family = 3)),
+        ("family", with(&|e| e.family = Family::UNSPEC)),
+        ("family", with(&|e| e.family = Family(3))),
         ("orig.sport", with(&|e| e.has &= !Has::PORTS)),
         ("proto", with(&|e| (e.has, e.orig.sport, e.orig.dport) = (e.has & !Has::PORTS, 0, 0))),
         ("proto", with(&|e| e.proto = Proto::ICMP)),
-        ("proto", with(&|e| e.proto = 89)),
+        ("proto", with(&|e| e.proto = Proto(89))),
         ("proto", with(&|e| e.has |= Has::ICMP)),
         ("orig.src", with(&|e| e.orig.src[4] = 1)),
         ("orig.dst", with(&|e| e.orig.dst[15] = 1)),
@@ -365,7 +372,7 @@ fn nothing_is_sent_after_a_wrong_entry_even_behind_a_thousand_right_ones() {
     ];
     // What a key may have, since a later kernel may list it, but no new entry and no change.
     let wrong_values = [
-        ("tcp_state", with(&|e| (e.has, e.tcp_state) = (e.has | Has::TCP_STATE, 1))),
+        ("tcp_state", with(&|e| (e.has, e.tcp_state) = (e.has | Has::TCP_STATE, TcpState::SYN_SENT))),
         ("sctp_state", with(&|e| (e.has, e.sctp_state) = (e.has | Has::SCTP, 1))),
         ("helper", with(&|e| (e.has, e.helper) = (e.has | Has::HELPER, [b'a' as _; 16]))),
     ];
@@ -397,7 +404,7 @@ fn nothing_is_sent_after_a_wrong_entry_even_behind_a_thousand_right_ones() {
 fn nothing_is_sent_when_an_entry_lacks_what_its_operation_needs() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
     let key = key_of(&udp(1));
-    let with = |has: u64, change: &dyn Fn(&mut Entry)| {
+    let with = |has: Has, change: &dyn Fn(&mut Entry)| {
         let mut entry = Entry { has: key.has | has, ..key };
         change(&mut entry);
         entry
@@ -411,12 +418,12 @@ fn nothing_is_sent_when_an_entry_lacks_what_its_operation_needs() {
         with(Has::TIMEOUT | Has::HELPER, &|e| e.timeout = 1),
         with(Has::TIMEOUT | Has::STATUS, &|e| (e.timeout, e.status) = (1, Status::SRC_NAT)),
     ] {
-        assert_eq!(conntrack.create_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:#x}", wrong.has);
+        assert_eq!(conntrack.create_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:?}", wrong.has);
     }
     for wrong in
         [key, with(Has::MARK_MASK, &|e| e.mark_mask = 1), with(Has::TIMEOUT | Has::MARK_MASK, &|e| e.timeout = 1)]
     {
-        assert_eq!(conntrack.update_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:#x}", wrong.has);
+        assert_eq!(conntrack.update_entries(&[wrong]).unwrap_err().errno(), libc::EINVAL, "{:?}", wrong.has);
     }
     assert_eq!(script.requests(), []);
 }
