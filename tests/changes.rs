@@ -141,7 +141,7 @@ fn a_taken_tuple_is_eexist_and_the_others_of_the_batch_are_made() {
         let listed = all(&mut conntrack);
         assert_eq!(identities(&listed), identities(&[first, other(5), other(6), first.in_zone(7), other(7)]));
         let kept = conntrack.get(&by_hand(&first)).unwrap();
-        assert_eq!((kept.id, kept.mark), (before.id, 1), "the one that was there is the one that is there");
+        assert_eq!((kept.unwrap().id, kept.unwrap().mark), (before.id, 1), "the one that was there is the one that is there");
     });
 }
 
@@ -152,7 +152,7 @@ fn an_unknown_helper_fails_alone() {
         let with_helper = helped(tcp("1.1.1.1", 1, "2.2.2.2", 21), "no-such-helper");
         let good = [tcp("1.1.1.1", 2, "2.2.2.2", 21), helped(tcp("1.1.1.1", 3, "2.2.2.2", 21), "ftp")];
         let made = conntrack.create_entries(&[good[0], with_helper, good[1]]).unwrap();
-        assert_eq!(made.status, [0, -libc::EOPNOTSUPP, 0]);
+        assert_eq!(made.status(), [0, -libc::EOPNOTSUPP, 0]);
         assert_eq!((made.outcome.done, made.outcome.failed), (2, 1));
         assert_eq!(identities(&all(&mut conntrack)), identities(&good));
     });
@@ -198,7 +198,7 @@ fn a_mark_is_replaced_under_its_mask() {
             new.mark_mask = mask;
             assert_eq!(changed_one(&mut conntrack, new), 0);
             let expected = (old & !mask) ^ mark;
-            old = conntrack.get(&by_hand(&listed)).unwrap().mark;
+            old = conntrack.get(&by_hand(&listed)).unwrap().unwrap().mark;
             assert_eq!(old, expected, "{mark:#x}/{mask:#x}");
         }
         assert_eq!(changed_one(&mut conntrack, marked(change(&listed), 9)), 0);
@@ -228,11 +228,11 @@ fn timeout_status_and_tcp_state_can_be_changed_and_nothing_else_changes() {
             now
         };
         let now = step(&|e| e.timeout = 77, Has::TIMEOUT);
-        assert!((1..=77).contains(&now.timeout), "{now:?}");
+        assert!((1..=77).contains(&now.unwrap().timeout), "{now:?}");
         let now = step(&|e| e.status = Status::SEEN_REPLY | Status::ASSURED, Has::STATUS);
-        assert_eq!(now.status & Status::ASSURED, Status::ASSURED);
+        assert_eq!(now.unwrap().status & Status::ASSURED, Status::ASSURED);
         let now = step(&|e| e.tcp_state = TcpState::CLOSE_WAIT, Has::TCP_STATE);
-        assert_eq!(now.tcp_state(), Some(TcpState::CLOSE_WAIT));
+        assert_eq!(now.unwrap().tcp_state(), Some(TcpState::CLOSE_WAIT));
         let all_now = cli_table();
         assert!(untouched.is_subset(&all_now), "the others are as they were");
         assert_eq!(all_now.len(), untouched.len() + 1);
@@ -249,15 +249,15 @@ fn labels_can_be_changed_where_a_rule_uses_them_and_are_refused_elsewhere() {
         new.labels[9] = 0x81;
         assert_eq!(changed_one(&mut conntrack, new), -libc::ENOSPC);
         table::allow_labels();
-        assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status, [0]);
+        assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status(), [0]);
         let listed = one_listed(&mut conntrack, udp("1.1.1.1", 1, "2.2.2.2", 2));
         let mut new = Entry { id: listed.id, ..new };
         assert_eq!(changed_one(&mut conntrack, new), 0);
-        assert_eq!(conntrack.get(&listed).unwrap().labels, new.labels);
+        assert_eq!(conntrack.get(&listed).unwrap().unwrap().labels, new.labels);
         new.labels = [0; 16];
         new.labels[0] = 1;
         assert_eq!(changed_one(&mut conntrack, new), 0);
-        assert_eq!(conntrack.get(&listed).unwrap().labels, new.labels, "all of them, not only those that are set");
+        assert_eq!(conntrack.get(&listed).unwrap().unwrap().labels, new.labels, "all of them, not only those that are set");
     });
 }
 
@@ -269,9 +269,9 @@ fn a_helper_can_be_cleared_but_not_exchanged() {
         assert_eq!(listed.helper().as_deref(), Some("ftp"));
         assert_eq!(changed_one(&mut conntrack, helped(change(&listed), "ftp")), 0, "what it has already");
         assert_eq!(changed_one(&mut conntrack, helped(change(&listed), "irc")), -libc::EBUSY);
-        assert_eq!(conntrack.get(&listed).unwrap().helper().as_deref(), Some("ftp"));
+        assert_eq!(conntrack.get(&listed).unwrap().unwrap().helper().as_deref(), Some("ftp"));
         assert_eq!(changed_one(&mut conntrack, helped(change(&listed), "")), 0);
-        assert_eq!(conntrack.get(&listed).unwrap().helper(), None);
+        assert_eq!(conntrack.get(&listed).unwrap().unwrap().helper(), None);
         let plain = one_listed(&mut conntrack, tcp("1.1.1.1", 2, "2.2.2.2", 21));
         assert_eq!(changed_one(&mut conntrack, helped(change(&plain), "ftp")), -libc::EOPNOTSUPP);
     });
@@ -305,7 +305,7 @@ fn status_bits_are_added_to_those_that_are_there_and_what_only_the_kernel_sets_i
             assert_untouched(&before, "a refused update");
         }
         assert_eq!(changed_one(&mut conntrack, set(Status::FIXED_TIMEOUT)), 0);
-        assert_eq!(conntrack.get(&listed).unwrap().status, listed.status | Status::FIXED_TIMEOUT);
+        assert_eq!(conntrack.get(&listed).unwrap().unwrap().status, listed.status | Status::FIXED_TIMEOUT);
     });
 }
 
@@ -381,20 +381,20 @@ fn updating_an_entry_that_is_gone_or_was_replaced_says_gone() {
         let mut conntrack = Conntrack::open().unwrap();
         let entry = udp("1.1.1.1", 1, "2.2.2.2", 2);
         let listed = one_listed(&mut conntrack, entry);
-        assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status, [0]);
+        assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status(), [0]);
         assert_eq!(changed_one(&mut conntrack, marked(change(&listed), 5)), -libc::ENOENT);
         assert_eq!(cli_count(), 0, "an update makes nothing");
         // The kernel may give the id again to the same tuple; this one cannot be its.
         let successor = one_listed(&mut conntrack, entry);
         let stale = Entry { id: !successor.id, ..marked(change(&successor), 5) };
         assert_eq!(changed_one(&mut conntrack, stale), -libc::ENOENT);
-        assert_eq!(conntrack.get(&by_hand(&entry)).unwrap().mark, 0);
+        assert_eq!(conntrack.get(&by_hand(&entry)).unwrap().unwrap().mark, 0);
     });
 }
 
 /// The first 16 labels of the one entry there is.
 fn labels_of(conntrack: &mut Conntrack, entry: &Entry) -> u16 {
-    let labels = conntrack.get(&by_hand(entry)).unwrap().labels;
+    let labels = conntrack.get(&by_hand(entry)).unwrap().unwrap().labels;
     u16::from_ne_bytes([labels[0], labels[1]])
 }
 
@@ -465,13 +465,13 @@ fn an_update_whose_labels_are_refused_changes_nothing_else() {
         let before = cli_table();
         let update = marked(labelled(&listed, Has::empty(), 1), 77);
         let refused = conntrack.update_entries(&[update]).unwrap();
-        assert_eq!(refused.status, [-libc::ENOSPC]);
+        assert_eq!(refused.status(), [-libc::ENOSPC]);
         let text = refused.outcome.error.unwrap().to_string();
         assert!(text.ends_with("no firewall rule used labels when the entry was made"), "{text}");
         assert_untouched(&before, "a refused update");
         // None are there already.
         assert_eq!(changed_one(&mut conntrack, marked(labelled(&listed, Has::empty(), 0), 77)), 0);
-        assert_eq!(conntrack.get(&listed).unwrap().mark, 77);
+        assert_eq!(conntrack.get(&listed).unwrap().unwrap().mark, 77);
     });
 }
 
@@ -489,15 +489,15 @@ fn window_scales_and_tcp_flags_are_changed_as_asked_or_refused() {
         };
         let now = |conntrack: &mut Conntrack| {
             let entry = conntrack.get(&listed).unwrap();
-            assert_eq!(entry.tcp_state, TcpState::ESTABLISHED, "the state stays");
-            (entry.tcp_wscale_orig, entry.tcp_wscale_reply)
+            assert_eq!(entry.unwrap().tcp_state, TcpState::ESTABLISHED, "the state stays");
+            (entry.unwrap().tcp_wscale_orig, entry.unwrap().tcp_wscale_reply)
         };
         assert_eq!(changed_one(&mut conntrack, marked(scales(Has::empty(), 0), 5)), -libc::EBUSY);
-        assert_eq!((now(&mut conntrack), conntrack.get(&listed).unwrap().mark), ((0, 0), 0));
+        assert_eq!((now(&mut conntrack), conntrack.get(&listed).unwrap().unwrap().mark), ((0, 0), 0));
         assert_eq!(changed_one(&mut conntrack, scales(Has::TCP_FLAGS, 0x02)), -libc::EBUSY);
         assert_eq!(changed_one(&mut conntrack, scales(Has::TCP_FLAGS, 0x01)), 0);
         assert_eq!(now(&mut conntrack), (7, 6));
-        assert_eq!(conntrack.get(&listed).unwrap().tcp_flags_orig & 1, 1);
+        assert_eq!(conntrack.get(&listed).unwrap().unwrap().tcp_flags_orig & 1, 1);
         assert_eq!(changed_one(&mut conntrack, scales(Has::empty(), 0)), 0, "what it has already");
     });
 }
@@ -524,7 +524,7 @@ fn a_status_bit_that_came_meanwhile_is_no_reason_to_refuse() {
             let status = Status::FIXED_TIMEOUT;
             let fixed = Entry { has: by_hand(&entry).has | Has::STATUS, status, ..by_hand(&entry) };
             let statuses: Vec<i32> =
-                (0..20_000).map(|_| conntrack.update_entries(&[fixed]).map_or(1, |result| result.status[0])).collect();
+                (0..20_000).map(|_| conntrack.update_entries(&[fixed]).map_or(1, |result| result.status()[0])).collect();
             // Before anything can fail: the other thread must come to its end.
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
             let count = |wanted: i32| statuses.iter().filter(|status| **status == wanted).count();

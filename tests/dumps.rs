@@ -179,7 +179,7 @@ fn entries_that_are_deleted_while_they_are_streamed_all_come_once() {
             if next.is_empty() {
                 break;
             }
-            assert_eq!(other.delete_entries(&next).unwrap().status, vec![0; next.len()]);
+            assert_eq!(other.delete_entries(&next).unwrap().status(), vec![0; next.len()]);
             seen.extend(next);
         }
         assert_eq!(identities(&seen), identities(&thousand()));

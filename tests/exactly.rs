@@ -39,15 +39,15 @@ fn successors(conntrack: &mut Conntrack, before: Entry, after: Entry) -> (usize,
     for _ in 0..TIMES {
         create(conntrack, &[before]);
         let old = listed(conntrack, &before);
-        assert_eq!(conntrack.delete_entries(&[by_hand(&before)]).unwrap().status, [0]);
+        assert_eq!(conntrack.delete_entries(&[by_hand(&before)]).unwrap().status(), [0]);
         create(conntrack, &[after]);
-        same += usize::from(old.id == listed(conntrack, &after).id);
+        same += usize::from(old.unwrap().id == listed(conntrack, &after).unwrap().id);
         let result = conntrack.delete_entries(&[old]).unwrap();
-        wrong += usize::from(result.status == [0]);
-        if result.status != [0] {
-            assert_eq!(result.status, [-libc::ENOENT], "one that was replaced is gone");
+        wrong += usize::from(result.status() == [0]);
+        if result.status() != [0] {
+            assert_eq!(result.status(), [-libc::ENOENT], "one that was replaced is gone");
             assert_eq!(conntrack.count().unwrap(), 1);
-            assert_eq!(conntrack.delete_entries(&[by_hand(&after)]).unwrap().status, [0]);
+            assert_eq!(conntrack.delete_entries(&[by_hand(&after)]).unwrap().status(), [0]);
         }
     }
     (wrong, same)
@@ -116,17 +116,17 @@ fn a_start_on_one_side_only_means_another_entry_and_none_on_either_side_is_told(
                 keep_starts(first);
                 create(&mut conntrack, &[plain()]);
                 let old = conntrack.get(&by_hand(&plain())).unwrap();
-                assert_eq!(old.has(Has::START), first);
-                assert_eq!(conntrack.delete_entries(&[old]).unwrap().status, [0]);
+                assert_eq!(old.unwrap().has(Has::START), first);
+                assert_eq!(conntrack.delete_entries(&[old]).unwrap().status(), [0]);
                 keep_starts(second);
                 create(&mut conntrack, &[plain()]);
                 let result = conntrack.delete_entries(&[old]).unwrap();
                 assert_eq!(
-                    (result.status.as_slice(), result.outcome.start_unknown),
+                    (result.status().as_slice(), result.outcome.start_unknown),
                     ([-libc::ENOENT].as_slice(), false)
                 );
                 assert_eq!(conntrack.count().unwrap(), 1);
-                assert_eq!(conntrack.delete_entries(&[by_hand(&plain())]).unwrap().status, [0]);
+                assert_eq!(conntrack.delete_entries(&[by_hand(&plain())]).unwrap().status(), [0]);
             }
         }
         // Told for each entry, whatever the setting is now.
@@ -140,7 +140,7 @@ fn a_start_on_one_side_only_means_another_entry_and_none_on_either_side_is_told(
         // A key that was filled by hand says nothing of the start by leaving it out.
         keep_starts(true);
         create(&mut conntrack, &[plain()]);
-        assert_eq!(conntrack.delete_entries(&[by_hand(&plain())]).unwrap().status, [0]);
+        assert_eq!(conntrack.delete_entries(&[by_hand(&plain())]).unwrap().status(), [0]);
     });
 }
 
@@ -180,7 +180,7 @@ fn translated_flows_that_replace_untranslated_ones_during_a_delete_survive_it() 
             Filter { orig_dst: Some(net("10.96.0.10/32")), reply_src: Some(net("10.96.0.10/32")), ..Filter::default() };
         let outcome = meanwhile(
             |other| {
-                if next > 0 && other.delete_entries(&[by_hand(&old(next))]).unwrap().status == [0] {
+                if next > 0 && other.delete_entries(&[by_hand(&old(next))]).unwrap().status() == [0] {
                     create(other, &[new(next)]);
                     made.push(next);
                 }
@@ -333,20 +333,20 @@ fn an_entry_that_others_hide_is_found_updated_and_deleted_under_another_name() {
             hide(&mut conntrack, 5, by_packets);
             let listed = conntrack.list(&[mark_42()]).unwrap()[0];
             for key in [listed, by_hand(&listed)] {
-                assert_eq!(conntrack.get(&key).unwrap().id, listed.id);
+                assert_eq!(conntrack.get(&key).unwrap().unwrap().id, listed.id);
                 let change = |mark| Entry { has: by_hand(&key).has | Has::MARK, mark, ..by_hand(&key) };
-                assert_eq!(conntrack.update_entries(&[change(43)]).unwrap().status, [0]);
-                assert_eq!(conntrack.get(&key).unwrap().mark, 43);
-                assert_eq!(conntrack.update_entries(&[change(42)]).unwrap().status, [0]);
+                assert_eq!(conntrack.update_entries(&[change(43)]).unwrap().status(), [0]);
+                assert_eq!(conntrack.get(&key).unwrap().unwrap().mark, 43);
+                assert_eq!(conntrack.update_entries(&[change(42)]).unwrap().status(), [0]);
             }
             match way {
-                0 => assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status, [0]),
-                1 => assert_eq!(conntrack.delete_entries(&[by_hand(&listed)]).unwrap().status, [0]),
+                0 => assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status(), [0]),
+                1 => assert_eq!(conntrack.delete_entries(&[by_hand(&listed)]).unwrap().status(), [0]),
                 _ => assert_eq!(conntrack.delete(&[mark_42()]).unwrap().done, 1),
             }
             assert_eq!(conntrack.list(&[mark_42()]).unwrap(), []);
             assert_eq!(cli_count(), 2, "those that hid it stay");
-            assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status, [-libc::ENOENT], "now it is gone");
+            assert_eq!(conntrack.delete_entries(&[listed]).unwrap().status(), [-libc::ENOENT], "now it is gone");
             conntrack.flush_all().unwrap();
         }
     });
@@ -365,14 +365,14 @@ fn an_entry_that_no_request_can_reach_is_told_as_failed_and_never_as_gone() {
                 assert_eq!(cli_count(), 3, "nobody else's went in its place");
             };
             for key in [listed, by_hand(&listed)] {
-                assert_eq!(conntrack.get(&key).unwrap().id, listed.id, "a dump shows it");
+                assert_eq!(conntrack.get(&key).unwrap().unwrap().id, listed.id, "a dump shows it");
                 let result = conntrack.delete_entries(&[key]).unwrap();
-                assert_eq!(result.status, [-libc::ENOTUNIQ]);
+                assert_eq!(result.status(), [-libc::ENOTUNIQ]);
                 let text = result.outcome.error.unwrap().to_string();
                 assert!(text.contains("cannot be reached") && text.contains("zone-"), "it names what hides it: {text}");
                 stays(&mut conntrack);
                 let change = Entry { has: by_hand(&key).has | Has::MARK, mark: 43, ..by_hand(&key) };
-                assert_eq!(conntrack.update_entries(&[change]).unwrap().status, [-libc::ENOTUNIQ]);
+                assert_eq!(conntrack.update_entries(&[change]).unwrap().status(), [-libc::ENOTUNIQ]);
                 stays(&mut conntrack);
             }
             for uncounted in [false, true] {
@@ -478,7 +478,7 @@ fn a_listed_entry_with_bits_and_states_of_a_later_kernel_is_a_key_like_any_other
                 }
                 _ => {}
             }
-            assert_eq!(conntrack.get(entry).unwrap().id, entry.id);
+            assert_eq!(conntrack.get(entry).unwrap().unwrap().id, entry.id);
         }
         let wrong = |change: fn(&mut Entry)| {
             let mut entry = listed[0];
@@ -495,7 +495,7 @@ fn a_listed_entry_with_bits_and_states_of_a_later_kernel_is_a_key_like_any_other
         let mut update = listed[0];
         (update.has, update.mark) = (update.has | Has::MARK, 1);
         assert_eq!(conntrack.update_entries(&[update]).unwrap_err().errno(), libc::EINVAL, "values to set are checked");
-        assert_eq!(conntrack.delete_entries(&listed).unwrap().status, vec![0; 4]);
+        assert_eq!(conntrack.delete_entries(&listed).unwrap().status(), vec![0; 4]);
         assert_eq!(cli_count(), 0);
     });
 }

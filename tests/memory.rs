@@ -413,7 +413,7 @@ fn what_the_kernel_says_about_a_refusal_may_be_lost_but_not_the_refusal() {
         let (failed, made) = without_memory(nth, rest, || conntrack.create_entries(&[entry]));
         match made {
             Ok(made) => {
-                assert_eq!((made.status, made.outcome.failed), (vec![-libc::ERANGE], 1));
+                assert_eq!((made.status(), made.outcome.failed), (vec![-libc::ERANGE], 1));
                 let error = made.outcome.error.unwrap().to_string();
                 let whole = "create_entries: value out of range: kernel: not \u{fffd} today";
                 assert!(whole.starts_with(&error) && error.len() > 30, "{error}");

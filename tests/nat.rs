@@ -118,7 +118,7 @@ fn an_entry_with_nat_has_the_reply_tuple_and_the_status_that_were_asked_for() {
         let mut conntrack = Conntrack::open().unwrap();
         each(|what, asked| {
             let made = conntrack.create_entries(&[asked]).unwrap();
-            assert_eq!(made.status, [0], "{what}: {:?}", made.outcome.error);
+            assert_eq!(made.status(), [0], "{what}: {:?}", made.outcome.error);
             let listed = all(&mut conntrack);
             assert_eq!(listed.len(), 1, "{what}");
             assert_made(&listed[0], &asked, what);
@@ -139,7 +139,7 @@ fn an_entry_whose_translated_tuple_is_taken_is_eexist_and_none_with_another_one_
             create(&mut conntrack, &[with_the_reply_tuple_of(&asked)]);
             let before = cli_table();
             let made = conntrack.create_entries(&[asked]).unwrap();
-            assert_eq!(made.status, [-libc::EEXIST], "{what}: {:?}", all(&mut conntrack));
+            assert_eq!(made.status(), [-libc::EEXIST], "{what}: {:?}", all(&mut conntrack));
             assert_untouched(&before, what);
             conntrack.flush_all().unwrap();
         });
@@ -154,7 +154,7 @@ fn an_entry_whose_tuple_without_translation_is_taken_is_made_as_it_was_asked_for
             let addresses = if asked.family == Family::IPV4 { V4 } else { V6 };
             create(&mut conntrack, &[with_the_reply_tuple_of(&plain(asked.proto, addresses))]);
             let made = conntrack.create_entries(&[asked]).unwrap();
-            assert_eq!(made.status, [0], "{what}: {:?}", made.outcome.error);
+            assert_eq!(made.status(), [0], "{what}: {:?}", made.outcome.error);
             let listed = all(&mut conntrack);
             let own = listed.iter().find(|entry| entry.mark != 9).unwrap();
             assert_made(own, &asked, what);
@@ -175,7 +175,7 @@ fn nobody_s_closing_connection_is_dropped_for_an_entry_that_wants_its_tuple() {
             (other.has, other.tcp_state) = (other.has | Has::TCP_STATE, state);
             create(&mut conntrack, &[other]);
             let before = cli_table();
-            assert_eq!(conntrack.create_entries(&[asked]).unwrap().status, [-libc::EEXIST], "state {state}");
+            assert_eq!(conntrack.create_entries(&[asked]).unwrap().status(), [-libc::EEXIST], "state {state}");
             assert_untouched(&before, "a create");
             conntrack.flush_all().unwrap();
         }
@@ -252,12 +252,12 @@ fn ports_of_a_protocol_of_which_the_kernel_keeps_none_are_refused() {
             let asked = lasting(key(proto, "1.1.1.1", 1, "2.2.2.2", 2));
             let made = conntrack.create_entries(&[asked, udp("1.1.1.1", 1, "2.2.2.2", 2)]).unwrap();
             let listed = all(&mut conntrack);
-            assert_eq!(made.status[1], 0);
-            if made.status[0] == 0 {
+            assert_eq!(made.status()[1], 0);
+            if made.status()[0] == 0 {
                 let own = listed.iter().find(|entry| entry.proto == proto).unwrap();
                 assert_eq!(identity(own), identity(&asked), "it is made as it was asked for");
             } else {
-                assert_eq!((made.status[0], listed.len()), (-libc::EOPNOTSUPP, 1), "protocol {proto}");
+                assert_eq!((made.status()[0], listed.len()), (-libc::EOPNOTSUPP, 1), "protocol {proto}");
                 let error = made.outcome.failure().unwrap().to_string();
                 assert!(error.starts_with("entry[0]: ") && error.contains("keeps no ports"), "{error}");
                 let mut portless = asked;

@@ -47,11 +47,11 @@ fn world() -> World {
     let mut conntrack = Conntrack::open().unwrap();
     let mut created = flows::by_netlink();
     let batch = conntrack.create_entries(&created).unwrap();
-    for (entry, mut status) in created.iter_mut().zip(batch.status) {
+    for (entry, mut status) in created.iter_mut().zip(batch.status()) {
         if entry.proto == Proto::DCCP && status == -libc::EOPNOTSUPP {
             // From 6.16 on the kernel keeps no ports of it.
             (entry.has, entry.orig.sport, entry.orig.dport) = (entry.has & !Has::PORTS, 0, 0);
-            status = conntrack.create_entries(&[*entry]).unwrap().status[0];
+            status = conntrack.create_entries(&[*entry]).unwrap().status()[0];
         }
         assert_eq!(status, 0, "{entry:?} could not be created: {}", errno_text(-status));
     }

@@ -19,9 +19,9 @@ fn a_successor_with_the_same_id_stays_if_start_times_are_compared() {
         let mut careful = Conntrack::open().unwrap();
         careful.compare_start(true);
         let (entry, predecessor) = listed(&mut careful);
-        assert_eq!(careful.delete_entries(&[predecessor]).unwrap().status, [-libc::ENOENT]);
+        assert_eq!(careful.delete_entries(&[predecessor]).unwrap().status(), [-libc::ENOENT]);
         assert_eq!(ids(&all(&mut careful)), ids(&[entry]));
-        assert_eq!(careful.delete_entries(&[entry]).unwrap().status, [0]);
+        assert_eq!(careful.delete_entries(&[entry]).unwrap().status(), [0]);
         assert_eq!(all(&mut careful), []);
     });
 }
@@ -48,7 +48,7 @@ fn without_the_option_the_id_decides() {
         let mut conntrack = Conntrack::open().unwrap();
         let (entry, predecessor) = listed(&mut conntrack);
         let other = Entry { id: entry.id ^ 1, ..entry };
-        assert_eq!(conntrack.delete_entries(&[other]).unwrap().status, [-libc::ENOENT]);
-        assert_eq!(conntrack.delete_entries(&[predecessor]).unwrap().status, [0]);
+        assert_eq!(conntrack.delete_entries(&[other]).unwrap().status(), [-libc::ENOENT]);
+        assert_eq!(conntrack.delete_entries(&[predecessor]).unwrap().status(), [0]);
     });
 }

@@ -52,7 +52,7 @@ fn a_hundred_thousand_entries_are_created_listed_streamed_counted_and_deleted_ex
         let mut conntrack = Conntrack::open().unwrap();
         let many: Vec<_> = (0..MANY).map(nth).collect();
         let made = conntrack.create_entries(&many).unwrap();
-        assert!(made.status.iter().all(|status| *status == 0));
+        assert!(made.status().iter().all(|status| *status == 0));
         assert_eq!((made.outcome.done, made.outcome.failed), (MANY.into(), 0));
         assert_eq!(cli_count(), MANY.into());
         assert_eq!(conntrack.count().unwrap(), MANY.into());
@@ -83,7 +83,7 @@ fn a_hundred_thousand_entries_are_created_listed_streamed_counted_and_deleted_ex
         let mut keys: Vec<_> = many.iter().map(by_hand).filter(|key| chosen(number(key))).collect();
         keys.extend(rest.iter().enumerate().map(|(at, entry)| if at % 2 == 0 { *entry } else { by_hand(entry) }));
         let outcome = conntrack.delete_entries(&keys).unwrap();
-        for (key, status) in keys.iter().zip(&outcome.status) {
+        for (key, status) in keys.iter().zip(&outcome.status()) {
             assert_eq!(*status, if chosen(number(key)) { -libc::ENOENT } else { 0 });
         }
         assert_eq!((outcome.outcome.done, outcome.outcome.gone, outcome.outcome.failed), (left, MANY as u64 - left, 0));
@@ -208,7 +208,7 @@ fn a_failing_create_does_not_stop_the_others_and_its_status_is_its_own() {
             let taken: Vec<_> = failing.iter().map(|at| entries[*at]).collect();
             create(&mut conntrack, &taken);
             let made = conntrack.create_entries(&entries).unwrap();
-            assert_eq!(made.status, wanted(count, &failing, libc::EEXIST));
+            assert_eq!(made.status(), wanted(count, &failing, libc::EEXIST));
             let o = made.outcome;
             let failed = failing.len() as u64;
             assert_eq!((o.matched, o.done, o.gone, o.failed), (count as u64, count as u64 - failed, 0, failed));
@@ -232,7 +232,7 @@ fn different_failures_in_one_batch_keep_their_own_statuses() {
             expected[at] = -libc::EOPNOTSUPP;
         }
         let made = conntrack.create_entries(&entries).unwrap();
-        assert_eq!(made.status, expected);
+        assert_eq!(made.status(), expected);
         assert_eq!((made.outcome.done, made.outcome.failed), (593, 7));
         assert_eq!(made.outcome.error.unwrap().errno(), libc::EOPNOTSUPP, "the first of them");
         assert_eq!(cli_count(), 595);
@@ -254,7 +254,7 @@ fn a_delete_of_what_is_gone_does_not_stop_the_others() {
                 let gone: Vec<_> = failing.iter().map(|at| keys[*at]).collect();
                 assert_eq!(conntrack.delete_entries(&gone).unwrap().outcome.done, gone.len() as u64);
                 let deleted = conntrack.delete_entries(&keys).unwrap();
-                assert_eq!(deleted.status, wanted(count, &failing, libc::ENOENT));
+                assert_eq!(deleted.status(), wanted(count, &failing, libc::ENOENT));
                 let (o, gone) = (deleted.outcome, gone.len() as u64);
                 assert_eq!((o.matched, o.done, o.gone, o.failed), (count as u64, count as u64 - gone, gone, 0));
                 assert_eq!((o.error, cli_count()), (None, 0));
@@ -272,7 +272,7 @@ fn an_update_of_what_is_gone_does_not_stop_the_others() {
             create(&mut conntrack, &there.collect::<Vec<_>>());
             let changes: Vec<_> = (0..count as u32).map(|n| marked(by_hand(&nth(n)), 77)).collect();
             let updated = conntrack.update_entries(&changes).unwrap();
-            assert_eq!(updated.status, wanted(count, &failing, libc::ENOENT));
+            assert_eq!(updated.status(), wanted(count, &failing, libc::ENOENT));
             let (o, gone) = (updated.outcome, failing.len() as u64);
             assert_eq!((o.matched, o.done, o.gone, o.failed), (count as u64, count as u64 - gone, gone, 0));
             let marks = all(&mut conntrack).iter().filter(|entry| entry.mark == 77).count();

@@ -68,9 +68,9 @@ fn takes_no_other(conntrack: &mut Conntrack, what: &str, key: &Entry, entry: &En
     let before = all(conntrack);
     let error = conntrack.get(key).expect_err(what);
     assert_eq!(error.errno(), libc::ENOENT, "{what}: get: {error}");
-    assert_eq!(conntrack.update_entries(&[marked(*key, 99)]).unwrap().status, [GONE], "{what}: update");
+    assert_eq!(conntrack.update_entries(&[marked(*key, 99)]).unwrap().status(), [GONE], "{what}: update");
     assert_eq!(ids(&all(conntrack)), ids(&before), "{what}: update");
-    let status = conntrack.delete_entries(&[*key]).unwrap().status;
+    let status = conntrack.delete_entries(&[*key]).unwrap().status();
     let mut left = ids(&before);
     if status == [0] {
         left.remove(&entry.id);
@@ -104,11 +104,11 @@ fn entries_of_every_zone_can_be_created_listed_got_updated_and_deleted() {
             let zone_bits = Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE;
             assert_eq!(entry.has & zone_bits, wanted.has & zone_bits, "{entry:?}");
             for key in [by_hand(&entry), by_reply(&entry), entry] {
-                assert_eq!(conntrack.get(&key).unwrap().id, entry.id, "{key:?}");
+                assert_eq!(conntrack.get(&key).unwrap().unwrap().id, entry.id, "{key:?}");
                 let changed = conntrack.update_entries(&[marked(by_hand(&key), 42)]);
                 if key.has(Has::ORIG) {
-                    assert_eq!(changed.unwrap().status, [0]);
-                    assert_eq!(conntrack.get(&key).unwrap().mark, 42);
+                    assert_eq!(changed.unwrap().status(), [0]);
+                    assert_eq!(conntrack.get(&key).unwrap().unwrap().mark, 42);
                 }
             }
             let marks: Vec<_> = all(&mut conntrack).iter().filter(|e| e.mark == 42).map(|e| e.id).collect();
@@ -120,7 +120,7 @@ fn entries_of_every_zone_can_be_created_listed_got_updated_and_deleted() {
             };
             let mut rest = ids(&all(&mut conntrack));
             assert!(rest.remove(&entry.id));
-            assert_eq!(conntrack.delete_entries(&[key]).unwrap().status, [0]);
+            assert_eq!(conntrack.delete_entries(&[key]).unwrap().status(), [0]);
             assert_eq!(cli_ids(&[]), rest);
             create(&mut conntrack, &[marked(*wanted, 5)]);
         }
@@ -322,9 +322,9 @@ fn a_key_with_both_tuples_wants_both_to_be_right() {
         create(&mut conntrack, &[translated]);
         let entry = all(&mut conntrack)[0];
         let right = Entry { reply: entry.reply, has: by_hand(&entry).has | Has::REPLY, ..by_hand(&entry) };
-        assert_eq!(conntrack.get(&right).unwrap().id, entry.id);
+        assert_eq!(conntrack.get(&right).unwrap().unwrap().id, entry.id);
         let mirror = Tuple { src: entry.orig.dst, dst: entry.orig.src, ..entry.reply };
         finds_nothing(&mut conntrack, "the mirror image of a translated entry", &Entry { reply: mirror, ..right });
-        assert_eq!(conntrack.delete_entries(&[right]).unwrap().status, [0]);
+        assert_eq!(conntrack.delete_entries(&[right]).unwrap().status(), [0]);
     });
 }

@@ -34,6 +34,8 @@ mod proofs;
 mod random;
 #[path = "scripted/requests.rs"]
 mod requests;
+#[path = "support/statuses.rs"]
+mod statuses;
 #[path = "support/transport.rs"]
 mod transport;
 #[path = "support/wire.rs"]
@@ -41,6 +43,7 @@ mod wire;
 
 use ctrack::*;
 use kernel::Table;
+use statuses::Statuses;
 use std::net::IpAddr;
 use transport::{Script, TIMEOUT};
 

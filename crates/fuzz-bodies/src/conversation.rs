@@ -6,6 +6,7 @@
 
 use super::kernel;
 use super::transport::{Event, Request, Script, PORT, TIMEOUT};
+use super::statuses::Statuses;
 use super::Reached;
 use ctrack::*;
 use std::net::IpAddr;
@@ -88,7 +89,7 @@ fn settled(outcome: Result<Outcome, Error>) -> bool {
 
 fn batch(result: Result<BatchOutcome, Error>) -> bool {
     let Ok(result) = result else { return false };
-    let done = result.status.iter().filter(|status| **status == 0).count();
+    let done = result.status().iter().filter(|status| **status == 0).count();
     assert_eq!(done as u64, result.outcome.done, "{result:?}");
     settled(Ok(result.outcome))
 }

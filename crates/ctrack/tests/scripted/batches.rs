@@ -79,7 +79,7 @@ fn an_error_for_one_in_the_middle_is_that_ones_alone() {
             (batch == 1).then(|| refusing(&Table::new(&[]), requests, &[(at, libc::EINVAL)]))
         });
         let result = conntrack.delete_entries(&entries(600)).unwrap();
-        for (index, status) in result.status.iter().enumerate() {
+        for (index, status) in result.status().iter().enumerate() {
             assert_eq!(*status, if index == 256 + at { -libc::EINVAL } else { 0 }, "{index}");
         }
         assert_eq!((result.outcome.done, result.outcome.gone, result.outcome.failed), (599, 0, 1));
@@ -107,7 +107,7 @@ fn gone_and_failed_are_counted_apart_and_the_first_failure_is_told() {
 fn everything_refused_is_everything_reported() {
     let (mut conntrack, script) = on(&Table::new(&[]));
     let result = conntrack.delete_entries(&entries(300)).unwrap();
-    assert_eq!(result.status, [-libc::ENOENT; 300]);
+    assert_eq!(result.status(), [-libc::ENOENT; 300]);
     assert_eq!((result.outcome.done, result.outcome.gone, result.outcome.failed), (0, 300, 0));
     assert_eq!(script.state().timeouts, 0);
 }
@@ -117,7 +117,7 @@ fn acknowledgements_that_nobody_asked_for_do_no_harm() {
     let table = Table::new(&entries(200));
     let (mut conntrack, _) =
         disturbed(&table, |_, requests| Some(requests.iter().map(|request| datagram(&[ack(request, 0)])).collect()));
-    assert_eq!(conntrack.delete_entries(&entries(200)).unwrap().status, [0; 200]);
+    assert_eq!(conntrack.delete_entries(&entries(200)).unwrap().status(), [0; 200]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_second_error_for_the_same_request_is_not_counted_twice() {
     });
     let result = conntrack.delete_entries(&entries(100)).unwrap();
     assert_eq!((result.outcome.done, result.outcome.gone, result.outcome.failed), (98, 1, 1));
-    assert_eq!((result.status[7], result.status[8]), (-libc::EBUSY, -libc::ENOENT));
+    assert_eq!((result.status()[7], result.status()[8]), (-libc::EBUSY, -libc::ENOENT));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_lost_barrier_leaves_known_results_known_the_rest_unknown_and_what_follows_u
         });
         let result = conntrack.delete_entries(&entries(800)).unwrap();
         let start = 256 * first_batch;
-        for (index, status) in result.status.iter().enumerate() {
+        for (index, status) in result.status().iter().enumerate() {
             let expected = match index {
                 _ if index < start => 0,
                 _ if index == start + 9 => -libc::EBUSY,
@@ -191,8 +191,8 @@ fn lost_replies_leave_fates_unknown_with_their_own_errno() {
         Some(vec![datagram(&[ack(&requests[0], libc::ENOENT)]), Event::Errno(libc::ENOBUFS)])
     });
     let result = conntrack.delete_entries(&entries(400)).unwrap();
-    assert_eq!(result.status[..256], [-libc::ENOBUFS; 256]);
-    assert_eq!(result.status[256..], [-libc::ECANCELED; 144]);
+    assert_eq!(result.status()[..256], [-libc::ENOBUFS; 256]);
+    assert_eq!(result.status()[256..], [-libc::ECANCELED; 144]);
     assert_eq!(result.outcome.error.unwrap().errno(), libc::ENOBUFS);
 }
 
@@ -201,9 +201,9 @@ fn a_send_that_fails_later_leaves_what_was_done_done() {
     let (mut conntrack, script) = on(&Table::new(&entries(600)));
     script.state().send_errors = [0, libc::ENOMEM].into();
     let result = conntrack.delete_entries(&entries(600)).unwrap();
-    assert_eq!(result.status[..256], [0; 256]);
-    assert_eq!(result.status[256..512], [-libc::ENOMEM; 256]);
-    assert_eq!(result.status[512..], [-libc::ECANCELED; 88]);
+    assert_eq!(result.status()[..256], [0; 256]);
+    assert_eq!(result.status()[256..512], [-libc::ENOMEM; 256]);
+    assert_eq!(result.status()[512..], [-libc::ECANCELED; 88]);
     assert_eq!((result.outcome.done, result.outcome.failed), (256, 344));
 }
 
@@ -229,7 +229,7 @@ fn batches_are_cut_to_what_the_send_buffer_takes() {
             let mut conntrack = over(&script);
             let result = conntrack.delete_entries(&entries(300)).unwrap();
             let expected: Vec<i32> = (0..300).map(|at| if at == refused { -libc::EBUSY } else { 0 }).collect();
-            assert_eq!(result.status, expected, "at most {longest} bytes");
+            assert_eq!(result.status(), expected, "at most {longest} bytes");
             assert_eq!((result.outcome.done, result.outcome.failed), (299, 1));
             let state = script.state();
             assert_eq!(state.timeouts, 0);
@@ -260,8 +260,8 @@ fn a_part_of_a_batch_that_cannot_be_sent_is_not_told_as_nothing_done() {
     script.state().send_errors = [libc::EMSGSIZE, 0, libc::ENOMEM].into();
     let result = conntrack.delete_entries(&entries(300)).unwrap();
     assert_eq!(table.entries().len(), 300 - 128);
-    assert_eq!(result.status[..256], [-libc::ENOMEM; 256]);
-    assert_eq!(result.status[256..], [-libc::ECANCELED; 44]);
+    assert_eq!(result.status()[..256], [-libc::ENOMEM; 256]);
+    assert_eq!(result.status()[256..], [-libc::ECANCELED; 44]);
     assert_eq!((result.outcome.done, result.outcome.failed), (0, 300));
     assert_eq!(result.outcome.error.unwrap().errno(), libc::ENOMEM);
 }
@@ -340,7 +340,7 @@ fn extended_acknowledgements_that_make_no_sense_are_left_out() {
                 Some(vec![Event::Datagram(message)])
             });
             let result = conntrack.delete_entries(&entries(1)).unwrap();
-            assert_eq!(result.status, [-libc::EBUSY]);
+            assert_eq!(result.status(), [-libc::EBUSY]);
             assert!(result.outcome.error.unwrap().to_string().starts_with("delete_entries: "));
         }
     }
@@ -356,8 +356,8 @@ fn an_errno_that_no_kernel_sends_is_still_an_error() {
             Some(vec![Event::Datagram(message), datagram(&[ack(&requests[1], 0)])])
         });
         let result = conntrack.delete_entries(&entries(2)).unwrap();
-        assert_ne!(result.status[0], 0, "{code}");
-        assert_eq!(result.status[1], 0);
+        assert_ne!(result.status()[0], 0, "{code}");
+        assert_eq!(result.status()[1], 0);
         assert_eq!((result.outcome.done, result.outcome.failed), (1, 1), "{code}");
     }
 }
@@ -378,9 +378,9 @@ fn an_answer_to_a_look_up_that_is_silent_stops_everything_behind_it() {
     let keys: Vec<Entry> = entries(600).iter().map(key_of).collect();
     let result = over(&script).delete_entries(&keys).unwrap();
     // Each is deleted right after the batch of its look-up.
-    assert_eq!(result.status[..288], [0; 288]);
-    assert_eq!(result.status[288..512], [-libc::ETIMEDOUT; 224]);
-    assert_eq!(result.status[512..], [-libc::ECANCELED; 88]);
+    assert_eq!(result.status()[..288], [0; 288]);
+    assert_eq!(result.status()[288..512], [-libc::ETIMEDOUT; 224]);
+    assert_eq!(result.status()[512..], [-libc::ECANCELED; 88]);
     assert_eq!((result.outcome.done, result.outcome.failed), (288, 312));
     assert_eq!(deletes(&script).len(), 288);
 }
@@ -402,7 +402,7 @@ fn a_look_up_that_is_refused_is_that_entrys_failure_and_it_is_not_deleted() {
     });
     let keys: Vec<Entry> = entries(3).iter().map(key_of).collect();
     let result = over(&script).delete_entries(&keys).unwrap();
-    assert_eq!(result.status, [0, -libc::ENOMEM, 0]);
+    assert_eq!(result.status(), [0, -libc::ENOMEM, 0]);
     assert_eq!((result.outcome.done, result.outcome.gone, result.outcome.failed), (2, 0, 1));
     assert_eq!(table.entries(), [udp(1)]);
 }

@@ -46,7 +46,7 @@ fn the_first_that_failed_is_the_lowest_one_though_its_fate_was_known_last() {
         _ => kernel.answer(requests),
     });
     let result = over(&script).delete_entries(&(0..20).map(udp).collect::<Vec<_>>()).unwrap();
-    assert_eq!((result.status[3], result.status[10]), (-libc::ENOTUNIQ, -libc::EBUSY));
+    assert_eq!((result.status()[3], result.status()[10]), (-libc::ENOTUNIQ, -libc::EBUSY));
     assert_eq!((result.outcome.first_failed, result.outcome.failed, result.outcome.done), (Some(3), 2, 18));
     assert!(matches!(result.outcome.error, Some(Error::Hidden { .. })));
     let text = text(&result.outcome);
@@ -130,7 +130,7 @@ fn ports_are_asked_about_once_and_only_for_protocols_of_which_some_kernels_keep_
                 let result = conntrack.create_entries(&[new(&udp(100 * asked + 50 + round)), entry, entry]).unwrap();
                 let refused = -libc::EOPNOTSUPP;
                 let wanted = if kept { [0, 0, -libc::EEXIST] } else { [0, refused, refused] };
-                assert_eq!(result.status, wanted, "protocol {proto}");
+                assert_eq!(result.status(), wanted, "protocol {proto}");
             }
             assert_eq!(script.count_of(GET), usize::from(asked), "protocol {proto}");
         }
@@ -150,7 +150,7 @@ fn an_answer_about_ports_that_says_nothing_keeps_no_entry_from_being_made_and_is
     let mut conntrack = over(&script);
     for port in 0..3 {
         let entry = Entry { proto: Proto::SCTP, ..new(&udp(port)) };
-        assert_eq!(conntrack.create_entries(&[entry]).unwrap().status, [0]);
+        assert_eq!(conntrack.create_entries(&[entry]).unwrap().status(), [0]);
     }
     assert_eq!((script.count_of(GET), table.entries().len()), (3, 3));
     // Without the capability the create is refused as it always is.
@@ -165,7 +165,7 @@ fn nothing_is_sent_for_entries_that_are_all_impossible() {
     let (mut conntrack, script) = on(&Table::new(&[]));
     let entries: Vec<Entry> = (0..600).map(|port| Entry { timeout: 0, ..new(&udp(port)) }).collect();
     let result = conntrack.create_entries(&entries).unwrap();
-    assert_eq!(result.status, [-libc::ETIME; 600]);
+    assert_eq!(result.status(), [-libc::ETIME; 600]);
     assert_eq!((result.outcome.matched, result.outcome.done, result.outcome.failed), (600, 0, 600));
     assert_eq!(text(&result.outcome), "entry[0]: create_entries: expired: its timeout is 0; and 599 more");
     assert_eq!(script.requests(), []);

@@ -240,7 +240,7 @@ fn a_successor_that_only_a_dump_shows_is_not_the_entry_and_a_disturbed_dump_says
             events
         });
         let result = over(&script).delete_entries(&[target]).unwrap();
-        assert_eq!(result.status, [-libc::ENOENT], "disturbed: {disturbed}");
+        assert_eq!(result.status(), [-libc::ENOENT], "disturbed: {disturbed}");
         assert_eq!(table.entries().len(), entries.len() - usize::from(disturbed));
     }
 }
@@ -252,7 +252,7 @@ fn an_entry_that_is_its_own_mirror_image_is_not_taken_for_a_successor_with_anoth
     let mut successor = own;
     successor.reply.dport = 8;
     let table = Table::new(&[successor]);
-    assert_eq!(on(&table).0.delete_entries(&[own]).unwrap().status, [-libc::ENOENT]);
+    assert_eq!(on(&table).0.delete_entries(&[own]).unwrap().status(), [-libc::ENOENT]);
     assert_eq!(table.entries(), [successor]);
 }
 
@@ -289,8 +289,8 @@ fn what_the_first_batch_told_stays_when_the_second_cannot_be_sent() {
     script.state().send_errors = [0, libc::EIO].into();
     let wanted: Vec<Entry> = entries.iter().map(new).collect();
     let result = conntrack.create_entries(&wanted).unwrap();
-    assert_eq!(result.status[..256], [-libc::EEXIST; 256]);
-    assert_eq!(result.status[256..], [-libc::EIO; 44]);
+    assert_eq!(result.status()[..256], [-libc::EEXIST; 256]);
+    assert_eq!(result.status()[256..], [-libc::EIO; 44]);
     assert_eq!((result.outcome.done, result.outcome.failed), (0, 300));
 }
 
@@ -448,9 +448,9 @@ fn a_key_means_only_the_entry_with_all_that_it_names() {
     assert_eq!(others.get(&both_ways).unwrap_err().errno(), libc::ENOENT);
     // With the start compared, an entry that was listed without one is not the one that has one now.
     conntrack.compare_start(true);
-    assert_eq!(conntrack.delete_entries(&[udp(1), started(2, 100)]).unwrap().status, [-libc::ENOENT; 2]);
+    assert_eq!(conntrack.delete_entries(&[udp(1), started(2, 100)]).unwrap().status(), [-libc::ENOENT; 2]);
     assert_eq!(table.entries().len(), 2);
-    assert_eq!(conntrack.delete_entries(&[started(1, 100), udp(2)]).unwrap().status, [0; 2]);
+    assert_eq!(conntrack.delete_entries(&[started(1, 100), udp(2)]).unwrap().status(), [0; 2]);
 }
 
 #[test]
@@ -471,7 +471,7 @@ fn an_update_that_the_kernel_would_do_by_half_is_refused_before_anything_is_sent
     let key = key_of(&udp(3));
     let nat = Entry { has: key.has | Has::STATUS | Has::MARK, status: Status::SRC_NAT, mark: 1, ..key };
     let result = conntrack.update_entries(&[timeout(1, 5), timeout(2, 5), nat, timeout(1, 100)]).unwrap();
-    assert_eq!(result.status, [-libc::EPERM, -libc::EBUSY, -libc::EBUSY, 0]);
+    assert_eq!(result.status(), [-libc::EPERM, -libc::EBUSY, -libc::EBUSY, 0]);
     assert_eq!(script.count_of(NEW), 0);
 }
 
@@ -498,7 +498,7 @@ fn a_bit_is_added_to_the_status_that_the_entry_has() {
     let table = Table::new(&[entry]);
     let key = key_of(&entry);
     let change = Entry { has: key.has | Has::STATUS, status: Status::ASSURED, ..key };
-    assert_eq!(on(&table).0.update_entries(&[change]).unwrap().status, [0]);
+    assert_eq!(on(&table).0.update_entries(&[change]).unwrap().status(), [0]);
     assert_eq!(table.entries()[0].status, entry.status | Status::ASSURED);
 }
 
@@ -616,7 +616,7 @@ fn an_update_sends_what_is_to_change_and_nothing_else() {
     ];
     for (what, there, change, status, sent) in cases {
         let (mut conntrack, script) = on(&Table::new(&[there]));
-        assert_eq!(conntrack.update_entries(&[change]).unwrap().status, [status], "{what}");
+        assert_eq!(conntrack.update_entries(&[change]).unwrap().status(), [status], "{what}");
         assert_eq!(script.count_of(NEW), sent, "{what}");
     }
 }

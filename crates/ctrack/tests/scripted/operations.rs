@@ -175,15 +175,15 @@ fn delete_entries_deletes_listed_ones_without_looking_them_up() {
     let table = Table::new(&entries);
     let (mut conntrack, script) = on(&table);
     let result = conntrack.delete_entries(&entries[..299]).unwrap();
-    assert_eq!(result.status, [0; 299]);
+    assert_eq!(result.status(), [0; 299]);
     assert_eq!((result.outcome.matched, result.outcome.done), (299, 299));
     assert_eq!(table.entries(), [udp(299)]);
     assert_eq!(script.count_of(GET), 0);
 
     let again = conntrack.delete_entries(&entries).unwrap();
     assert_eq!((again.outcome.done, again.outcome.gone, again.outcome.failed), (1, 299, 0));
-    assert_eq!(again.status[..299], [-libc::ENOENT; 299]);
-    assert_eq!(again.status[299], 0);
+    assert_eq!(again.status()[..299], [-libc::ENOENT; 299]);
+    assert_eq!(again.status()[299], 0);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn delete_entries_by_key_never_takes_an_entry_the_other_way_round() {
     reversed.orig = udp(3).reply;
     let keys = [key_of(&udp(1)), reversed, udp6(2), key_of(&udp(999))];
     let result = conntrack.delete_entries(&keys).unwrap();
-    assert_eq!(result.status, [0, -libc::ENOENT, 0, -libc::ENOENT]);
+    assert_eq!(result.status(), [0, -libc::ENOENT, 0, -libc::ENOENT]);
     assert_eq!((result.outcome.done, result.outcome.gone, result.outcome.failed), (2, 2, 0));
     assert_eq!(table.entries(), [udp(3)]);
     let ids: Vec<Option<u32>> = deletes(&script).iter().map(|key| key.id).collect();
@@ -218,7 +218,7 @@ fn create_makes_entries_and_says_which_were_there_already() {
     let result = conntrack.create_entries(&wanted).unwrap();
     assert_eq!((result.outcome.matched, result.outcome.done, result.outcome.failed), (200, 199, 1));
     assert_eq!(result.outcome.error.as_ref().map(Error::errno), Some(libc::EEXIST));
-    for (at, status) in result.status.iter().enumerate() {
+    for (at, status) in result.status().iter().enumerate() {
         assert_eq!(*status, if at == 2 { -libc::EEXIST } else { 0 });
     }
     assert_eq!(table.entries().len(), 200);
@@ -228,7 +228,7 @@ fn create_makes_entries_and_says_which_were_there_already() {
 fn a_listed_entry_can_be_created_again_as_it_stands() {
     let table = Table::new(&[]);
     let (mut conntrack, _) = on(&table);
-    assert_eq!(conntrack.create_entries(&[udp(1), udp6(1)]).unwrap().status, [0, 0]);
+    assert_eq!(conntrack.create_entries(&[udp(1), udp6(1)]).unwrap().status(), [0, 0]);
     for (made, given) in table.entries().iter().zip([udp(1), udp6(1)]) {
         assert_eq!((made.orig, made.reply, made.timeout), (given.orig, given.reply, given.timeout));
     }
@@ -247,7 +247,7 @@ fn update_looks_every_entry_up_and_changes_only_the_one_that_is_meant() {
     reversed.has |= Has::MARK;
     reversed.orig = udp(3).reply;
     let result = conntrack.update_entries(&[change(udp(1)), other_id, reversed, change(udp(999))]).unwrap();
-    assert_eq!(result.status, [0, -libc::ENOENT, -libc::ENOENT, -libc::ENOENT]);
+    assert_eq!(result.status(), [0, -libc::ENOENT, -libc::ENOENT, -libc::ENOENT]);
     assert_eq!((result.outcome.done, result.outcome.gone, result.outcome.failed), (1, 3, 0));
     assert_eq!(script.count_of(NEW), 1);
     // What is not there is asked for twice, since a look-up can miss while the table is resized.

@@ -17,11 +17,11 @@ fn a_look_up_that_misses_while_the_table_is_resized_does_not_make_an_entry_gone(
     type Run = fn(&mut Conntrack) -> i32;
     let runs: [(&str, Run); 4] = [
         ("get", |c| c.get(&udp(1)).map_or_else(|error| -error.errno(), |_| 0)),
-        ("delete_entries", |c| c.delete_entries(&[udp(1)]).unwrap().status[0]),
+        ("delete_entries", |c| c.delete_entries(&[udp(1)]).unwrap().status()[0]),
         ("delete", |c| c.delete(&[Filter { proto: Some(Proto::UDP), ..Filter::default() }]).unwrap().done as i32 - 1),
         ("update_entries", |c| {
             let update = Entry { has: key_of(&udp(1)).has | Has::MARK, mark: 9, ..key_of(&udp(1)) };
-            c.update_entries(&[update]).unwrap().status[0]
+            c.update_entries(&[update]).unwrap().status()[0]
         }),
     ];
     for (name, run) in runs {
@@ -60,7 +60,7 @@ fn an_entry_that_only_a_dump_shows_is_failed_and_one_that_the_dump_does_not_show
         });
         let entries: Vec<Entry> = (1..=40).map(udp).collect();
         let result = over(&script).delete_entries(&entries).unwrap();
-        assert_eq!(result.status, [status; 40]);
+        assert_eq!(result.status(), [status; 40]);
         assert_eq!(result.outcome.error.map(|error| error.errno()), errno);
         assert_eq!(result.outcome.failed + result.outcome.gone, 40);
         let dumps = script.requests().iter().filter(|request| is_dump(request)).count();
@@ -80,7 +80,7 @@ fn where_even_the_dump_fails_the_fate_of_hidden_entries_is_not_known_and_told_so
         _ => vec![datagram(&[stats(&requests[0], 1)])],
     });
     let result = over(&script).delete_entries(&[udp(1)]).unwrap();
-    assert_eq!((result.status.as_slice(), result.outcome.failed), ([-libc::ENOMEM].as_slice(), 1));
+    assert_eq!((result.status().as_slice(), result.outcome.failed), ([-libc::ENOMEM].as_slice(), 1));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn an_update_is_asked_for_again_when_a_status_bit_came_meanwhile_and_refused_whe
         let key = key_of(&udp(1));
         let update = Entry { has: key.has | Has::STATUS, status: Status::ASSURED, ..key };
         let result = over(&script).update_entries(&[update]).unwrap();
-        assert_eq!(result.status, [expected]);
+        assert_eq!(result.status(), [expected]);
         assert!(script.count_of(NEW) <= 16);
         if expected == 0 {
             assert_eq!(table.entries()[0].status, Status::CONFIRMED | Status::ASSURED);

@@ -93,7 +93,7 @@ fn every_kind_of_listed_entry_is_deleted_by_exactly_its_tuple_zone_and_id() {
             let both = [all_ipv4(), Filter { family: Some(Family::IPV6), ..Filter::default() }];
             assert_eq!(conntrack.delete(&both).unwrap().done, entries.len() as u64);
         } else {
-            assert_eq!(conntrack.delete_entries(&entries).unwrap().status, vec![0; entries.len()]);
+            assert_eq!(conntrack.delete_entries(&entries).unwrap().status(), vec![0; entries.len()]);
         }
         assert_eq!(table.entries(), []);
         delete_datagrams(&script).iter().for_each(|datagram| assert_safe(datagram));
@@ -133,7 +133,7 @@ fn an_entry_known_by_its_reply_tuple_is_deleted_in_the_zone_of_that_direction() 
     let (mut conntrack, script) = on(&table);
     let mut key = Entry { has: Has::REPLY | Has::PORTS | Has::REPLY_ZONE | Has::ID, ..Entry::EMPTY };
     (key.family, key.proto, key.reply, key.id) = (entry.family, entry.proto, entry.reply, entry.id);
-    assert_eq!(conntrack.delete_entries(&[key]).unwrap().status, [0]);
+    assert_eq!(conntrack.delete_entries(&[key]).unwrap().status(), [0]);
     assert_eq!(table.entries(), [udp(2)]);
     let sent = &deletes(&script)[0];
     assert_eq!((sent.kinds.as_slice(), sent.tuple_zone, sent.zone), ([REPLY, ZONE, ID].as_slice(), None, Some(9)));

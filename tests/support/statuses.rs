@@ -1,0 +1,1 @@
+../../crates/ctrack/tests/support/statuses.rs
