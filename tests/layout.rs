@@ -36,7 +36,7 @@ macro_rules! same_layout {
         let mut of_rust = String::new();
         layout! { of_rust, $name, $rust $fields }
         for (c, rust) in of_c.lines().zip(of_rust.lines()) {
-            assert_eq!(c, rust, "src/entry.rs has it otherwise than ctnetlink (crates/ctnetlink/src/types.rs)");
+            assert_eq!(c, rust, "a field, its offset and size: in src/entry.rs, and in ctnetlink's types.rs");
         }
         $out.push_str(&of_rust);
     };
@@ -136,14 +136,12 @@ fn numbers<T: Copy + Into<u8>>(all: &[T], name: fn(T) -> Option<&'static str>) -
 }
 
 fn assert_same_constants(prefix: &str, header: &[(String, u64)], of: &str, typed: &[(String, u64)]) {
-    for (name, value) in header {
-        assert!(typed.contains(&(name.clone(), *value)), "{prefix}{name} is {value:#x}, and {of} has not: {typed:x?}");
-    }
-    for (name, value) in typed {
-        assert!(
-            header.contains(&(name.clone(), *value)),
-            "{of}::{name} is {value:#x}, and the header has not: {header:x?}"
-        );
+    let value_in = |constants: &[(String, u64)], wanted: &str| {
+        constants.iter().find(|(name, _)| name == wanted).map(|(_, value)| format!("{value:#x}"))
+    };
+    for (name, _) in header.iter().chain(typed) {
+        let (of_c, of_rust) = (value_in(header, name), value_in(typed, name));
+        assert_eq!(of_c, of_rust, "{prefix}{name} of the header, and {of}::{name}");
     }
     assert_eq!(header.len(), typed.len(), "{of}: one comes twice");
 }
