@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "support/kernel.rs"]
 mod kernel;
+#[path = "support/statuses.rs"]
+mod statuses;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "support/transport.rs"]
 mod transport;
@@ -16,6 +18,7 @@ mod wire;
 use ctrack::*;
 use ctrack_c::abi::*;
 use ctrack_c::text::ct_entry_format;
+use statuses::Statuses;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io;

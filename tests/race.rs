@@ -113,8 +113,8 @@ fn churn(stop: &AtomicBool) -> u64 {
                 lasting(marked(udp(source, n, "10.9.9.9", 53), COMES_AND_GOES)).in_zone(zone)
             })
             .collect();
-        conntrack.create_entries(&coming).unwrap();
-        conntrack.delete_entries(&coming).unwrap();
+        let _ = conntrack.create_entries(&coming).unwrap();
+        let _ = conntrack.delete_entries(&coming).unwrap();
         rounds += 1;
     }
     rounds
@@ -164,7 +164,7 @@ fn delete_while_it_churns(sets: Vec<Vec<Filter>>) {
     let mut conntrack = Conntrack::over(Box::new(Named { socket, port }), Duration::from_secs(30));
     let mut ports = Vec::new();
     let mut maker = Conntrack::open().unwrap();
-    maker.create_entries(&(1..=MANY).map(|n| stable(STAYS, n)).collect::<Vec<_>>()).unwrap();
+    let _ = maker.create_entries(&(1..=MANY).map(|n| stable(STAYS, n)).collect::<Vec<_>>()).unwrap();
     let going: Vec<Entry> = (1..=MANY).map(|n| stable(GOES, n)).collect();
     let stop = AtomicBool::new(false);
     let (mut deleted, mut disturbed) = (0, 0);

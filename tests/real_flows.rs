@@ -8,6 +8,8 @@ mod flows;
 mod json_reader;
 #[path = "real_flows/namespace.rs"]
 mod namespace;
+#[path = "support/statuses.rs"]
+mod statuses;
 #[path = "real_flows/witness.rs"]
 mod witness;
 
@@ -15,6 +17,7 @@ use ctrack::*;
 use ctrack_c::abi::*;
 use ctrack_c::text::ct_entry_format;
 use namespace::{in_namespace, run_again, sysctl, Held};
+use statuses::Statuses;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;

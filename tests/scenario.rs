@@ -31,7 +31,8 @@ impl Interface for Conntrack {
     }
 
     fn remove(&mut self, entries: &[Entry]) -> (Vec<i32>, [u64; 3]) {
-        let BatchOutcome { status, outcome, .. } = self.delete_entries(entries).unwrap();
+        let batch = self.delete_entries(entries).unwrap();
+        let (status, outcome) = (batch.status(), batch.outcome);
         assert_eq!((outcome.matched, outcome.error), (entries.len() as u64, None));
         (status, [outcome.done, outcome.gone, outcome.failed])
     }

@@ -330,7 +330,7 @@ pub fn zone(zone: u16) -> Filter {
 /// Creates entries, all of which must succeed.
 pub fn create(conntrack: &mut Conntrack, entries: &[Entry]) {
     let made = conntrack.create_entries(entries).unwrap();
-    let wrong: Vec<_> = made.status().iter().zip(entries).filter(|(status, _)| **status != 0).take(5).collect();
+    let wrong: Vec<_> = made.status().into_iter().zip(entries).filter(|(status, _)| *status != 0).take(5).collect();
     assert!(wrong.is_empty(), "{wrong:?}: {:?}", made.outcome.error);
     assert_eq!(made.outcome.done, entries.len() as u64);
 }

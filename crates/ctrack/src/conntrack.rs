@@ -64,20 +64,17 @@ pub struct BatchOutcome {
 }
 
 impl BatchOutcome {
-    /// An error if any of the entries failed: that of the first one. Those that were gone did not.
+    /// How many entries were done, or an error if any of them failed: that of the first one. Those that were gone did not fail.
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
     /// # let entries = [];
     /// let created = conntrack.create_entries(&entries)?.into_result()?;
-    /// assert!(created.results.iter().all(Result::is_ok));
+    /// println!("all {created} are there now");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn into_result(self) -> Result<BatchOutcome, Failure> {
-        match self.outcome.failure() {
-            Some(failure) => Err(failure),
-            None => Ok(self),
-        }
+    pub fn into_result(self) -> Result<u64, Failure> {
+        self.outcome.into_result()
     }
 }
 
@@ -197,7 +194,7 @@ impl Conntrack {
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
-    /// use ctrack::{Entry, Proto::TCP};
+    /// use ctrack::{Entry, Proto};
     /// let key = Entry::key(Proto::TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
     /// if let Some(entry) = conntrack.get(&key.in_zone(7))? {
     ///     println!("mark {:?}, {:?} s left", entry.mark(), entry.timeout());

@@ -34,7 +34,7 @@ impl From<IpAddr> for Prefix {
 /// One filter. All fields that are not `None` (or zero, for status) must hold.
 ///
 /// ```
-/// use ctrack::{Filter, Family::IPV4, Proto::UDP};
+/// use ctrack::{Filter, Proto};
 /// let dns = Filter {
 ///     proto: Some(Proto::UDP),
 ///     orig_dst: Some("10.96.0.10".parse::<std::net::IpAddr>()?.into()),

@@ -3,7 +3,7 @@
 //! This is the library behind `libctrack.so.0` and `<ctrack.h>`; Rust programs use it as it stands. Start at [`Conntrack`].
 //!
 //! ```no_run
-//! use ctrack::{line, Conntrack, Filter, CT_FORMAT_LINE};
+//! use ctrack::{line, Conntrack, Filter, Format};
 //! let mut conntrack = Conntrack::open()?;
 //! for entry in conntrack.list(&[Filter { zone: Some(7), ..Filter::default() }])? {
 //!     println!("{}", line(&entry, Format::empty()));

@@ -5,8 +5,8 @@
 //! answers.
 
 use super::kernel;
-use super::transport::{Event, Request, Script, PORT, TIMEOUT};
 use super::statuses::Statuses;
+use super::transport::{Event, Request, Script, PORT, TIMEOUT};
 use super::Reached;
 use ctrack::*;
 use std::net::IpAddr;

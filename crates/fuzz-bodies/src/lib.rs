@@ -32,12 +32,12 @@ pub(crate) mod judge;
 #[allow(dead_code, missing_docs, reason = "shared with the scripted tests")]
 #[path = "../../ctrack/tests/support/kernel.rs"]
 pub(crate) mod kernel;
-#[allow(missing_docs, reason = "shared with the scripted tests")]
-#[path = "../../ctrack/tests/support/statuses.rs"]
-pub(crate) mod statuses;
 #[cfg(test)]
 #[path = "../../ctnetlink/tests/support/random.rs"]
 pub(crate) mod random;
+#[allow(missing_docs, reason = "shared with the scripted tests")]
+#[path = "../../ctrack/tests/support/statuses.rs"]
+pub(crate) mod statuses;
 #[allow(dead_code, missing_docs, reason = "shared with the scripted tests")]
 #[path = "../../ctrack/tests/support/transport.rs"]
 pub(crate) mod transport;

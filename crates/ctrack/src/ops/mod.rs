@@ -57,20 +57,18 @@ impl Outcome {
         self.clone().into_failure()
     }
 
-    /// An error if any of the entries failed. Those that were gone did not.
+    /// How many entries were done, or an error if any of them failed. Those that were gone did not fail.
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
     /// # let filters = [ctrack::Filter { zone: Some(7), ..Default::default() }];
-    /// let done = conntrack.delete(&filters)?.into_result()?.done;
+    /// let done = conntrack.delete(&filters)?.into_result()?;
     /// println!("{done} deleted, and none of the others is left");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn into_result(self) -> Result<Outcome, Failure> {
-        match self.failure() {
-            Some(failure) => Err(failure),
-            None => Ok(self),
-        }
+    pub fn into_result(self) -> Result<u64, Failure> {
+        let done = self.done;
+        self.into_failure().map_or(Ok(done), Err)
     }
 
     /// The same as [`Outcome::failure`], without a copy.

@@ -105,13 +105,13 @@ fn a_stream_that_is_dropped_leaves_the_handle_as_good_as_new() {
 fn get_finds_by_either_tuple_and_wants_direction_zone_and_id_to_be_right() {
     let zoned = listed(key_of(&udp(7)).in_zone(5), 77);
     let (mut conntrack, _) = on(&Table::new(&[udp(1), udp6(2), zoned]));
-    assert_eq!(conntrack.get(&udp(1)).unwrap(), udp(1));
-    assert_eq!(conntrack.get(&key_of(&udp6(2))).unwrap(), udp6(2));
-    assert_eq!(conntrack.get(&key_of(&zoned)).unwrap(), zoned);
+    assert_eq!(conntrack.get(&udp(1)).unwrap(), Some(udp(1)));
+    assert_eq!(conntrack.get(&key_of(&udp6(2))).unwrap(), Some(udp6(2)));
+    assert_eq!(conntrack.get(&key_of(&zoned)).unwrap(), Some(zoned));
 
     let mut by_reply = Entry { has: Has::REPLY | Has::PORTS, ..Entry::EMPTY };
     (by_reply.family, by_reply.proto, by_reply.reply) = (Family::IPV4, Proto::UDP, udp(1).reply);
-    assert_eq!(conntrack.get(&by_reply).unwrap(), udp(1));
+    assert_eq!(conntrack.get(&by_reply).unwrap(), Some(udp(1)));
 
     // The kernel finds all of these.
     let mut reversed = key_of(&udp(1));

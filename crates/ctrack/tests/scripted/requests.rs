@@ -75,7 +75,7 @@ fn delete_datagrams(script: &Script) -> Vec<Vec<Request>> {
 fn a_delete_by_filter_sends_tuple_first_then_zone_and_id_acknowledged_once_per_batch() {
     let entries: Vec<Entry> = (0..300).map(udp).collect();
     let (mut conntrack, script) = on(&Table::new(&entries));
-    conntrack.delete(&[all_ipv4()]).unwrap();
+    let _ = conntrack.delete(&[all_ipv4()]).unwrap();
     let datagrams = delete_datagrams(&script);
     assert_eq!(datagrams.iter().map(Vec::len).collect::<Vec<_>>(), [256, 44]);
     datagrams.iter().for_each(|datagram| assert_safe(datagram));
@@ -150,12 +150,12 @@ fn only_flush_all_ever_sends_a_delete_without_a_tuple() {
         Filter { status_clear: Status::DYING, ..Filter::default() },
         all_ipv4(),
     ] {
-        conntrack.flush(&scope).unwrap();
-        conntrack.delete(&[scope]).unwrap();
+        let _ = conntrack.flush(&scope).unwrap();
+        let _ = conntrack.delete(&[scope]).unwrap();
     }
-    conntrack.delete_entries(&entries).unwrap();
+    let _ = conntrack.delete_entries(&entries).unwrap();
     let keys: Vec<Entry> = entries.iter().filter(|entry| !entry.has(Has::REPLY_ZONE)).map(key_of).collect();
-    conntrack.delete_entries(&keys).unwrap();
+    let _ = conntrack.delete_entries(&keys).unwrap();
     assert!(deletes(&script).len() > entries.len());
     delete_datagrams(&script).iter().for_each(|datagram| assert_safe(datagram));
 
@@ -215,10 +215,10 @@ fn looks_up_go_in_small_batches_and_carry_the_whole_key() {
 #[test]
 fn new_entries_are_exclusive_and_updates_create_nothing() {
     let (mut conntrack, script) = on(&Table::new(&[udp(1)]));
-    conntrack.create_entries(&[new(&udp(2)), new(&udp(3))]).unwrap();
+    let _ = conntrack.create_entries(&[new(&udp(2)), new(&udp(3))]).unwrap();
     let mut change = key_of(&udp(1));
     change.has |= Has::MARK;
-    conntrack.update_entries(&[change]).unwrap();
+    let _ = conntrack.update_entries(&[change]).unwrap();
     let flags: Vec<u16> =
         script.requests().iter().filter(|request| request.kind == NEW).map(|request| request.flags).collect();
     let create = F_REQUEST | F_CREATE | F_EXCL;
@@ -234,7 +234,7 @@ fn sequence_numbers_are_never_zero_and_never_used_twice() {
         conntrack.count().unwrap();
         conntrack.get(&udp(1)).unwrap();
     }
-    conntrack.delete(&[all_ipv4()]).unwrap();
+    let _ = conntrack.delete(&[all_ipv4()]).unwrap();
     let mut seqs: Vec<u32> = script.requests().iter().map(|request| request.seq).collect();
     assert!(!seqs.contains(&0), "0 is that of events");
     let all = seqs.len();
