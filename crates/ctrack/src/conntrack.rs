@@ -345,7 +345,6 @@ impl Conntrack {
         run: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.idle(name)?;
-        self.link.next_operation();
         run(self).map_err(|error| error.during(name))
     }
 

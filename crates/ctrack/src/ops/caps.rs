@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::selection::plan::Caps;
 use crate::socket::batch::refusal;
 use crate::socket::dump::first_answer;
-use crate::socket::link::Link;
+use crate::socket::link::{About, Link};
 use ctnetlink::buffer::Buffer;
 use ctnetlink::encode::{put_get, Name};
 use ctnetlink::kernel_filter::{probe, KernelFilter, Side};
@@ -92,7 +92,7 @@ fn finds_without_ports(link: &mut Link, proto: Proto) -> Result<Option<bool>, Er
 /// dump, and is interrupted.
 fn refuses_dump(link: &mut Link, put: &dyn Fn(&mut Buffer, u32)) -> Result<Option<bool>, Error> {
     match first_answer(link, put)? {
-        Some(errno @ (libc::EPERM | libc::EACCES)) => Err(link.refused(errno, Default::default())),
+        Some(errno @ (libc::EPERM | libc::EACCES)) => Err(link.refused(About::Caller, errno, Default::default())),
         Some(libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR) => {
             Ok(mutant!("busy-says-nothing", None, Some(true)))
         }

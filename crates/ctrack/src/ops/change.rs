@@ -10,7 +10,7 @@ use super::Outcome;
 use crate::error::{Call, Error, Hider, LATER};
 use crate::selection::Selection;
 use crate::socket::batch::{Replies, Requests, BATCH, GET_BATCH};
-use crate::socket::link::Link;
+use crate::socket::link::{About, Link};
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::encode::{put_create, put_delete, put_update, Name};
 use ctnetlink::types::*;
@@ -197,8 +197,8 @@ impl<'a> Changer<'a> {
     fn explain(&mut self, link: &Link, errno: i32) -> Error {
         match self.refusal.take().filter(|refusal| refusal.errno == errno).map(|refusal| refusal.why) {
             Some(Why::Impossible(reason)) => Error::Impossible { op: LATER, errno, reason },
-            Some(Why::Kernel(detail)) => link.refused(errno, detail),
-            None => link.refused(errno, KernelDetail::default()),
+            Some(Why::Kernel(detail)) => link.refused(self.requests.about, errno, detail),
+            None => link.refused(self.requests.about, errno, KernelDetail::default()),
         }
     }
 
@@ -271,7 +271,7 @@ impl<'a> Changer<'a> {
             self.finder.glance(link, chunk, |at| status[at] == OPEN, name)?;
             if matches!(self.verb, Verb::Update) {
                 // The kernel has answered: an EPERM is about an entry now, whose timeout is fixed.
-                link.permitted();
+                self.requests.about = About::Entry;
             }
         }
         self.targets.clear();

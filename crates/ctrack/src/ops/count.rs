@@ -2,7 +2,7 @@
 
 use crate::error::{Error, LATER};
 use crate::socket::batch::{Replies, Requests};
-use crate::socket::link::Link;
+use crate::socket::link::{About, Link};
 use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_GET_STATS};
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::stats::{decode_count, put_count_request};
@@ -15,7 +15,7 @@ pub(crate) fn count(link: &mut Link) -> Result<u64, Error> {
     let mut reply = Reply::default();
     requests.exchange(link, 0, 1, &mut reply)?;
     if let Some((errno, detail)) = reply.refused {
-        return Err(link.refused(errno, detail));
+        return Err(link.refused(About::Caller, errno, detail));
     }
     reply
         .count

@@ -10,7 +10,7 @@ use crate::error::{Error, LATER};
 use crate::selection::plan::exact_flush;
 use crate::selection::Selection;
 use crate::socket::batch::{refusal, BATCH};
-use crate::socket::link::Link;
+use crate::socket::link::{About, Link};
 use ctnetlink::kernel_filter::{put_guarded_flush, put_tuple_flush, FlushFilterProven};
 use ctnetlink::types::*;
 
@@ -154,7 +154,7 @@ pub(crate) fn delete_uncounted(link: &mut Link, selection: &Selection, outcome: 
             Some((libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL, _)) => {
                 return Ok(mutant!("refused-flush", false, true))
             }
-            Some((errno, detail)) => return Err(link.refused(errno, detail)),
+            Some((errno, detail)) => return Err(link.refused(About::Caller, errno, detail)),
         }
     }
     // No look for offloaded entries, as behind a flush of everything: a kernel that flushes by CTA_FILTER skips none.

@@ -8,14 +8,14 @@ use crate::error::Error;
 use crate::filter::Filter;
 use crate::selection::{check_scope, Selection};
 use crate::socket::batch::refusal;
-use crate::socket::link::Link;
+use crate::socket::link::{About, Link};
 use ctnetlink::encode::{put_flush_all, FlushEverything};
 use ctnetlink::types::*;
 
 /// Deletes every entry of the network namespace in one message.
 pub(crate) fn flush_all(link: &mut Link) -> Result<(), Error> {
     if let Some((errno, detail)) = refusal(link, &|buffer, seq| put_flush_all(buffer, seq, FlushEverything))? {
-        return Err(link.refused(errno, detail));
+        return Err(link.refused(About::Caller, errno, detail));
     }
     mutant!("skipped-by-the-flush", delete_skipped(link), Ok(()))
 }

@@ -4,7 +4,7 @@ use super::check::{self, Purpose};
 use super::find::{Finder, Found};
 use super::settle::{self, Sought};
 use crate::error::Error;
-use crate::socket::link::Link;
+use crate::socket::link::{About, Link};
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::types::Entry;
 
@@ -15,7 +15,7 @@ pub(crate) fn get(link: &mut Link, key: &Entry) -> Result<Option<Entry>, Error> 
     finder.find(link, &[*key], |_| true, false)?;
     match finder.found.first() {
         Some(Found::Entry(entry, _)) => Ok(Some(*entry)),
-        Some(Found::Refused(errno)) => Err(link.refused(*errno, KernelDetail::default())),
+        Some(Found::Refused(errno)) => Err(link.refused(About::Caller, *errno, KernelDetail::default())),
         Some(Found::Hidden(hider)) => {
             let mut sought = [Sought::new(0, *key, *hider)];
             settle::look(link, false, &mut sought)?;

@@ -4,7 +4,7 @@
 //! answers for itself. Only the last asks for an acknowledgement: it comes behind all errors and so ends the batch, and the
 //! others, silent, have succeeded. (All acknowledged costs twice as much, and overruns the receive buffer.)
 
-use super::link::{Link, Wait, REPLY_BUFFER};
+use super::link::{About, Link, Wait, REPLY_BUFFER};
 use crate::error::{Call, Error, LATER};
 use ctnetlink::buffer::{Buffer, LONGEST_REQUEST};
 use ctnetlink::consts::*;
@@ -41,11 +41,13 @@ pub(crate) struct Requests {
     ends: Vec<usize>,
     /// Whether the last one of a batch asks for an acknowledgement.
     barrier: bool,
+    /// Whom a refusal with EPERM is about.
+    pub about: About,
 }
 
 impl Requests {
     pub fn new() -> Requests {
-        Requests { bytes: Buffer::new(), ends: Vec::new(), barrier: true }
+        Requests { bytes: Buffer::new(), ends: Vec::new(), barrier: true, about: About::Caller }
     }
 
     /// For a single request that is answered by data: then nothing more is waited for.
@@ -175,11 +177,11 @@ impl Requests {
                         let ack = decode_ack(&message, self.request(first + index))
                             .map_err(|source| Error::Malformed { op: LATER, source })?;
                         let is_first = mutant!("forbidden-at-once", index == 0, false);
-                        if is_first && link.is_forbidden(ack.errno) {
+                        if is_first && Link::is_forbidden(self.about, ack.errno) {
                             // Without the capability the first message is answered, and the others are dropped without a
                             // word (nfnetlink_rcv()). All replies were there before send() returned: if no other one is,
                             // none will come.
-                            let error = link.refused(ack.errno, ack.detail.clone());
+                            let error = link.refused(self.about, ack.errno, ack.detail.clone());
                             if count == 1 {
                                 return Err(error);
                             }

@@ -1,6 +1,6 @@
 //! One request, many replies: pulled message by message, so that a caller can stop and memory stays constant.
 
-use super::link::{Link, Wait, DUMP_BUFFER};
+use super::link::{About, Link, Wait, DUMP_BUFFER};
 use crate::error::{Error, LATER};
 use ctnetlink::buffer::Buffer;
 use ctnetlink::consts::*;
@@ -74,7 +74,7 @@ impl Dump {
                     NLMSG_ERROR => {
                         let ack = decode_ack(&message, &[]).map_err(Error::malformed)?;
                         if ack.errno != 0 {
-                            return Err(link.refused(ack.errno, ack.detail));
+                            return Err(link.refused(About::Caller, ack.errno, ack.detail));
                         }
                     }
                     NLMSG_OVERRUN => return Err(Error::Overrun { op: LATER }),
@@ -94,7 +94,7 @@ impl Dump {
             return Err(Error::Interrupted { op: LATER, tries: 1 });
         }
         if errno != 0 {
-            return Err(link.refused(errno, Default::default()));
+            return Err(link.refused(About::Caller, errno, Default::default()));
         }
         self.check_buckets(link)?;
         Ok(None)

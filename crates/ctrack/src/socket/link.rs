@@ -43,6 +43,15 @@ impl Wait {
     }
 }
 
+/// Whom an EPERM of the kernel is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The caller, who lacks the capability.
+    Caller,
+    /// An entry: the kernel has just answered look-ups of the same caller, and refuses a change (of a fixed timeout).
+    Entry,
+}
+
 pub(crate) struct Link {
     transport: Box<dyn Transport>,
     timeout: Duration,
@@ -54,8 +63,6 @@ pub(crate) struct Link {
     ipv6_probed: bool,
     /// The kernel may still have something to say to what was sent last.
     open: bool,
-    /// The kernel has already answered the operation under way: an EPERM is about an entry now.
-    permitted: bool,
 }
 
 impl Link {
@@ -70,7 +77,6 @@ impl Link {
             own_known: Known::nothing(),
             ipv6_probed: false,
             open: false,
-            permitted: false,
         }
     }
 
@@ -209,24 +215,14 @@ impl Link {
         Error::Timeout { op: LATER, millis: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX) }
     }
 
-    /// A new operation: that the kernel answered the last one says nothing of this one.
-    pub fn next_operation(&mut self) {
-        self.permitted = false;
-    }
-
-    /// The kernel has answered this operation: from now on it refuses an entry with EPERM, and not the caller.
-    pub fn permitted(&mut self) {
-        self.permitted = true;
-    }
-
-    /// Whether this errno means that the caller lacks the capability.
-    pub fn is_forbidden(&self, errno: i32) -> bool {
-        errno == libc::EPERM && !self.permitted
+    /// Whether this errno means that the caller lacks the capability: the one rule for EPERM.
+    pub fn is_forbidden(about: About, errno: i32) -> bool {
+        errno == libc::EPERM && about == About::Caller
     }
 
     /// The error for an errno of the kernel.
-    pub fn refused(&self, errno: i32, detail: KernelDetail) -> Error {
-        if self.is_forbidden(errno) {
+    pub fn refused(&self, about: About, errno: i32, detail: KernelDetail) -> Error {
+        if Link::is_forbidden(about, errno) {
             return Error::Permission { op: LATER, netns: self.netns() };
         }
         Error::Kernel { op: LATER, errno, detail }
