@@ -134,7 +134,8 @@ nm -D --defined-only --with-symbol-versions "$shared" | sed -e '/ A CTRACK_[0-9.
 awk '/^CTRACK_/ { node = $1 } /^\tct_[a-z_]+;/ { sub(/;.*/, "", $1); print "T " $1 "@@" node }' abi/libctrack.map | sort >"$work/promised"
 same 'exactly the functions of abi/libctrack.map are exported, each by its version' "$work/promised" "$work/exported"
 
-# Only one test build can be made wrong (src/mutants.rs). What is installed has neither the names nor the variable that chooses one.
+# Only one test build can be made wrong (crates/ctnetlink/src/mutants.rs). What is installed has neither the names nor the variable
+# that chooses one.
 { echo CTRACK_MUTANT && python3 tests/mutants/run.py --list; } >"$work/mutants"
 strings -a "$shared" "$stage$libdir/libctrack.a" | grep -wF -f "$work/mutants" >"$work/found" || :
 empty 'neither library has anything of the mutants' "$work/found"
