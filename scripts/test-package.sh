@@ -73,7 +73,7 @@ for file in "libctrack.so.$version" libctrack.a; do
 done
 stage=$work/stage
 succeeds 'make install, without network' build "$one" "$work/home1" make install DESTDIR="$stage" PREFIX=/usr || :
-succeeds 'unit tests and codec, without network' build "$one" "$work/home1" cargo test --locked --offline --lib --test codec || :
+succeeds 'unit tests and codec, without network' build "$one" "$work/home1" cargo test --locked --offline --workspace --lib --test codec || :
 succeeds 'the examples build with what was installed' env PKG_CONFIG_LIBDIR="$stage/usr/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$stage" \
 	make -C examples-c OUT="$work/examples" || :
 
