@@ -322,12 +322,13 @@ done
 
 # --- Static linking ---------------------------------------------------------------------------------------------------------
 
-# A directory of its own: the library in the other one stays as it is. Cargo repeats the note when it has nothing to build.
+# A directory of its own: the library in the other one stays as it is. Cargo repeats the note when it has nothing to build. What is
+# needed does not depend on how much is optimised.
 sorted_words() {
 	tr -s ' ' '\n' | sed '/^$/d' | sort -u
 }
 # shellcheck disable=SC2086 # a list of flags
-if CARGO_TARGET_DIR="$target/native-static-libs" $cargo rustc --release --lib $cargoflags --crate-type staticlib -- \
+if CARGO_TARGET_DIR="$target/native-static-libs" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 $cargo rustc --release --lib $cargoflags --crate-type staticlib -- \
 	--print native-static-libs >"$work/log" 2>&1 && grep -q 'native-static-libs:' "$work/log"; then
 	# The compiler driver adds its own libgcc.
 	sed -n 's/.*native-static-libs: *//p' "$work/log" | sorted_words | grep -vx -- '-lgcc_s' >"$work/wanted"
