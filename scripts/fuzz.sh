@@ -12,6 +12,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# A directory of its own: the files of a library for C have no hash in their names, and two workspaces make them of other crates.
+[ -z "${CARGO_TARGET_DIR-}" ] || export CARGO_TARGET_DIR="$CARGO_TARGET_DIR/fuzz"
+
 all='decode_entry conversation cboundary encode format planner'
 python3 fuzz/seeds.py fuzz/corpus crates/ctnetlink/tests/data/*.bin
 
