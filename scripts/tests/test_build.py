@@ -141,7 +141,7 @@ class WaysToNameATarget(Tree):
     def named(self, where, *words, **variables):
         """`where` is below a directory that cargo makes: the name had its effect."""
         said = self.makes(f"CC={CC}", *words, **variables)
-        self.assertTrue((self.top / where / "libctrack.a").is_file(), said)
+        self.assertTrue((self.top / where / "libctrack_c.a").is_file(), said)
         self.installs()
 
     def test_the_environment_names_the_target(self):
