@@ -25,7 +25,7 @@ NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 SYMBOLS := $(shell cat abi/symbols.txt)
 
-SOURCES := $(shell find src crates/ctnetlink/src crates/ctrack/src -name '*.rs') Cargo.toml crates/ctnetlink/Cargo.toml crates/ctrack/Cargo.toml Cargo.lock build.rs
+SOURCES := $(shell find src crates/*/src -name '*.rs') Cargo.toml $(wildcard crates/*/Cargo.toml) Cargo.lock build.rs
 
 # No path of the machine that builds ends up in the library, nor the name of the registry that the sources of crates came from.
 CARGO_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)

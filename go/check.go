@@ -4,8 +4,8 @@ package ctrack
 
 import "ctrack/internal/hook"
 
-// What the library refuses in an entry before it sends anything (src/ops/check.rs), for tables that are not the kernel's. A Conn leaves
-// it to the library.
+// What the library refuses in an entry before it sends anything (crates/ctrack/src/ops/check.rs), for tables that are not the kernel's.
+// A Conn leaves it to the library.
 
 func init() {
 	hook.Entry = func(op, place string, given any, purpose hook.Purpose) (any, error) {

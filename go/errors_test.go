@@ -42,7 +42,7 @@ func TestEveryKindOfErrorSpeaksTheLanguageOfGo(t *testing.T) {
 		runWithFaults(t)
 		return
 	}
-	source, err := os.ReadFile(filepath.Join("..", "src", "error.rs"))
+	source, err := os.ReadFile(filepath.Join("..", "crates", "ctrack", "src", "error.rs"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestEveryKindOfErrorSpeaksTheLanguageOfGo(t *testing.T) {
 		missing = append(missing, match[1])
 	}
 	if len(missing) < 15 {
-		t.Fatalf("src/error.rs has only %v", missing)
+		t.Fatalf("crates/ctrack/src/error.rs has only %v", missing)
 	}
 	for kind, test := range errorKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -172,7 +172,7 @@ func (t *errorTest) every(fault string, errno syscall.Errno, part string, names 
 	}
 }
 
-// errorKinds bring about each kind of error of src/error.rs.
+// errorKinds bring about each kind of error of crates/ctrack/src/error.rs.
 var errorKinds = map[string]func(*errorTest){
 	"Permission": func(t *errorTest) { t.every("eperm", syscall.EPERM, "CAP_NET_ADMIN") },
 	"Kernel": func(t *errorTest) {

@@ -1,35 +1,56 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""check-circles.py [--arrows] [DIRECTORY]: which files of the library's sources (src) import which, by their texts.
+"""check-circles.py [--arrows] [DIRECTORY]: which source files of the library's crates import which, by their texts.
 
 Fails where files import each other in a circle, and where a file imports from a layer above its own (LAYERS). What counts: `use`,
-paths in the code, re-exports and macros. A name that a mod.rs or lib.rs only passes on counts for the file that defines it.
-What does not: `mod`, comments, and what is built for tests alone. --arrows prints what was found, one arrow a line.
+paths in the code, re-exports and macros. A name that a mod.rs or lib.rs only passes on counts for the file that defines it, be it
+of another crate. What does not: `mod`, comments, and what is built for tests alone, such as crates that are not published.
+--arrows prints what was found, one arrow a line.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# From low to high, by the modules of lib.rs. Types and wire are the codec: they do no I/O and know nothing of the rest.
-LAYERS = [
-    {"mutants"},
-    {"types"},
-    {"wire"},
-    {"sort", "sys"},
-    {"filter", "text"},
-    {"error"},
-    {"matcher", "index", "selection", "presets", "plan"},
-    {"transport"},
-    {"ops"},
-    {"conntrack"},
-    {"ffi"},
-    {"lib"},
-]
+# The crates from low to high, and in each the modules of its lib.rs from low to high.
+LAYERS = {
+    "ctnetlink": [
+        {"mutants"},
+        {"types", "consts"},
+        {"error", "detail", "buffer"},
+        {"attr", "template"},
+        {"decode", "encode", "message"},
+        {"layout", "kernel_filter", "stats"},
+        {"lib"},
+    ],
+    "ctrack": [
+        {"sort", "sys"},
+        {"filter", "text"},
+        {"error"},
+        {"selection", "presets"},
+        {"socket"},
+        {"ops"},
+        {"conntrack"},
+        {"seams", "testing"},
+        {"lib"},
+    ],
+    "ctrack_c": [
+        {"version", "process", "cancel", "extend", "entry", "filter"},
+        {"boundary", "result", "convert"},
+        {"open"},
+        {"call"},
+        {"change"},
+        {"read", "dump", "delete", "flush", "presets", "text"},
+        {"abi"},
+        {"seams"},
+        {"lib"},
+    ],
+}
 
 Path_ = tuple[str, ...]
 
@@ -89,8 +110,20 @@ class Arrow:
     what: str
 
 
+def crates(root: Path) -> dict[str, Path]:
+    """The published crates of a workspace: the name that others call each by, and the directory of its sources."""
+    found = {}
+    for manifest in [root / "Cargo.toml", *sorted(root.glob("crates/*/Cargo.toml"))]:
+        content = tomllib.loads(manifest.read_text(encoding="utf-8"))
+        package = content["package"]
+        if package.get("publish", True):
+            name = content.get("lib", {}).get("name", package["name"].replace("-", "_"))
+            found[name] = manifest.parent / "src"
+    return found
+
+
 class Sources:
-    """The modules of a crate, and the arrows between its files."""
+    """The modules of all crates, each path beginning with the name of its crate, and the arrows between their files."""
 
     def __init__(self, root: Path) -> None:
         self.modules: dict[Path_, Module] = {}
@@ -104,14 +137,20 @@ class Sources:
         self.called: list[tuple[str, str, int]] = []
         self.words: dict[str, set[str]] = defaultdict(set)
         self.arrows: dict[str, dict[str, Arrow]] = {}
-        files = sorted(root.rglob("*.rs"))
-        texts = {file.relative_to(root).as_posix(): tokens(file.read_text(encoding="utf-8")) for file in files}
-        if "lib.rs" not in texts:
-            raise FileNotFoundError(f"{root} has no lib.rs")
-        for name, words in texts.items():
-            if name.split("/")[-1] == "tests.rs" or "tests" in name.split("/"):
-                continue
-            Reader(self, name, words).read()
+        # The name of the crate of each file, and the module of its lib.rs that it belongs to.
+        self.belongs: dict[str, tuple[str, str]] = {}
+        self.crates = crates(root)
+        for crate, directory in self.crates.items():
+            if not (directory / "lib.rs").is_file():
+                raise FileNotFoundError(f"{directory} has no lib.rs")
+            for file in sorted(directory.rglob("*.rs")):
+                parts = file.relative_to(directory).with_suffix("").parts
+                if "tests" in parts:
+                    continue
+                name = file.relative_to(root).as_posix()
+                self.belongs[name] = crate, parts[0]
+                module = parts[:-1] if parts[-1] in ("mod", "lib") else parts
+                Reader(self, name, (crate, *module), tokens(file.read_text(encoding="utf-8"))).read()
         for name in sorted({module.file for module in self.modules.values()}):
             self.arrows[name] = {}
         self.draw()
@@ -135,13 +174,14 @@ class Sources:
             self.arrows[file].setdefault(target, Arrow(line, what))
 
     def module(self, base: Path_, path: Path_) -> tuple[Path_, Path_] | None:
-        """Where a path begins, and what is left of it; None if outside of the crate."""
+        """Where a path begins, and what is left of it; None if outside of the crates."""
         if path[0] == "crate":
-            return (), path[1:]
+            return base[:1], path[1:]
         if path[0] not in ("self", "super"):
             known = self.modules[base]
-            inside = (*base, path[0]) in self.modules or path[0] in known.items or path[0] in known.names
-            return (base, path) if inside else None
+            if (*base, path[0]) in self.modules or path[0] in known.items or path[0] in known.names:
+                return base, path
+            return ((path[0],), path[1:]) if path[0] in self.crates else None
         while path and path[0] in ("self", "super"):
             base = base[:-1] if path[0] == "super" else base
             path = path[1:]
@@ -218,12 +258,10 @@ class Sources:
 class Reader:
     """Reads one file."""
 
-    def __init__(self, sources: Sources, name: str, words: list[tuple[str, int]]) -> None:
+    def __init__(self, sources: Sources, name: str, module: Path_, words: list[tuple[str, int]]) -> None:
         self.sources, self.file, self.words, self.at = sources, name, words, 0
-        parts = name.removesuffix(".rs").split("/")
-        parts = parts[:-1] if parts[-1] in ("mod", "lib") else parts
         # The modules that are open, each with how many braces were open before it.
-        self.open: list[tuple[Path_, int]] = [(tuple(parts), -1)]
+        self.open: list[tuple[Path_, int]] = [(module, -1)]
         self.depth = 0
         self.sources.modules[self.here] = Module(name)
 
@@ -370,27 +408,29 @@ def circles(arrows: dict[str, dict[str, Arrow]]) -> list[list[str]]:
     return list(found.values())
 
 
-def layer(file: str) -> int | None:
-    """The number of a file's layer."""
-    module = file.split("/")[0].removesuffix(".rs")
-    return next((number for number, modules in enumerate(LAYERS) if module in modules), None)
-
-
-def upward(arrows: dict[str, dict[str, Arrow]]) -> list[str]:
+def upward(sources: Sources) -> list[str]:
     """What is wrong with the layers, in words."""
-    wrong = [f"{file} is in no layer; LAYERS of this script needs it" for file in arrows if layer(file) is None]
-    for file, targets in arrows.items():
+    wrong: list[str] = []
+    # Of each file the number of its crate, and that of its layer in there.
+    levels: dict[str, tuple[int, int]] = {}
+    for file, (crate, module) in sources.belongs.items():
+        layers = LAYERS.get(crate, [])
+        at = next((number for number, modules in enumerate(layers) if module in modules), None)
+        if at is None:
+            wrong.append(f"{file} is in no layer; LAYERS of this script needs it")
+        else:
+            levels[file] = list(LAYERS).index(crate), at
+    for file, targets in sources.arrows.items():
         for target, arrow in targets.items():
-            below, above = layer(file), layer(target)
-            if below is not None and above is not None and below < above:
+            if file in levels and target in levels and levels[file] < levels[target]:
                 wrong.append(f"{file}:{arrow.line} imports from a layer above it: {arrow.what} ({target})")
     return wrong
 
 
 def main() -> int:
     names = [word for word in sys.argv[1:] if word != "--arrows"]
-    root = Path(names[0]) if names else Path(__file__).resolve().parents[1] / "src"
-    arrows = Sources(root).arrows
+    sources = Sources(Path(names[0]) if names else Path(__file__).resolve().parents[1])
+    arrows = sources.arrows
     if "--arrows" in sys.argv:
         for file, targets in arrows.items():
             for target, arrow in sorted(targets.items()):
@@ -402,7 +442,7 @@ def main() -> int:
             arrow = arrows[file][target]
             print(f"  {file}:{arrow.line} imports {target}: {arrow.what}")
         wrong = 1
-    for text in upward(arrows):
+    for text in upward(sources):
         print(text)
         wrong = 1
     return wrong

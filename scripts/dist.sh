@@ -54,10 +54,10 @@ without_sources() {
 	printf '{"files":{},"package":"%s"}\n' "$sum" >"$1/.cargo-checksum.json"
 }
 
-# crates TREE: the directories in vendor/ of what the library is made of.
+# crates TREE: the directories in vendor/ of what our crates and their tests are made of. Ours are shown with their directory.
 crates() {
-	(cd "$1" && $cargo tree --locked --offline --prefix none -e normal,build,dev --format '{p}') >"$work/tree" || exit 1
-	sed -n 's/^\([^ ]*\) v\([^ ]*\).*/\1-\2/p' "$work/tree" | grep -v '^ctrack-' | sort -u
+	(cd "$1" && $cargo tree --locked --offline --workspace --prefix none -e normal,build,dev --format '{p}') >"$work/tree" || exit 1
+	sed -n '/ (\//d; s/^\([^ ]*\) v\([^ ]*\).*/\1-\2/p' "$work/tree" | sort -u
 }
 
 vendor() {

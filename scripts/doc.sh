@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # doc.sh [OUTDIR]: the manuals as HTML, into build/doc: c/ of the C library (the manual pages, mandoc makes them), rust/ of the
-# crate, and an index of both.
+# crates that Rust programs use, and an index of both.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -57,7 +57,7 @@ printf '</ul>\n</body>\n</html>\n' >>"$out/c/index.html"
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/manual
 export CARGO_TARGET_DIR
 rm -rf "$CARGO_TARGET_DIR/doc"
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet -p ctrack -p ctnetlink
 cp -R "$CARGO_TARGET_DIR/doc/." "$out/rust/"
 # rustdoc's own pages link to it.
 echo '<!DOCTYPE html><title>ctrack</title><meta http-equiv="refresh" content="0; url=ctrack/index.html">' >"$out/rust/index.html"
@@ -65,6 +65,7 @@ echo '<!DOCTYPE html><title>ctrack</title><meta http-equiv="refresh" content="0;
 {
 	page_begin 'libctrack' c/style.css
 	echo '<ul><li><a href="c/libctrack.html">From C: the manual</a> (<a href="c/index.html">all pages</a>)</li>'
-	printf '<li><a href="rust/ctrack/index.html">From Rust: the crate</a></li></ul>\n</body>\n</html>\n'
+	printf '<li><a href="rust/ctrack/index.html">From Rust: the crate ctrack</a>, and <a href="rust/ctnetlink/index.html">its codec alone</a></li></ul>\n'
+	printf '</body>\n</html>\n'
 } >"$out/index.html"
 echo "$out/index.html"

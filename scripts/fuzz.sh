@@ -12,14 +12,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# A directory of its own: the files of a library for C have no hash in their names, and two workspaces make them of other crates.
+[ -z "${CARGO_TARGET_DIR-}" ] || export CARGO_TARGET_DIR="$CARGO_TARGET_DIR/fuzz"
+
 all='decode_entry conversation cboundary encode format planner'
-python3 fuzz/seeds.py fuzz/corpus tests/data/*.bin
+python3 fuzz/seeds.py fuzz/corpus crates/ctnetlink/tests/data/*.bin
 
 if [ "${1-}" = --replay ]; then
     log=fuzz/corpus/log
-    # What cargo-fuzz sets; with it the library has what the targets do (fuzz/bodies).
-    RUSTFLAGS="${RUSTFLAGS-} --cfg fuzzing"
-    export RUSTFLAGS
     for target in $all; do
         cargo build --quiet --locked --manifest-path fuzz/Cargo.toml --bin "$target"
         # Every input is an argument: then each is run once, and nothing else is.

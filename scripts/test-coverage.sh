@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# test-coverage.sh [--record]: which lines of each source file the tests execute that need neither a kernel nor qemu (the unit tests,
-# tests/scripted.rs, tests/codec.rs), and whether it is less than tests/coverage/floors.txt says. --record writes that file.
+# test-coverage.sh [--record]: which lines of each source file of all crates the tests execute that need neither a kernel nor qemu (the
+# unit tests, codec, scripted, text, and what the fuzz targets do with random inputs), and whether it is less than
+# tests/coverage/floors.txt says. --record writes that file.
 #
 # Honours CARGO, CARGOFLAGS and CARGO_TARGET_DIR.
 
@@ -29,11 +30,13 @@ CARGO_PROFILE_DEV_DEBUG=0
 LLVM_PROFILE_FILE=$work/%m-%p.profraw
 export CARGO_TARGET_DIR RUSTFLAGS CARGO_PROFILE_DEV_OPT_LEVEL CARGO_PROFILE_DEV_DEBUG LLVM_PROFILE_FILE
 # shellcheck disable=SC2086 # words
-"${CARGO:-cargo}" test ${CARGOFLAGS---locked} --no-run --lib --test scripted --test codec 2>"$work/log" || {
+"${CARGO:-cargo}" test ${CARGOFLAGS---locked} --no-run --workspace --lib --test codec --test scripted --test text 2>"$work/log" || {
 	cat "$work/log"
 	exit 1
 }
-sed -n 's/.*(\(.*\/deps\/[^)]*\)).*/\1/p' "$work/log" >"$work/programs"
+# What fuzzing does comes last: of a function of C, whose name is the same in all of them, llvm-cov keeps what the first program has.
+sed -n 's/.*(\(.*\/deps\/[^)]*\)).*/\1/p' "$work/log" >"$work/all"
+{ grep -v /fuzz_bodies- "$work/all" && grep /fuzz_bodies- "$work/all"; } >"$work/programs"
 objects=
 while read -r program; do
 	# The floods take 10 seconds and reach nothing that the others do not.

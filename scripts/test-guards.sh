@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 # test-guards.sh [NAME...]: whether tests/kernels/matrix.c would notice. Takes one guard of the library at a time out, by its mutants
-# (src/mutants.rs), and runs the matrix with it: where the guard matters, it must fail. Kernels and settings are those of
-# test-kernels.sh.
+# (crates/ctnetlink/src/mutants.rs), and runs the matrix with it: where the guard matters, it must fail. Kernels and settings are
+# those of test-kernels.sh.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ SETS=${SETS:-60}
 export SETS
 chosen=$*
 
-# guard NAME [MUTANT...]: begins one: what is wrong without it has its name in the sources (src/mutants.rs), or these names.
+# guard NAME [MUTANT...]: begins one: what is wrong without it has its name in the sources, or these names.
 # False if it is not wanted.
 guard() {
     name=$1
@@ -80,8 +80,8 @@ for name in guard-in-message zone-measured status-measured flush-measured ipv6-m
     zone-0-never-flushed flush-addresses flush-ports excludes-never-flushed entries-compared each-entry-once common-zone \
     look-up-in-both-directions id-with-delete zone-with-key skipped-by-the-flush refusals-told \
     everything-refused; do
-    grep -rqE "\"$name\"" src || {
-        say "test-guards: no mutant $name in src"
+    grep -rqE "\"$name\"" src crates/*/src || {
+        say "test-guards: no mutant $name in the sources"
         exit 1
     }
 done

@@ -73,7 +73,6 @@ for file in "libctrack.so.$version" libctrack.a; do
 done
 stage=$work/stage
 succeeds 'make install, without network' build "$one" "$work/home1" make install DESTDIR="$stage" PREFIX=/usr || :
-succeeds 'unit tests and codec, without network' build "$one" "$work/home1" cargo test --locked --offline --lib --test codec || :
 succeeds 'the examples build with what was installed' env PKG_CONFIG_LIBDIR="$stage/usr/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$stage" \
 	make -C examples-c OUT="$work/examples" || :
 
@@ -90,6 +89,8 @@ succeeds 'it gives the archive that it came from' cmp "$work/archive" "$one/buil
 
 succeeds 'make deb, without network; lintian finds no error and no warning' build "$one" "$work/home1" make deb || finish
 debs=$one/build/deb
+passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$debs/log" | awk '{ n += $1 } END { print n + 0 }')
+if [ "$passed" -ge 130 ]; then ok "unit tests and codec have passed, without network ($passed)"; else failed "only $passed unit tests have passed"; fi
 mkdir "$work/deb"
 packages='libctrack0 libctrack0-dbgsym libctrack-dev python3-ctrack golang-ctrack-dev'
 for package in $packages; do
@@ -239,7 +240,7 @@ done
 
 # --- RPM -------------------------------------------------------------------------------------------------------------------
 
-# What it asks for was installed by dpkg, of which rpm knows nothing; the tests of %check have passed twice.
+# What it asks for was installed by dpkg, of which rpm knows nothing; the tests of %check have passed above.
 if succeeds 'make rpm, without network' build "$two" "$work/home2" make rpm RPMFLAGS='--nodeps --nocheck'; then
 	find "$two/build/rpm" -name '*.rpm' >"$work/rpms"
 	equal 'a source package and three packages' 4 "$(grep -c . "$work/rpms")"

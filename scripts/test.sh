@@ -21,16 +21,16 @@ step 'rules of the house'
 ./scripts/check-tree.sh
 
 step 'cargo fmt'
-cargo fmt --check
+cargo fmt --all --check
 
 step 'cargo clippy'
-cargo clippy --locked --all-targets --features header -- -D warnings
+cargo clippy --locked --workspace --all-targets --features libctrack/header -- -D warnings
 
 step 'cargo doc'
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
 
 step 'cargo test'
-cargo test --locked
+cargo test --locked --workspace
 
 step 'mistakes that the fast tests must notice'
 ./scripts/test-mutants.sh

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The Makefile with every way of naming a target to cargo, and its checks of what was built.
 
-A crate with the functions of abi/symbols.txt and nothing behind them takes the place of the library, so that each build takes a
+Three crates with the functions of abi/symbols.txt and nothing behind them take the place of the library, so that each build takes a
 second. CTRACK_TEST_TARGET and CTRACK_TEST_CC name another machine, as scripts/test-cross.sh does; otherwise the target is this one.
 """
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -58,14 +59,34 @@ class Tree(unittest.TestCase):
         (self.tree / "scripts").mkdir()
         for name in ("Makefile", "build.rs", "scripts/man.py", "scripts/build-library.py", "scripts/check-built.sh"):
             shutil.copy(ROOT / name, self.tree / name)
-        (self.tree / "src").mkdir()
         self.write(
             "Cargo.toml",
-            f'[package]\nname = "ctrack"\nversion = "{VERSION}"\nedition = "2021"\n[lib]\ncrate-type = ["staticlib"]\n'
-            '[features]\nheader = []\n[profile.release]\nopt-level = 0\n',
+            f'[workspace]\nmembers = ["crates/*"]\n{self.package("libctrack")}'
+            '[lib]\nname = "ctrack_c"\ncrate-type = ["staticlib"]\n[features]\nheader = []\n'
+            '[dependencies]\nctrack = { path = "crates/ctrack" }\n[profile.release]\nopt-level = 0\n',
         )
-        self.write("Cargo.lock", f'version = 4\n\n[[package]]\nname = "ctrack"\nversion = "{VERSION}"\n')
+        self.write(
+            "crates/ctrack/Cargo.toml", f'{self.package("ctrack")}[dependencies]\nctnetlink = {{ path = "../ctnetlink" }}\n'
+        )
+        self.write("crates/ctnetlink/Cargo.toml", self.package("ctnetlink"))
+        self.write(
+            "Cargo.lock",
+            "version = 4\n"
+            + f'[[package]]\nname = "ctnetlink"\nversion = "{VERSION}"\n'
+            + f'[[package]]\nname = "ctrack"\nversion = "{VERSION}"\ndependencies = ["ctnetlink"]\n'
+            + f'[[package]]\nname = "libctrack"\nversion = "{VERSION}"\ndependencies = ["ctrack"]\n',
+        )
+        self.write("crates/ctnetlink/src/lib.rs", self.MARK)
+        self.write("crates/ctrack/src/lib.rs", "pub use ctnetlink::MARK as BELOW;\nmod inner;\npub use inner::MARK;\n")
+        self.write("crates/ctrack/src/inner.rs", self.MARK)
         self.source(SYMBOLS)
+
+    # What is seen in the library of a crate: its manifest and its source.
+    MARK = 'pub const MARK: &str = concat!(env!("CARGO_PKG_DESCRIPTION"), " 1");\n'
+
+    @staticmethod
+    def package(name):
+        return f'[package]\nname = "{name}"\nversion = "{VERSION}"\nedition = "2021"\ndescription = "{name} as it was"\n'
 
     def write(self, name, text):
         path = self.tree / name
@@ -73,8 +94,10 @@ class Tree(unittest.TestCase):
         path.write_text(text, encoding="utf-8")
 
     def source(self, functions, number=1):
-        text = "".join(f'#[no_mangle]\npub extern "C" fn {name}() -> u32 {{\n    {number}\n}}\n' for name in functions)
-        self.write("src/lib.rs", text)
+        marks = f"{self.MARK}static MARKS: [&str; 3] = [MARK, ctrack::MARK, ctrack::BELOW];\n"
+        body = f"    MARKS.as_ptr() as usize + {number}\n"
+        text = "".join(f'#[no_mangle]\npub extern "C" fn {name}() -> usize {{\n{body}}}\n' for name in functions)
+        self.write("src/lib.rs", marks + text)
 
     def configured(self, directory, text):
         directory.mkdir(parents=True, exist_ok=True)
@@ -118,7 +141,7 @@ class WaysToNameATarget(Tree):
     def named(self, where, *words, **variables):
         """`where` is below a directory that cargo makes: the name had its effect."""
         said = self.makes(f"CC={CC}", *words, **variables)
-        self.assertTrue((self.top / where / "libctrack.a").is_file(), said)
+        self.assertTrue((self.top / where / "libctrack_c.a").is_file(), said)
         self.installs()
 
     def test_the_environment_names_the_target(self):
@@ -165,6 +188,25 @@ class WhatIsBuiltAgain(Tree):
         self.source(SYMBOLS, number=77)
         self.makes()
         self.assertNotEqual((self.tree / "build" / SHARED).read_bytes(), before)
+
+    def test_a_change_in_any_file_of_any_crate_is_built(self):
+        """By `make`, which asks cargo, and by `make install`, which goes by the times of files."""
+        shared = self.top / "stage/usr/local/lib" / SHARED
+        for goal in ([], ["install", f"DESTDIR={self.top}/stage"]):
+            self.makes(*goal)
+            for number, name in enumerate((
+                "src/lib.rs", "Cargo.toml", "crates/ctrack/src/inner.rs", "crates/ctrack/Cargo.toml",
+                "crates/ctnetlink/src/lib.rs", "crates/ctnetlink/Cargo.toml",
+            )):
+                with self.subTest(name, goal=goal):
+                    mark = f"mark {number} of {len(goal)}"
+                    text = (self.tree / name).read_text(encoding="utf-8")
+                    changed = re.sub('(DESCRIPTION"\\), |description = )"[^"]*"', rf'\1"{mark}"', text)
+                    self.assertNotEqual(changed, text)
+                    self.write(name, changed)
+                    self.makes(*goal)
+                    library = shared if goal else self.tree / "build" / SHARED
+                    self.assertIn(mark.encode(), library.read_bytes())
 
     def test_other_flags_in_the_environment_are_built_with(self):
         self.makes()

@@ -93,7 +93,7 @@ int main(void)
 {
     static char text[4096];
     char *arguments[64] = {"/matrix"};
-    /* What the kernel's command line has for a library with mutants (src/mutants.rs): it comes as a variable of this program. */
+    /* What the kernel's command line has for a library with mutants (crates/ctnetlink): it comes as a variable of this program. */
     char mutant[512] = "CTRACK_MUTANT=";
     char *environment[] = {mutant, NULL};
     int console, status = 0;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Makes the library wrong in one place after the other (src/mutants.rs) and runs the fast tests each time: they must notice.
+"""Makes the library wrong in one place after the other (crates/ctnetlink/src/mutants.rs) and runs the fast tests: they must notice.
 
     run.py [--record] [--quick] [NAME...]
 
@@ -20,24 +20,29 @@ import time
 
 HINTS = "tests/mutants/noticed-by.txt"
 DOCUMENT = "docs/testing.md"
-# In this order: what is quick and knows much comes first. Without tests/memory.rs: an allocator that fails and the choice of a mutant,
+# Where the sources of the library are.
+SOURCES = ["crates/ctnetlink/src", "crates/ctrack/src", "src"]
+# Test programs and arguments, in this order: what is quick and knows much comes first. The unit tests of a crate have its name. Without tests/memory.rs: an allocator that fails and the choice of a mutant,
 # which allocates, are no good together.
 RUNS = [
-    ("lib", []),
+    ("ctnetlink", []),
+    ("ctrack", []),
+    ("ctrack_c", []),
+    ("fuzz_bodies", []),
     ("scripted", ["guards::", "operations::", "requests::", "proofs::", "batches::", "plans::"]),
     ("scripted", ["dumps::", "faults::", "--skip", "flood"]),
     ("layout", []),
     ("codec", []),
     ("scripted", ["flood"]),
 ]
-QUICK = 4
+QUICK = 7
 TESTS = list(dict.fromkeys(test for test, _ in RUNS))
 # A mutant may hang: that is noticed, too. No test takes a tenth of it.
 PATIENCE = 120
 
 
 def sources():
-    for directory, _, files in os.walk("src"):
+    for directory, _, files in (found for top in SOURCES for found in os.walk(top)):
         for file in files:
             if file.endswith(".rs") and file != "mutants.rs":
                 with open(os.path.join(directory, file), encoding="utf-8") as source:
@@ -65,8 +70,8 @@ def build():
     flags = f"{os.environ.get('RUSTFLAGS', '')} --cfg ctrack_mutants"
     target = os.path.join(os.environ.get("CARGO_TARGET_DIR") or "target", "mutants")
     environment = {**os.environ, "RUSTFLAGS": flags, "CARGO_TARGET_DIR": target, "CARGO_PROFILE_TEST_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
-    command = [os.environ.get("CARGO") or "cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics", "--lib"]
-    command += [word for test in TESTS[1:] for word in ("--test", test)]
+    command = [os.environ.get("CARGO") or "cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics"]
+    command += ["--workspace", "--lib", "--test", "scripted", "--test", "layout", "--test", "codec"]
     built = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
     if built.returncode:
         sys.exit(2)
@@ -74,8 +79,7 @@ def build():
     for line in built.stdout.splitlines():
         message = json.loads(line)
         if message.get("reason") == "compiler-artifact" and message.get("executable"):
-            kind = message["target"]["kind"]
-            programs[message["target"]["name"] if kind == ["test"] else "lib"] = message["executable"]
+            programs[message["target"]["name"]] = message["executable"]
     return {test: programs[test] for test in TESTS}
 
 

@@ -1,1 +1,1 @@
-../../../src/error.rs
+../../../crates/ctrack/src/error.rs
