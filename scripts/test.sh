@@ -14,23 +14,14 @@ step() {
 }
 
 step 'tools'
-./scripts/setup.sh build go python demo test
+./scripts/setup.sh build go python demo check test
 . ./scripts/path.sh
 
-step 'rules of the house'
-./scripts/check-tree.sh
-
-step 'cargo fmt'
-cargo fmt --check
-
-step 'cargo clippy'
-cargo clippy --locked --all-targets --features header -- -D warnings
-
-step 'cargo doc'
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+# The rest of `make check` is a part of what follows.
+./scripts/check.sh format lints
 
 step 'cargo test'
-cargo test --locked
+cargo test --locked --workspace
 
 step 'mistakes that the fast tests must notice'
 ./scripts/test-mutants.sh
