@@ -21,20 +21,22 @@
 /* A flow to a virtual address that the kernel translates to an endpoint: destination NAT. */
 #define FLOW(from_port, vip_last, to_port, endpoint_last) \
     { \
-        .has = CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_STATUS, .timeout = 600, \
-        .status = CT_STATUS_DST_NAT, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP, \
+        .has = CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_STATUS, \
+        .timeout = 600, \
+        .status = CT_STATUS_DST_NAT, \
+        .family = CT_FAMILY_IPV4, \
+        .proto = CT_PROTO_UDP, \
         .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 96, 0, vip_last }, .sport = from_port, .dport = to_port }, \
-        .reply = { \
-            .src = { 10, 1, 0, endpoint_last }, \
-            .dst = { 10, 0, 0, 1 }, \
-            .sport = to_port, \
-            .dport = from_port \
-        } \
+        .reply = { .src = { 10, 1, 0, endpoint_last }, .dst = { 10, 0, 0, 1 }, .sport = to_port, .dport = from_port }, \
     }
 
 static const struct ct_entry flows[] = {
-    FLOW(40001, 10, 53, 2),   FLOW(40002, 10, 53, 3),   FLOW(40003, 10, 53, 9),
-    FLOW(40004, 11, 5353, 9), FLOW(40005, 10, 9153, 9), /* another port: metrics */
+    FLOW(40001, 10, 53, 2),
+    FLOW(40002, 10, 53, 3),
+    FLOW(40003, 10, 53, 9),
+    FLOW(40004, 11, 5353, 9),
+    /* Another port: metrics. */
+    FLOW(40005, 10, 9153, 9),
 };
 enum { FLOWS = sizeof flows / sizeof flows[0] };
 
