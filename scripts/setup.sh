@@ -91,16 +91,15 @@ need_abi() {
     want unshare util-linux
 }
 
-# What reads the profiles must be of the compiler's own LLVM.
-need_coverage() {
-    want python3 python3
+# What reads the profiles must be of the compiler's own LLVM, so the compiler comes first.
+need_llvm() {
     [ -z "$(find "$(rustc --print sysroot)/lib/rustlib" -name llvm-cov -path '*/bin/*' 2>/dev/null)" ] || return 0
     if have rustup; then
         say "setup: adding llvm-tools to the Rust toolchain"
         rustup -q component add llvm-tools >&2
     else
         llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
-        want "llvm-cov-$llvm" "llvm-$llvm"
+        have "llvm-cov-$llvm" || apt_get "llvm-$llvm"
     fi
 }
 
@@ -357,7 +356,7 @@ need_rust_tools() {
     exit 2
 }
 
-rust='' rust_tools='' checkers_wanted='' go=''
+rust='' rust_tools='' checkers_wanted='' llvm_wanted='' go=''
 for what; do
     case $what in
         build) need_build; rust=1 ;;
@@ -368,7 +367,7 @@ for what; do
         test) need_test ;;
         bench) need_build; need_bench; rust=1 ;;
         abi) need_abi ;;
-        coverage) need_coverage ;;
+        coverage) need_build; rust=1; llvm_wanted=1 ;;
         cross) need_cross ;;
         kernels) need_kernels ;;
         other-ways) need_other_ways ;;
@@ -390,4 +389,5 @@ set -- $packages
 [ -z "$rust" ] || have_rust || install_rust
 [ -z "$rust_tools" ] || need_rust_tools
 [ -z "$checkers_wanted" ] || need_checkers
+[ -z "$llvm_wanted" ] || need_llvm
 [ -z "$go" ] || have_go || install_go
