@@ -40,6 +40,20 @@ refuse 'nothing unfinished or switched off' \
 refuse 'no path of a machine' \
 	"$(search '(^|[^.a-zA-Z0-9_-])/(home|root|Users|builds?)/[a-z]' -v '\.lock$')"
 
+# Where each function is to be named, so that one that is new is not forgotten there (CONTRIBUTING.md, "Add a verb"). What makes
+# filters works on no table, and has tests of its own.
+refuse 'every exported function is where all of them are' "$(while read -r function; do
+	places='include/ctrack.h abi/libctrack.map abi/libctrack.abi debian/libctrack0.symbols README.md tests/memory/calls.c
+		tests/boundary/stacks.c'
+	case $function in
+	ct_filter_*) ;;
+	*) places="$places src/tests.rs python/ctrack/_native.py" ;;
+	esac
+	for place in $places; do
+		grep -qw "$function" "$place" || echo "$place: no $function"
+	done
+done <abi/symbols.txt)"
+
 refuse 'no white space at the end of a line (.editorconfig)' "$(search '[[:space:]]$' '.')"
 
 refuse 'a text ends with a new line' "$(files | while read -r file; do

@@ -21,7 +21,7 @@ check_format() {
 
 check_lints() {
 	./scripts/check-tree.sh
-	cargo clippy --quiet --locked --workspace --all-targets --features header -- -D warnings
+	cargo clippy --quiet --locked --workspace --all-targets --features libctrack/header -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --workspace --no-deps
 	# shellcheck disable=SC2154 # of path.sh
 	"$checkers/bin/ruff" check --no-cache --quiet python

@@ -297,6 +297,7 @@ static void format(void)
     ct_entry_format(&e, 12345, text, sizeof text);
     ct_strerror(-EINVAL);
     ct_version_string();
+    ct_version_number();
 }
 
 static void open_and_close(void)

@@ -441,6 +441,23 @@ static int everything_but(void)
     return ct_filter_everything_but(h, f, 1, 3);
 }
 
+/* The others. */
+static int filters_of_endpoints(void)
+{
+    static const uint8_t address[4] = { 10, 0, 0, 7 };
+    struct ct_filter f[4];
+    int r;
+
+    memset(f, 0, sizeof f);
+    for (unsigned i = 0; i < 4; i++)
+        f[i].size = sizeof *f;
+    r = ct_filter_dead_endpoint(h, f, CT_FAMILY_IPV4, address);
+    if (r == 0)
+        r = ct_filter_port(h, &f[2], CT_PROTO_UDP, 53);
+    f[3] = f[2];
+    return r ? r : ct_filter_live_endpoint(h, &f[3], CT_FAMILY_IPV4, address, 53);
+}
+
 static int any_address(void)
 {
     static const uint8_t unspecified[4];
@@ -687,6 +704,7 @@ static const struct shape {
     { "ct_zone_find_free, none free", nothing, no_free_zone, -ENOSPC, ALLOCATES },
     { "ct_zone_find_free, upside down", nothing, zones_upside_down, -EINVAL, ALLOCATES },
     { "ct_filter_everything_but", nothing, everything_but, 0, ALLOCATES },
+    { "ct_filter_dead_endpoint, ct_filter_port, ct_filter_live_endpoint", nothing, filters_of_endpoints, 0, ALLOCATES },
     { "ct_filter_service, 0.0.0.0", nothing, any_address, -EINVAL, 0 },
     { "ct_flush, a zone", a_zone, flush, 0, ALLOCATES },
     { "ct_flush, a zone, with start times", a_zone, flush, 0, ALLOCATES | STARTS },
