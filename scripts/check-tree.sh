@@ -54,6 +54,8 @@ refuse 'every exported function is where all of them are' "$(while read -r funct
 	done
 done <abi/symbols.txt)"
 
+refuse 'links and paths in the documents lead somewhere' "$(python3 scripts/check-documents.py 2>&1 || true)"
+
 refuse 'no white space at the end of a line (.editorconfig)' "$(search '[[:space:]]$' '.')"
 
 refuse 'a text ends with a new line' "$(files | while read -r file; do
