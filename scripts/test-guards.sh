@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# test-guards.sh [NAME...]: whether tests/kernels/matrix.c would notice. Takes one guard of the library at a time out, by its mutants
+# test-guards.sh [NAME...]: whether tests/kernels/matrix would notice. Takes one guard of the library at a time out, by its mutants
 # (src/mutants.rs), and runs the matrix with it: where the guard matters, it must fail. Kernels and settings are those of
 # test-kernels.sh.
 
