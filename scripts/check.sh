@@ -47,23 +47,34 @@ check_go() {
 	)
 }
 
-[ $# -gt 0 ] || set -- format lints tests go
-for part; do
-	case $part in
+case $# in
+0) set -- format lints tests go ;;
+1)
+	case $1 in
 	format | lints | tests | go) ;;
 	*)
 		echo 'usage: check.sh [format|lints|tests|go]...' >&2
 		exit 2
 		;;
 	esac
-done
-./scripts/setup.sh check
-# What was just installed is found.
-. ./scripts/path.sh
+	./scripts/setup.sh check
+	# What was just installed is found.
+	. ./scripts/path.sh
+	"check_$1"
+	exit
+	;;
+esac
 
+# Each part in a process of its own, so that all are run.
+failed=
 for part; do
 	began=$(date +%s)
 	printf '\n== %s\n' "$part"
-	"check_$part"
+	./scripts/check.sh "$part" || failed="$failed $part"
 	printf -- '-- %s: %d seconds\n' "$part" "$(($(date +%s) - began))"
 done
+if [ "$failed" ]; then
+	printf '\nfailed:%s\n' "$failed"
+	exit 1
+fi
+printf '\nall checks passed\n'
