@@ -50,7 +50,7 @@ else
 ASK_CARGO := FORCE
 endif
 
-.PHONY: FORCE all install install-musl uninstall header doc demo test test-abi test-cross test-differential test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
+.PHONY: FORCE all install install-musl uninstall header doc demo check format test test-abi test-cross test-differential test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
 # What fails a check is not there for the next `make`.
 .DELETE_ON_ERROR:
 
@@ -146,6 +146,16 @@ doc:
 demo:
 	./scripts/demo.sh
 
+# For before each commit: format, lints and the tests that need no network namespace, in less than two minutes.
+check:
+	./scripts/check.sh
+
+# Lays out all Rust, C, Python and Go.
+format:
+	./scripts/setup.sh check
+	./scripts/format.sh
+
+# Everything.
 test:
 	./scripts/test.sh
 

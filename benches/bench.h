@@ -28,17 +28,17 @@
 
 /* One connection. Addresses are in network byte order, IPv4 in the first 4 bytes; all else is in host byte order. */
 struct flow {
-  uint8_t src[16];
-  uint8_t dst[16];
-  uint32_t mark;
-  uint32_t status;
-  uint32_t timeout;
-  uint16_t sport; /* the id for ICMP */
-  uint16_t dport;
-  uint16_t zone;
-  uint8_t family;
-  uint8_t proto;
-  uint8_t tcp_state;
+    uint8_t src[16];
+    uint8_t dst[16];
+    uint32_t mark;
+    uint32_t status;
+    uint32_t timeout;
+    uint16_t sport; /* the id for ICMP */
+    uint16_t dport;
+    uint16_t zone;
+    uint8_t family;
+    uint8_t proto;
+    uint8_t tcp_state;
 };
 
 /*
@@ -70,8 +70,8 @@ uint32_t *flow_sample_places(uint32_t wanted, uint32_t total);
 
 /* A set of addresses of IPv4, in either byte order but without 0.0.0.0: for peers that look at every entry. */
 struct address_set {
-  uint32_t *slots;
-  uint32_t shift;
+    uint32_t *slots;
+    uint32_t shift;
 };
 
 void address_set_init(struct address_set *set, uint32_t room);
@@ -79,11 +79,11 @@ void address_set_add(struct address_set *set, uint32_t address);
 
 static inline uint32_t *address_set_slot(const struct address_set *set, uint32_t address)
 {
-  const uint32_t last = (1u << (32 - set->shift)) - 1;
-  uint32_t at = address * 2654435769u >> set->shift;
-  while (set->slots[at] != 0 && set->slots[at] != address)
-    at = (at + 1) & last;
-  return &set->slots[at];
+    const uint32_t last = (1u << (32 - set->shift)) - 1;
+    uint32_t at = address * 2654435769u >> set->shift;
+    while (set->slots[at] != 0 && set->slots[at] != address)
+        at = (at + 1) & last;
+    return &set->slots[at];
 }
 
 /*
@@ -93,7 +93,7 @@ static inline uint32_t *address_set_slot(const struct address_set *set, uint32_t
 static inline uint64_t reading(uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport, uint8_t proto, uint32_t mark,
                                uint32_t status)
 {
-  return (uint64_t)src + dst + sport + dport + proto + mark + status;
+    return (uint64_t)src + dst + sport + dport + proto + mark + status;
 }
 
 /* The clock. */

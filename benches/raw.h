@@ -52,8 +52,8 @@ const struct nlattr *find(const struct nlmsghdr *header, uint16_t type);
 
 /* What the kernel is asked to dump or to flush. */
 struct wanted {
-  enum { EVERYTHING, IPV4, ZONE, MARK, SOURCE } by;
-  uint32_t value;
+    enum { EVERYTHING, IPV4, ZONE, MARK, SOURCE } by;
+    uint32_t value;
 };
 
 size_t put_wanted(uint8_t *request, uint16_t message, uint16_t flags, struct wanted wanted);
@@ -70,13 +70,14 @@ uint32_t walk_dump(void (*each)(const struct nlmsghdr *, void *), void *data);
 enum request { CREATE, DELETE, DELETE_WITHOUT_ID, LOOK_UP };
 
 /* A finished request for one kind of connection, and where the fields lie that differ. */
-struct template {
-  uint8_t bytes[REQUEST_MAX];
-  uint16_t length;
-  struct {
-    uint16_t src, dst, sport, dport, icmp_id;
-  } tuple[2];
-  uint16_t zone, timeout, status, mark, tcp_state, id;
+struct template
+{
+    uint8_t bytes[REQUEST_MAX];
+    uint16_t length;
+    struct {
+        uint16_t src, dst, sport, dport, icmp_id;
+    } tuple[2];
+    uint16_t zone, timeout, status, mark, tcp_state, id;
 };
 
 /* Whether entries are created with labels. */

@@ -229,9 +229,13 @@ static void show_table(struct list *list, size_t expected)
 static void delete_dead(struct list *list)
 {
     struct ct_filter filters[2] = {
-        { .size = sizeof *filters, .match = CT_MATCH_FAMILY | CT_MATCH_ORIG_SRC, .family = CT_FAMILY_IPV4,
+        { .size = sizeof *filters,
+          .match = CT_MATCH_FAMILY | CT_MATCH_ORIG_SRC,
+          .family = CT_FAMILY_IPV4,
           .orig_src_prefix = 32 },
-        { .size = sizeof *filters, .match = CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC, .family = CT_FAMILY_IPV4,
+        { .size = sizeof *filters,
+          .match = CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC,
+          .family = CT_FAMILY_IPV4,
           .reply_src_prefix = 32 },
     };
     struct ct_result result = { .size = sizeof result };
@@ -247,8 +251,9 @@ static void delete_dead(struct list *list)
 
 static void delete_udp(struct list *list)
 {
-    struct ct_filter filter = { .size = sizeof filter, .match = CT_MATCH_ZONE | CT_MATCH_PROTO, .zone = 2,
-                                .proto = CT_PROTO_UDP };
+    struct ct_filter filter = {
+        .size = sizeof filter, .match = CT_MATCH_ZONE | CT_MATCH_PROTO, .zone = 2, .proto = CT_PROTO_UDP
+    };
     struct ct_result result = { .size = sizeof result };
 
     puts("\n3. The UDP of zone 2, both families: ct_delete() by zone and protocol");

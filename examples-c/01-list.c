@@ -17,15 +17,24 @@
 
 /* What there is to list. In a table of your own you would not create anything. */
 static const struct ct_entry flows[] = {
-    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT, .timeout = 600,
-      .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP,
+    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT,
+      .timeout = 600,
+      .family = CT_FAMILY_IPV4,
+      .proto = CT_PROTO_UDP,
       .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = 40001, .dport = 53 } },
     { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_MARK | CT_HAS_STATUS | CT_HAS_TCP_STATE,
-      .timeout = 600, .mark = 9, .status = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED,
-      .family = CT_FAMILY_IPV6, .proto = CT_PROTO_TCP, .tcp_state = CT_TCP_STATE_ESTABLISHED,
+      .timeout = 600,
+      .mark = 9,
+      .status = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED,
+      .family = CT_FAMILY_IPV6,
+      .proto = CT_PROTO_TCP,
+      .tcp_state = CT_TCP_STATE_ESTABLISHED,
       .orig = { .src = { [0] = 0xfd, [15] = 1 }, .dst = { [0] = 0xfd, [15] = 2 }, .sport = 40002, .dport = 443 } },
-    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_ZONE, .timeout = 600, .zone = 7,
-      .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP,
+    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_ZONE,
+      .timeout = 600,
+      .zone = 7,
+      .family = CT_FAMILY_IPV4,
+      .proto = CT_PROTO_UDP,
       .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = 40003, .dport = 53 } },
 };
 enum { FLOWS = sizeof flows / sizeof flows[0] };

@@ -20,14 +20,23 @@
 
 /* A flow to a virtual address that the kernel translates to an endpoint: destination NAT. */
 #define FLOW(from_port, vip_last, to_port, endpoint_last) \
-    { .has = CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_STATUS, .timeout = 600, \
-      .status = CT_STATUS_DST_NAT, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP, \
-      .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 96, 0, vip_last }, .sport = from_port, .dport = to_port }, \
-      .reply = { .src = { 10, 1, 0, endpoint_last }, .dst = { 10, 0, 0, 1 }, .sport = to_port, .dport = from_port } }
+    { \
+        .has = CT_HAS_ORIG | CT_HAS_REPLY | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_STATUS, \
+        .timeout = 600, \
+        .status = CT_STATUS_DST_NAT, \
+        .family = CT_FAMILY_IPV4, \
+        .proto = CT_PROTO_UDP, \
+        .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 96, 0, vip_last }, .sport = from_port, .dport = to_port }, \
+        .reply = { .src = { 10, 1, 0, endpoint_last }, .dst = { 10, 0, 0, 1 }, .sport = to_port, .dport = from_port }, \
+    }
 
 static const struct ct_entry flows[] = {
-    FLOW(40001, 10, 53, 2), FLOW(40002, 10, 53, 3), FLOW(40003, 10, 53, 9), FLOW(40004, 11, 5353, 9),
-    FLOW(40005, 10, 9153, 9), /* another port: metrics */
+    FLOW(40001, 10, 53, 2),
+    FLOW(40002, 10, 53, 3),
+    FLOW(40003, 10, 53, 9),
+    FLOW(40004, 11, 5353, 9),
+    /* Another port: metrics. */
+    FLOW(40005, 10, 9153, 9),
 };
 enum { FLOWS = sizeof flows / sizeof flows[0] };
 
@@ -35,10 +44,18 @@ enum { FLOWS = sizeof flows / sizeof flows[0] };
 static const struct ct_filter filters[] = {
     { .size = sizeof(struct ct_filter),
       .match = CT_MATCH_FAMILY | CT_MATCH_PROTO | CT_MATCH_ORIG_DST | CT_MATCH_ORIG_DPORT,
-      .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP, .orig_dst = { 10, 96, 0, 0 }, .orig_dst_prefix = 16,
-      .orig_dport_first = 53, .orig_dport_last = 5353 },
-    { .size = sizeof(struct ct_filter), .flags = CT_FILTER_EXCLUDE, .match = CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC,
-      .family = CT_FAMILY_IPV4, .reply_src = { 10, 1, 0, 2 }, .reply_src_prefix = 31 }, /* both live ones */
+      .family = CT_FAMILY_IPV4,
+      .proto = CT_PROTO_UDP,
+      .orig_dst = { 10, 96, 0, 0 },
+      .orig_dst_prefix = 16,
+      .orig_dport_first = 53,
+      .orig_dport_last = 5353 },
+    { .size = sizeof(struct ct_filter),
+      .flags = CT_FILTER_EXCLUDE,
+      .match = CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC,
+      .family = CT_FAMILY_IPV4,
+      .reply_src = { 10, 1, 0, 2 },
+      .reply_src_prefix = 31 }, /* both live ones */
 };
 
 static int by_source_port(const void *a, const void *b)

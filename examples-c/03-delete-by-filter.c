@@ -19,28 +19,46 @@
 #define TCP CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT
 static const struct ct_entry flows[] = {
     /* The pod called somebody. */
-    { .has = TCP, .timeout = 600, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_TCP,
+    { .has = TCP,
+      .timeout = 600,
+      .family = CT_FAMILY_IPV4,
+      .proto = CT_PROTO_TCP,
       .orig = { .src = { 10, 0, 0, 5 }, .dst = { 192, 0, 2, 1 }, .sport = 40001, .dport = 443 } },
     /* Somebody called the pod. */
-    { .has = TCP, .timeout = 600, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_TCP,
+    { .has = TCP,
+      .timeout = 600,
+      .family = CT_FAMILY_IPV4,
+      .proto = CT_PROTO_TCP,
       .orig = { .src = { 10, 0, 0, 6 }, .dst = { 10, 0, 0, 5 }, .sport = 40002, .dport = 80 } },
     /* Somebody called a service and reached the pod: only reply.src tells. */
-    { .has = TCP | CT_HAS_REPLY | CT_HAS_STATUS, .status = CT_STATUS_DST_NAT, .timeout = 600,
-      .family = CT_FAMILY_IPV4, .proto = CT_PROTO_TCP,
+    { .has = TCP | CT_HAS_REPLY | CT_HAS_STATUS,
+      .status = CT_STATUS_DST_NAT,
+      .timeout = 600,
+      .family = CT_FAMILY_IPV4,
+      .proto = CT_PROTO_TCP,
       .orig = { .src = { 10, 0, 0, 6 }, .dst = { 10, 96, 0, 1 }, .sport = 40003, .dport = 80 },
       .reply = { .src = { 10, 0, 0, 5 }, .dst = { 10, 0, 0, 6 }, .sport = 8080, .dport = 40003 } },
     /* No business of the pod. */
-    { .has = TCP, .timeout = 600, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_TCP,
+    { .has = TCP,
+      .timeout = 600,
+      .family = CT_FAMILY_IPV4,
+      .proto = CT_PROTO_TCP,
       .orig = { .src = { 10, 0, 0, 6 }, .dst = { 10, 0, 0, 7 }, .sport = 40004, .dport = 80 } },
 };
 enum { FLOWS = sizeof flows / sizeof flows[0] };
 
 /* The address in either role. */
 static const struct ct_filter dead[] = {
-    { .size = sizeof(struct ct_filter), .match = CT_MATCH_FAMILY | CT_MATCH_ORIG_SRC,
-      .family = CT_FAMILY_IPV4, .orig_src = { 10, 0, 0, 5 }, .orig_src_prefix = 32 },
-    { .size = sizeof(struct ct_filter), .match = CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC,
-      .family = CT_FAMILY_IPV4, .reply_src = { 10, 0, 0, 5 }, .reply_src_prefix = 32 },
+    { .size = sizeof(struct ct_filter),
+      .match = CT_MATCH_FAMILY | CT_MATCH_ORIG_SRC,
+      .family = CT_FAMILY_IPV4,
+      .orig_src = { 10, 0, 0, 5 },
+      .orig_src_prefix = 32 },
+    { .size = sizeof(struct ct_filter),
+      .match = CT_MATCH_FAMILY | CT_MATCH_REPLY_SRC,
+      .family = CT_FAMILY_IPV4,
+      .reply_src = { 10, 0, 0, 5 },
+      .reply_src_prefix = 32 },
 };
 
 static int delete_and_tell(struct ct_handle *h, const char *title)

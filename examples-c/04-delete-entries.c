@@ -27,7 +27,9 @@
 #include <stdlib.h>
 
 #define UDP(from_port) \
-    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT, .timeout = 600, .family = CT_FAMILY_IPV4, \
+    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT, \
+      .timeout = 600, \
+      .family = CT_FAMILY_IPV4, \
       .proto = CT_PROTO_UDP, \
       .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = from_port, .dport = 53 } }
 static const struct ct_entry flows[] = { UDP(40001), UDP(40002), UDP(40003) };
@@ -50,8 +52,8 @@ static int delete_and_tell(struct ct_handle *h, const char *title, const struct 
         const char *fate = status[i] == 0 ? "deleted" : status[i] == -ENOENT ? "gone" : ct_strerror(status[i]);
         printf("  port %u: %s\n", entries[i].orig.sport, fate);
     }
-    printf("  %llu deleted, %llu gone, %llu failed\n", (unsigned long long)result.done,
-           (unsigned long long)result.gone, (unsigned long long)result.failed);
+    printf("  %llu deleted, %llu gone, %llu failed\n", (unsigned long long)result.done, (unsigned long long)result.gone,
+           (unsigned long long)result.failed);
     return r;
 }
 

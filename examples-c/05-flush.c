@@ -21,8 +21,11 @@
 #include <stdio.h>
 
 #define UDP(from_port, zone_bit, zone_id) \
-    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | (zone_bit), .timeout = 600, .zone = zone_id, \
-      .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP, \
+    { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | (zone_bit), \
+      .timeout = 600, \
+      .zone = zone_id, \
+      .family = CT_FAMILY_IPV4, \
+      .proto = CT_PROTO_UDP, \
       .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = from_port, .dport = 53 } }
 static const struct ct_entry flows[] = {
     UDP(40001, CT_HAS_ZONE, 7), UDP(40002, CT_HAS_ZONE, 7), UDP(40003, CT_HAS_ZONE, 7),

@@ -25,9 +25,15 @@ static int create(struct ct_handle *h)
     struct ct_result created = { .size = sizeof created };
     for (int i = 0; i < ENTRIES; i++)
         flows[i] = (struct ct_entry){
-            .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_MARK, .timeout = 600, .mark = (uint32_t)(i % 2),
-            .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP,
-            .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 2 }, .sport = (uint16_t)(FIRST_PORT + i), .dport = 53 },
+            .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | CT_HAS_MARK,
+            .timeout = 600,
+            .mark = (uint32_t)(i % 2),
+            .family = CT_FAMILY_IPV4,
+            .proto = CT_PROTO_UDP,
+            .orig = { .src = { 10, 0, 0, 1 },
+                      .dst = { 10, 0, 0, 2 },
+                      .sport = (uint16_t)(FIRST_PORT + i),
+                      .dport = 53 },
         };
     int r = ct_create_entries(h, flows, ENTRIES, status, &created);
     if (r == 0)
@@ -87,8 +93,11 @@ static int demo(struct ct_handle *h)
         return r;
     printf("stopped early: %s\n", n > 0 && n < ENTRIES ? "yes" : "no");
 
-    const struct ct_filter one = { .size = sizeof one, .match = CT_MATCH_PROTO | CT_MATCH_ORIG_SPORT,
-                                   .proto = CT_PROTO_UDP, .orig_sport_first = 12345, .orig_sport_last = 12345 };
+    const struct ct_filter one = { .size = sizeof one,
+                                   .match = CT_MATCH_PROTO | CT_MATCH_ORIG_SPORT,
+                                   .proto = CT_PROTO_UDP,
+                                   .orig_sport_first = 12345,
+                                   .orig_sport_last = 12345 };
     struct ct_entry *entries;
     size_t count;
     r = ct_list(h, &one, 1, &entries, &count);

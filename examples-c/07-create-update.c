@@ -19,7 +19,9 @@
 
 /* Which entry: enough to find it. */
 static const struct ct_entry key = {
-    .has = CT_HAS_ORIG | CT_HAS_PORTS, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_TCP,
+    .has = CT_HAS_ORIG | CT_HAS_PORTS,
+    .family = CT_FAMILY_IPV4,
+    .proto = CT_PROTO_TCP,
     .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 2 }, .sport = 40001, .dport = 443 },
 };
 

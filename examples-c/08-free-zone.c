@@ -15,8 +15,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define UDP(zone_bit) .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | (zone_bit), .timeout = 600, \
-                      .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP
+#define UDP(zone_bit) \
+    .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT | (zone_bit), .timeout = 600, .family = CT_FAMILY_IPV4, \
+    .proto = CT_PROTO_UDP
 #define FROM_TO .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = 40001, .dport = 53
 static const struct ct_entry flows[] = {
     { UDP(CT_HAS_ZONE), .zone = 1, .orig = { FROM_TO } },

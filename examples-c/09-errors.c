@@ -50,8 +50,11 @@ static int demo(struct ct_handle *h)
     size_t count;
     int r;
 
-    struct ct_filter f = { .size = sizeof f, .match = CT_MATCH_FAMILY | CT_MATCH_ORIG_SRC, .family = CT_FAMILY_IPV4,
-                           .orig_src = { 10, 0, 0, 1 }, .orig_src_prefix = 24 };
+    struct ct_filter f = { .size = sizeof f,
+                           .match = CT_MATCH_FAMILY | CT_MATCH_ORIG_SRC,
+                           .family = CT_FAMILY_IPV4,
+                           .orig_src = { 10, 0, 0, 1 },
+                           .orig_src_prefix = 24 };
     r = expect(-EINVAL, "an address with bits behind its prefix", ct_list(h, &f, 1, &entries, &count), h);
     if (r < 0)
         return r;
@@ -67,8 +70,11 @@ static int demo(struct ct_handle *h)
     if (r < 0)
         return r;
 
-    const struct ct_entry key = { .has = CT_HAS_ORIG | CT_HAS_PORTS, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP,
-                                  .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = 1, .dport = 53 } };
+    const struct ct_entry key = { .has = CT_HAS_ORIG | CT_HAS_PORTS,
+                                  .family = CT_FAMILY_IPV4,
+                                  .proto = CT_PROTO_UDP,
+                                  .orig = {
+                                      .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = 1, .dport = 53 } };
     r = expect(-ENOENT, "an entry that is not there", ct_get(h, &key, &entry), h);
     if (r < 0)
         return r;

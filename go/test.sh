@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# All checks of the Go module, against the libctrack that the caller names: PKG_CONFIG_PATH, PKG_CONFIG_SYSROOT_DIR and
-# LD_LIBRARY_PATH. CTRACK_SOAK says how long the soak takes (5s); CTRACK_REQUIRE_NETNS=1 makes a test fail that cannot have its
-# network namespace. Needs go, cc, pkg-config, conntrack, nft, ip, unshare, readelf and file; better with qemu-user.
+# All checks of the Go module but its layout (scripts/format.sh), against the libctrack that the caller names: PKG_CONFIG_PATH,
+# PKG_CONFIG_SYSROOT_DIR and LD_LIBRARY_PATH. CTRACK_SOAK says how long the soak takes (5s); CTRACK_REQUIRE_NETNS=1 makes a test fail
+# that cannot have its network namespace. Needs go, cc, pkg-config, conntrack, nft, ip, unshare, readelf and file; better with
+# qemu-user.
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin
@@ -35,12 +36,6 @@ check() {
 		grep -v '^=== ' "$work/log" | sed 's/^/       /'
 		failed=1
 	fi
-}
-
-formatted() {
-	gofmt -l . >"$work/unformatted"
-	cat "$work/unformatted"
-	[ ! -s "$work/unformatted" ]
 }
 
 # What is plain Go: vet for a system and a machine, with tests.
@@ -114,7 +109,6 @@ benchmarks() {
 	CTRACK_BENCH_ENTRIES=20000 go test -run '^$' -bench . -benchmem -benchtime 2x .
 }
 
-check 'gofmt' formatted
 check 'go vet' go vet ./...
 check 'go vet, static' go vet -tags ctrack_static ./...
 check 'go vet, linux/amd64 without cgo' vet_for linux amd64

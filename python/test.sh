@@ -38,10 +38,6 @@ venv=$(cd "$venv" && pwd)
 "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt
 "$venv/bin/python" --version
 
-step 'ruff'
-"$venv/bin/ruff" check --no-cache .
-"$venv/bin/ruff" format --no-cache --check .
-
 step 'mypy --strict'
 "$venv/bin/mypy" --strict --cache-dir "$venv/mypy"
 

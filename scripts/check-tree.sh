@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Rules that no compiler checks: unsafe code only at the C boundary and around system calls, no circles of imports, nothing
-# unfinished or switched off, no path of a machine, clean shell scripts.
+# unfinished or switched off, no path of a machine, clean ends of lines and files, clean shell scripts.
 set -eu
 cd "$(dirname "$0")/.."
 failed=0
@@ -46,6 +46,28 @@ refuse 'nothing unfinished or switched off' \
 
 refuse 'no path of a machine' \
 	"$(search '(^|[^.a-zA-Z0-9_-])/(home|root|Users|builds?)/[a-z]' -v '\.lock$')"
+
+# Where each function is to be named, so that one that is new is not forgotten there (CONTRIBUTING.md, "Add a verb"). What makes
+# filters works on no table, and has tests of its own.
+refuse 'every exported function is where all of them are' "$(while read -r function; do
+	places='include/ctrack.h abi/libctrack.map abi/libctrack.abi debian/libctrack0.symbols README.md tests/memory/calls.c
+		tests/boundary/stacks.c'
+	case $function in
+	ct_filter_*) ;;
+	*) places="$places src/tests.rs python/ctrack/_native.py" ;;
+	esac
+	for place in $places; do
+		grep -qw "$function" "$place" || echo "$place: no $function"
+	done
+done <abi/symbols.txt)"
+
+refuse 'links and paths in the documents lead somewhere' "$(python3 scripts/check-documents.py 2>&1 || true)"
+
+refuse 'no white space at the end of a line (.editorconfig)' "$(search '[[:space:]]$' '.')"
+
+refuse 'a text ends with a new line' "$(files | while read -r file; do
+	[ -z "$(tail -c 1 "$file" | tr -d '\0')" ] || ! grep -qI . "$file" || echo "$file"
+done)"
 
 if command -v shellcheck >/dev/null; then
 	refuse 'shell scripts are clean' "$(files | grep -E '\.sh$|\.ci/run$' | xargs shellcheck -x 2>&1 || true)"

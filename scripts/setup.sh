@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, go, python, demo, test, bench; and what single tests
-# need: abi, coverage, cross, kernels, other-ways, cargo-c, package, wheels.
+# setup.sh WHAT...: makes sure that what is needed is installed. WHAT: build, go, python, demo, check, test, bench; and what single
+# tests need: abi, coverage, cross, kernels, other-ways, cargo-c, package, wheels.
 #
 # Installs what is missing on Debian 12+ or Ubuntu 24.04+, as root or where sudo asks for no password. Otherwise it says
 # in one line what to run, and fails. Silent and fast when nothing is missing.
@@ -71,6 +71,12 @@ need_python() {
     have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 }
 
+# What `make check` needs; clang-format and ruff come from pip.
+need_check() {
+    need_python
+    want shellcheck shellcheck
+}
+
 need_demo() {
     want python3 python3
     want nft nftables
@@ -85,16 +91,15 @@ need_abi() {
     want unshare util-linux
 }
 
-# What reads the profiles must be of the compiler's own LLVM.
-need_coverage() {
-    want python3 python3
+# What reads the profiles must be of the compiler's own LLVM, so the compiler comes first.
+need_llvm() {
     [ -z "$(find "$(rustc --print sysroot)/lib/rustlib" -name llvm-cov -path '*/bin/*' 2>/dev/null)" ] || return 0
     if have rustup; then
         say "setup: adding llvm-tools to the Rust toolchain"
         rustup -q component add llvm-tools >&2
     else
         llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
-        want "llvm-cov-$llvm" "llvm-$llvm"
+        have "llvm-cov-$llvm" || apt_get "llvm-$llvm"
     fi
 }
 
@@ -155,7 +160,6 @@ need_test() {
     want valgrind valgrind
     want nft nftables
     want ip iproute2
-    want shellcheck shellcheck
     want file file
     want gnuplot gnuplot-nox
     want musl-gcc musl-tools
@@ -321,6 +325,20 @@ newer_go() {
     }
 }
 
+# The pinned checkers that are no Rust tools, in an environment of their own. Nothing to do if it was made of the same list.
+need_checkers() {
+    list=$(dirname "$0")/requirements.txt
+    [ "$(cat "$checkers/requirements.txt" 2>/dev/null)" != "$(cat "$list")" ] || return 0
+    say "setup: installing clang-format and ruff for this user"
+    rm -rf "$checkers"
+    mkdir -p "$(dirname "$checkers")"
+    if ! python3 -m venv "$checkers" >&2 || ! "$checkers/bin/pip" install --quiet --disable-pip-version-check -r "$list" >&2; then
+        say "setup: pip could not install what scripts/requirements.txt names; please try again with a network"
+        exit 1
+    fi
+    cp "$list" "$checkers/requirements.txt"
+}
+
 # Formatter and linter come with the toolchain: from rustup where that made it, else from the distribution.
 need_rust_tools() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
@@ -334,21 +352,22 @@ need_rust_tools() {
 }
 
 [ $# -gt 0 ] || {
-    say 'usage: setup.sh build|go|python|demo|test|bench|abi|cross|kernels|other-ways|cargo-c|package|wheels...'
+    say 'usage: setup.sh build|go|python|demo|check|test|bench|abi|cross|kernels|other-ways|cargo-c|package|wheels...'
     exit 2
 }
 
-rust='' rust_tools='' go=''
+rust='' rust_tools='' checkers_wanted='' llvm_wanted='' go=''
 for what; do
     case $what in
         build) need_build; rust=1 ;;
         go) need_build; go=1 ;;
         python) need_python ;;
         demo) need_demo ;;
-        test) need_test; rust_tools=1 ;;
+        check) need_build; need_check; rust=1; rust_tools=1; checkers_wanted=1 ;;
+        test) need_test ;;
         bench) need_build; need_bench; rust=1 ;;
         abi) need_abi ;;
-        coverage) need_coverage ;;
+        coverage) need_build; rust=1; llvm_wanted=1 ;;
         cross) need_cross ;;
         kernels) need_kernels ;;
         other-ways) need_other_ways ;;
@@ -369,4 +388,6 @@ set -- $packages
 [ $# -eq 0 ] || apt_get "$@"
 [ -z "$rust" ] || have_rust || install_rust
 [ -z "$rust_tools" ] || need_rust_tools
+[ -z "$checkers_wanted" ] || need_checkers
+[ -z "$llvm_wanted" ] || need_llvm
 [ -z "$go" ] || have_go || install_go

@@ -14,20 +14,11 @@ step() {
 }
 
 step 'tools'
-./scripts/setup.sh build go python demo test
+./scripts/setup.sh build go python demo check test
 . ./scripts/path.sh
 
-step 'rules of the house'
-./scripts/check-tree.sh
-
-step 'cargo fmt'
-cargo fmt --all --check
-
-step 'cargo clippy'
-cargo clippy --locked --workspace --all-targets --features libctrack/header -- -D warnings
-
-step 'cargo doc'
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
+# The rest of `make check` is a part of what follows.
+./scripts/check.sh format lints
 
 step 'cargo test'
 cargo test --locked --workspace

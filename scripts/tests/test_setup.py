@@ -50,13 +50,13 @@ class Setup(unittest.TestCase):
     def plan(self, text):
         (self.fake / "plan").write_text(text, encoding="utf-8")
 
-    def start(self, **variables):
+    def start(self, what="kernels", **variables):
         # No variable of the caller counts, CI least of all.
         environment = {"PATH": str(self.bin), "HOME": str(self.fake), "FAKE": str(self.fake), **variables}
-        return {"args": [str(ROOT / "scripts/setup.sh"), "kernels"], "env": environment}
+        return {"args": [str(ROOT / "scripts/setup.sh"), what], "env": environment}
 
-    def run_alone(self, **variables):
-        done = subprocess.run(**self.start(**variables), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    def run_alone(self, what="kernels", **variables):
+        done = subprocess.run(**self.start(what, **variables), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         return done.returncode, done.stderr
 
     def run_on_a_terminal(self, answer, **variables):
@@ -133,6 +133,19 @@ class Setup(unittest.TestCase):
         self.assertEqual(status, 1, said)
         self.assertIn("cannot install", said)
         self.assertEqual(self.installed(), "")
+
+    def test_llvm_is_that_of_the_compiler_and_is_asked_for_when_there_is_one(self):
+        # A name that ends in "-" asks apt to remove a package.
+        status, said = self.run_alone("coverage")
+        self.assertEqual(status, 1, said)
+        self.assertIn("install Rust", said)
+        self.assertNotIn("llvm", self.installed())
+        version = 'rustc 1.95.0\\nLLVM version: 21.1.2\\n'
+        self.program("rustc", f"#!/bin/sh\ncase $1 in --print) echo /nowhere ;; *) printf '{version}' ;; esac\n")
+        self.program("cargo", "#!/bin/sh\n")
+        status, said = self.run_alone("coverage")
+        self.assertEqual(status, 0, said)
+        self.assertRegex(self.installed(), r" llvm-21\n")
 
     def test_who_is_not_root_gets_a_line_that_removes_nothing(self):
         self.user(1000)

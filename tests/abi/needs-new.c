@@ -6,6 +6,6 @@
 
 int main(void)
 {
-	printf("%d\n", (int)ct_mock_added(41));
-	return 0;
+    printf("%d\n", (int)ct_mock_added(41));
+    return 0;
 }

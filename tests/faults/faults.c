@@ -126,7 +126,7 @@ static void refuse(int fd, const char *bytes, size_t length, int error)
 static ssize_t answer(int fd, char *buffer, size_t room)
 {
     static const char words[] = "refused by a test";
-    struct sockaddr_nl own = {0};
+    struct sockaddr_nl own = { 0 };
     socklen_t size = sizeof own;
     struct refusal **at, *found;
 
@@ -145,9 +145,9 @@ static ssize_t answer(int fd, char *buffer, size_t room)
         struct nlattr attribute;
         char words[20];
     } message = {
-        .header = {sizeof message, NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, found->request.nlmsg_seq, 0},
-        .error = {-found->error, found->request},
-        .attribute = {NLA_HDRLEN + sizeof words, NLMSGERR_ATTR_MSG},
+        .header = { sizeof message, NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, found->request.nlmsg_seq, 0 },
+        .error = { -found->error, found->request },
+        .attribute = { NLA_HDRLEN + sizeof words, NLMSGERR_ATTR_MSG },
     };
     free(found);
     getsockname(fd, (struct sockaddr *)&own, &size);
@@ -251,7 +251,7 @@ static ssize_t spoil(char *bytes, size_t room, size_t length)
 }
 
 ssize_t recvfrom(int fd, void *restrict buffer, size_t room, int flags, struct sockaddr *restrict from,
-         socklen_t *restrict size)
+                 socklen_t *restrict size)
 {
     int error = 0;
 
@@ -263,7 +263,7 @@ ssize_t recvfrom(int fd, void *restrict buffer, size_t room, int flags, struct s
         return fails(error);
     ssize_t length = answer(fd, buffer, room);
     if (length >= 0) {
-        struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+        struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
         if (from != NULL && size != NULL && *size >= sizeof kernel) {
             memcpy(from, &kernel, sizeof kernel);
             *size = sizeof kernel;
@@ -308,7 +308,7 @@ static int look(struct dl_phdr_info *object, size_t size, void *data)
 static int denied(void *caller)
 {
     const char *fault = getenv("CTRACK_FAULT");
-    struct place place = {(uintptr_t)caller, 0};
+    struct place place = { (uintptr_t)caller, 0 };
 
     if (fault == NULL || strncmp(fault, "nomem", 5) != 0)
         return 0;

@@ -11,10 +11,10 @@ void failing_start(long nth, int rest);
 
 /* What was asked for since. */
 struct failing {
-	long asked;
-	long failed;
-	/* Of the first that failed. */
-	size_t size;
+    long asked;
+    long failed;
+    /* Of the first that failed. */
+    size_t size;
 };
 
 /* From now on nothing fails and nothing is counted. */

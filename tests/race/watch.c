@@ -24,7 +24,10 @@
 #endif
 
 enum { PAIRS = 64 };
-static struct { uint32_t port, mark; unsigned long count; } pairs[PAIRS];
+static struct {
+    uint32_t port, mark;
+    unsigned long count;
+} pairs[PAIRS];
 
 static int count(uint32_t port, uint32_t mark)
 {
