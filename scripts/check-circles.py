@@ -21,7 +21,11 @@ from pathlib import Path
 LAYERS = {
     "ctnetlink": [
         {"mutants"},
-        {"types", "consts"},
+        {"names", "consts"},
+        {"flags"},
+        {"tuple"},
+        {"entry"},
+        {"types", "fields"},
         {"error", "detail", "buffer"},
         {"attr", "template"},
         {"decode", "encode", "message"},

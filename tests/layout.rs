@@ -36,7 +36,7 @@ macro_rules! same_layout {
         let mut of_rust = String::new();
         layout! { of_rust, $name, $rust $fields }
         for (c, rust) in of_c.lines().zip(of_rust.lines()) {
-            assert_eq!(c, rust, "a field, its offset and size: in src/entry.rs, and in ctnetlink's types.rs");
+            assert_eq!(c, rust, "a field, its offset and size: in src/entry.rs, and in ctnetlink's entry.rs");
         }
         $out.push_str(&of_rust);
     };

@@ -41,9 +41,9 @@ class Place:
     edits: tuple[Edit, ...]
 
 
-TYPES = "crates/ctnetlink/src/types.rs"
+TYPES = "crates/ctnetlink/src/entry.rs"
 FLAGS = "crates/ctnetlink/src/flags.rs"
-FIELDS = "crates/ctnetlink/src/fields.rs"
+FIELDS = TYPES
 CONSTS = "crates/ctnetlink/src/consts.rs"
 DECODE = "crates/ctnetlink/src/decode.rs"
 ENCODE = "crates/ctnetlink/src/encode.rs"

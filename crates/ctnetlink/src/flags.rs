@@ -1,8 +1,6 @@
 //! Sets of bits: which fields of an entry count, its status, TCP states.
 
-use crate::fields::WITHOUT_A_FIELD;
 use crate::names::TcpState;
-use crate::types::FIELDS;
 use bitflags::bitflags;
 
 bitflags! {
@@ -84,19 +82,13 @@ bitflags! {
 }
 
 impl Has {
-    /// Every bit that this release knows: those that fields of an entry are announced by, and those that say more of one.
-    pub const KNOWN: Has = {
-        let (mut known, mut group) = (WITHOUT_A_FIELD, 0);
-        while group < FIELDS.len() {
-            let mut at = 0;
-            while at < FIELDS[group].len() {
-                known = known.union(FIELDS[group][at].all).union(FIELDS[group][at].any);
-                at += 1;
-            }
-            group += 1;
-        }
-        known
-    };
+    /// Bits that announce no field, but say more of one or of what only the details have.
+    pub(crate) const WITHOUT_A_FIELD: Has = Has::MASTER
+        .union(Has::SEQ_ADJ)
+        .union(Has::SYNPROXY)
+        .union(Has::SECCTX)
+        .union(Has::LABELS_ADD)
+        .union(Has::LABELS_REMOVE);
 }
 
 bitflags! {

@@ -26,8 +26,8 @@ pub mod consts;
 pub mod decode;
 pub mod detail;
 pub mod encode;
+mod entry;
 pub mod error;
-#[macro_use]
 pub mod fields;
 mod flags;
 pub mod kernel_filter;
@@ -36,6 +36,7 @@ pub mod message;
 mod names;
 pub mod stats;
 mod template;
+mod tuple;
 pub mod types;
 
 pub use decode::{decode_details, decode_entry, Details, SeqAdj, Synproxy};

@@ -32,7 +32,7 @@ fn every_bit_of_has_announces_a_field_or_says_more_of_one() {
     for flag in Has::FLAGS.iter().filter(|flag| flag.is_named()) {
         assert!(
             Has::KNOWN.contains(*flag.value()),
-            "Has::{} announces no field: name it in the declaration of Entry (types.rs), or in WITHOUT_A_FIELD (fields.rs)",
+            "Has::{} announces no field: name it in the declaration of Entry (entry.rs), or in WITHOUT_A_FIELD (flags.rs)",
             flag.name()
         );
     }

@@ -69,7 +69,7 @@ fn every_field_that_an_entry_has_is_the_member_that_its_declaration_names() {
                 assert!(
                     right,
                     "{} in an entry of {proto} with {has:?} shows in the members {changed:?}, and not in {path:?}: \
-                     text/json.rs, or the declaration (ctnetlink's types.rs)",
+                     text/json.rs, or the declaration (ctnetlink's entry.rs)",
                     field.name
                 );
             }
