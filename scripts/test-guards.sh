@@ -1,15 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-<<<<<<< HEAD
-# test-guards.sh [NAME...]: whether tests/kernels/matrix.c would notice. Takes one guard of the library at a time out, by its mutants
+# test-guards.sh [NAME...]: whether tests/kernels/matrix would notice. Takes one guard of the library at a time out, by its mutants
 # (crates/ctnetlink/src/mutants.rs), and runs the matrix with it: where the guard matters, it must fail. Kernels and settings are
 # those of test-kernels.sh.
-=======
-# test-guards.sh [NAME...]: whether tests/kernels/matrix would notice. Takes one guard of the library at a time out, by its mutants
-# (src/mutants.rs), and runs the matrix with it: where the guard matters, it must fail. Kernels and settings are those of
-# test-kernels.sh.
->>>>>>> h-cdoor
 
 set -eu
 cd "$(dirname "$0")/.."
