@@ -50,7 +50,7 @@ else
 ASK_CARGO := FORCE
 endif
 
-.PHONY: FORCE all install install-musl uninstall header doc demo check format test test-abi test-cross test-differential test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
+.PHONY: FORCE all install install-musl uninstall header doc demo check format test test-abi test-crates test-cross test-differential test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
 # What fails a check is not there for the next `make`.
 .DELETE_ON_ERROR:
 
@@ -179,7 +179,12 @@ test-instructions:
 test-kernels:
 	./scripts/test-kernels.sh
 
-# pkg-config by hand, CMake, Meson, the crate, the manual pages; ./scripts/test-other-ways.sh --cargo-c: cargo-c too.
+# The crates as others get them, and their public API beside its record (./scripts/test-api.sh --record).
+test-crates:
+	./scripts/test-crates.sh
+	./scripts/test-api.sh
+
+# pkg-config by hand, CMake, Meson, the manual pages; ./scripts/test-other-ways.sh --cargo-c: cargo-c too.
 test-other-ways:
 	./scripts/test-other-ways.sh
 

@@ -9,6 +9,9 @@ cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/libctrack
 go_dir=$cache/go
 # shellcheck disable=SC2034
 checkers=$cache/checkers
+# For tools that need an unstable compiler. Dated, so that it does not break by itself; not older than rust-version in Cargo.toml.
+# shellcheck disable=SC2034
+nightly='nightly-2026-05-20'
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin"
 [ ! -x "$go_dir/bin/go" ] || PATH="$go_dir/bin:$PATH"
 export PATH

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # test-instructions.sh [--record]: how many instructions an entry takes, counted by valgrind, so that no noise hides what a
-# change costs: decoding and writing in Rust (decode, general, line, json), and the functions of the shared library that
-# `make` builds, on real entries in a network namespace of their own (c-*). Compared with benches/instructions.txt: more than
-# 3 % in either direction must be deliberate, and then --record writes the file anew.
+# change costs: decoding and writing in Rust, built as the library is (decode, general, line, json); in a program of cargo's default
+# profile that uses the crate ctnetlink alone (codec-*); the functions of the shared library that `make` builds, on real entries in a
+# network namespace of their own (c-*); and the same in a Rust program of the default profile that uses the crate ctrack (rust-*).
+# Compared with benches/instructions.txt: more than 3 % in either direction must be deliberate, and then --record writes the file anew.
 #
 # Another compiler makes other code, and another kernel other messages: with those that the file does not name the counts are
-# printed and not compared. A machine without namespaces skips c-*; with CTRACK_REQUIRE_NETNS=1 it fails.
+# printed and not compared. A machine without namespaces skips c-* and rust-*; with CTRACK_REQUIRE_NETNS=1 it fails.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -26,11 +27,11 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT TERM
 
 cargo build --quiet --locked --release --manifest-path benches/rust/Cargo.toml --bin instructions
-program=$CARGO_TARGET_DIR/release/instructions
+cargo build --quiet --locked --profile plain --manifest-path benches/rust/Cargo.toml --bin codec --bin plain
 
-# run WORK TIMES: sets $instructions, $entries and $sum.
+# run PROGRAM WORK TIMES: sets $instructions, $entries and $sum.
 run() {
-	valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" "$dump" >"$work/out" 2>"$work/log" || {
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null "$CARGO_TARGET_DIR/$1" "$2" "$3" "$dump" >"$work/out" 2>"$work/log" || {
 		cat "$work/log" >&2
 		exit 1
 	}
@@ -39,10 +40,14 @@ run() {
 }
 
 # What begins and ends a program cancels out.
-for kind in decode general line json; do
-	run "$kind" 10
+for kind in decode general line json codec-decode codec-general codec-encode; do
+	case $kind in
+	codec-*) program=plain/codec ;;
+	*) program=release/instructions ;;
+	esac
+	run "$program" "${kind#codec-}" 10
 	few=$instructions few_entries=$entries few_sum=$sum
-	run "$kind" 50
+	run "$program" "${kind#codec-}" 50
 	if [ "$few_entries" -lt 100 ] || [ "$entries" -ne $((5 * few_entries)) ] || [ "$sum" -ne $((5 * few_sum)) ]; then
 		echo "test-instructions: $kind: wrong entries: $few_entries $few_sum, $entries $sum" >&2
 		exit 1
@@ -50,19 +55,27 @@ for kind in decode general line json; do
 	printf '%s %d\n' "$kind" $(((instructions - few) / (entries - few_entries)))
 done >"$work/found"
 
-# run_c WORK FUNCTION COUNT: sets $instructions, those of FUNCTION and of what it calls.
-run_c() {
-	$alone valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$2" \
-		"$work/instructions" "$1" "$3" >"$work/out" 2>"$work/log" || {
+# run_measured PROGRAM WORK FUNCTION COUNT: sets $instructions, those of FUNCTION and of what it calls.
+run_measured() {
+	$alone valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$3" \
+		"$1" "$2" "$4" >"$work/out" 2>"$work/log" || {
 		cat "$work/log" >&2
 		exit 1
 	}
 	instructions=$(sed -n 's/.*Collected : //p' "$work/log")
 	read -r entries <"$work/out"
-	if [ "$entries" -ne "$3" ] || [ "$instructions" -lt $((100 * $3)) ]; then
-		echo "test-instructions: c-$1: $3 entries, and not $entries in $instructions instructions" >&2
+	if [ "$entries" -ne "$4" ] || [ "$instructions" -lt $((100 * $4)) ]; then
+		echo "test-instructions: $1 $2: $4 entries, and not $entries in $instructions instructions" >&2
 		exit 1
 	fi
+}
+
+# measure NAME PROGRAM WORK FUNCTION
+measure() {
+	run_measured "$2" "$3" "$4" 1000
+	few=$instructions
+	run_measured "$2" "$3" "$4" 4000
+	printf '%s %d\n' "$1" $(((instructions - few) / 3000))
 }
 
 alone='unshare -n'
@@ -72,23 +85,23 @@ if $alone true 2>"$work/log"; then
 		-Lbuild -lctrack -Wl,-rpath,"$PWD/build"
 	for pair in create:ct_create_entries stream:ct_dump_next list:ct_list line:ct_entry_format json:ct_entry_format \
 		delete:ct_delete_entries; do
-		run_c "${pair%:*}" "${pair#*:}" 1000
-		few=$instructions
-		run_c "${pair%:*}" "${pair#*:}" 4000
-		printf 'c-%s %d\n' "${pair%:*}" $(((instructions - few) / 3000))
+		measure "c-${pair%:*}" "$work/instructions" "${pair%:*}" "${pair#*:}"
+	done >>"$work/found"
+	for kind in create stream list line json delete; do
+		measure "rust-$kind" "$CARGO_TARGET_DIR/plain/plain" "$kind" '*plain*measured*'
 	done >>"$work/found"
 elif [ "${CTRACK_REQUIRE_NETNS:-}" = 1 ] || [ "${1-}" = --record ]; then
 	echo "test-instructions: no network namespace: $(cat "$work/log")" >&2
 	exit 1
 else
-	echo "skipped c-*: no network namespace: $(cat "$work/log")"
+	echo "skipped c-* and rust-*: no network namespace: $(cat "$work/log")"
 fi
 
 kernel=$(uname -r | cut -d . -f 1,2)
 compiler=$(rustc --version | cut -d ' ' -f 2)-$(uname -m)
 if [ "${1-}" = --record ]; then
 	{
-		echo '# Instructions for an entry of benches/dump-6.18.bin, or (c-*) of a real table; scripts/test-instructions.sh renews it.'
+		echo '# Instructions for an entry of benches/dump-6.18.bin, or (c-*, rust-*) of a real table; scripts/test-instructions.sh renews it.'
 		echo "compiler $compiler"
 		echo "kernel $kernel"
 		cat "$work/found"
@@ -101,7 +114,7 @@ compared_kernel=$(sed -n 's/^kernel //p' "$baseline")
 while read -r kind count; do
 	wanted=$(sed -n "s/^$kind //p" "$baseline")
 	case $kind in
-	c-*) same=$compared/$compared_kernel is=$compiler/$kernel ;;
+	c-* | rust-*) same=$compared/$compared_kernel is=$compiler/$kernel ;;
 	*) same=$compared is=$compiler ;;
 	esac
 	if [ "$same" != "$is" ]; then
@@ -115,5 +128,5 @@ while read -r kind count; do
 	fi
 done <"$work/found"
 [ "$compared" = "$compiler" ] || echo "not compared: $baseline is of $compared, and this is $compiler"
-[ "$compared_kernel" = "$kernel" ] || echo "c-* not compared: $baseline is of Linux $compared_kernel, and this is $kernel"
+[ "$compared_kernel" = "$kernel" ] || echo "c-* and rust-* not compared: $baseline is of Linux $compared_kernel, and this is $kernel"
 exit "$failed"

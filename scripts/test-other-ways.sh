@@ -1,12 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# test-other-ways.sh [--cargo-c] [--semver]: the ways to libctrack other than `make install` and a Makefile (docs/other-ways.md):
-# pkg-config by hand, CMake, Meson, the crate for Rust programs, the manual pages; with --cargo-c also `cargo cinstall`, with
-# --semver the Rust API compared with that of the last release (tag v*; HEAD while there is none).
+# test-other-ways.sh [--cargo-c]: the ways to libctrack other than `make install` and a Makefile (docs/other-ways.md): pkg-config by
+# hand, CMake, Meson, the manual pages; with --cargo-c also `cargo cinstall`. The crates: scripts/test-crates.sh.
 #
-# Installs the tools that are missing with apt-get, as root. cargo-c and cargo-semver-checks are built once, into the user's
-# cache, which takes minutes.
+# Installs the tools that are missing with apt-get, as root. cargo-c is built once, into the user's cache, which takes minutes.
 # Honours CARGO_TARGET_DIR. With CTRACK_REQUIRE_NETNS=1 a program that cannot have its network namespace is a failure.
 
 set -eu
@@ -19,14 +17,12 @@ export LC_ALL=C CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1
 
 # The newest that Rust 1.95 can build.
 cargo_c_release=0.10.24
-semver_release=0.51.0
-cargo_c='' semver=''
+cargo_c=
 for option; do
 	case $option in
 		--cargo-c) cargo_c=1 ;;
-		--semver) semver=1 ;;
 		*)
-			echo 'usage: test-other-ways.sh [--cargo-c] [--semver]' >&2
+			echo 'usage: test-other-ways.sh [--cargo-c]' >&2
 			exit 2
 			;;
 	esac
@@ -114,53 +110,11 @@ done <abi/symbols.txt >"$work/found"
 empty 'every function has a page' "$work/found"
 succeeds 'every link of the HTML leads somewhere' python3 scripts/check-links.py "$work/doc" || :
 
-# --- The crate ----------------------------------------------------------------------------------------------------------------
-
-succeeds 'crate: cargo publish would take it' cargo publish --dry-run --allow-dirty --locked || :
-cargo package --list --allow-dirty --locked >"$work/list" 2>"$work/log" || failed 'crate: its files can be listed' "$work/log"
-grep -vE '^(src/.*\.rs|examples/[a-z-]*\.rs|include/ctrack\.h|build\.rs|cbindgen\.toml|(README|CHANGELOG)\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|lock|toml\.orig)|\.cargo_vcs_info\.json)$' \
-	"$work/list" >"$work/found" || :
-empty 'crate: it has nothing but what it needs' "$work/found"
-for wanted in src/lib.rs include/ctrack.h build.rs cbindgen.toml README.md LICENSE-MIT LICENSE-APACHE; do
-	grep -qx "$wanted" "$work/list" || echo "$wanted is missing"
-done >"$work/found"
-empty 'crate: it has all that it needs' "$work/found"
-size=$(find "${CARGO_TARGET_DIR:-target}/package" -name "ctrack-*.crate" -newer "$work/expected" -printf "%s\n" | tail -n 1)
-if [ "${size:-999999}" -lt 200000 ]; then ok "crate: it is small ($size bytes)"; else failed "crate: $size bytes"; fi
-if succeeds 'crate: the examples of its documentation' cargo test --locked --doc; then
-	if [ "$(grep -c '^test src/.* ok$' "$work/log")" -ge 5 ]; then ok 'crate: there are such examples'; else failed 'crate: there are such examples' "$work/log"; fi
-fi
-
-# tool NAME RELEASE PROGRAM: from its crate into the cache, unless it is there; the program is $tool then.
-tool() {
-	# shellcheck disable=SC2154 # of path.sh
-	tool=$cache/$1/bin/$3
-	"$tool" --version 2>"$work/log" | grep -qF " $2" && return
-	# Unoptimized: it is used once. With the system's libraries, not those of the stage.
-	succeeds "$1: built" env -u PKG_CONFIG_SYSROOT_DIR -u PKG_CONFIG_LIBDIR \
-		cargo install --quiet --locked --debug --force --root "$cache/$1" --target-dir "$work/$1" "$1@$2" || finish
-}
-
-# --- The Rust API of the last release -----------------------------------------------------------------------------------------
-
-if [ "$semver" ]; then
-	tool cargo-semver-checks "$semver_release" cargo-semver-checks
-	release=$(git tag --list 'v*' --sort=-v:refname | head -n 1)
-	mkdir "$work/release"
-	git archive "${release:-HEAD}" | tar -x -C "$work/release"
-	succeeds "semver-checks: nothing is broken since ${release:-HEAD}" "$tool" semver-checks --baseline-root "$work/release" || :
-	printf '\n/// To be missed.\npub fn added_by_a_test() {}\n' >>"$work/release/src/lib.rs"
-	if "$tool" semver-checks --release-type patch --baseline-root "$work/release" >"$work/log" 2>&1 || ! grep -q added_by_a_test "$work/log"; then
-		failed 'semver-checks: a function that is gone is noticed' "$work/log"
-	else
-		ok 'semver-checks: a function that is gone is noticed'
-	fi
-fi
-
 # --- cargo-c ------------------------------------------------------------------------------------------------------------------
 
 if [ "$cargo_c" ]; then
-	tool cargo-c "$cargo_c_release" cargo-cinstall
+	. ./scripts/cargo-tool.sh
+	cargo_tool cargo-c "$cargo_c_release" cargo-cinstall
 	other=$work/cargo-c-stage
 	succeeds 'cargo cinstall' "$tool" cinstall --release --locked --prefix=/usr --libdir=/usr/lib \
 		--includedir=/usr/include --destdir="$other" || finish

@@ -38,6 +38,12 @@ step 'old and new programs'
 step 'threads, children and sockets of C programs'
 ./scripts/test-boundary.sh
 
+step 'crates'
+./scripts/test-crates.sh
+
+step 'public Rust API'
+./scripts/test-api.sh
+
 step 'other ways to the library'
 ./scripts/test-other-ways.sh
 

@@ -1,9 +1,6 @@
-//! The messages of ctnetlink, the kernel's connection tracking over netlink (`NETLINK_NETFILTER`, `linux/netfilter/nfnetlink_conntrack.h`):
-//! bytes <-> types.
+#![doc = include_str!("../README.md")]
 //!
-//! No sockets, no state but the layouts that a [`Decoder`] remembers, no panic on any input, no unsafe code, no standard library. It is
-//! the codec of the crate `ctrack`, which has the conversations with the kernel; use it alone where you read and write netlink
-//! yourself.
+//! # Modules
 //!
 //! [`types`] plain data; [`consts`] kernel numbers; [`attr`] the attribute walk; [`buffer`] where requests are put together; [`message`]
 //! netlink headers, acks and errors; [`detail`] the kernel's own words; [`decode`] an entry from the kernel; [`layout`] the same for

@@ -1,19 +1,11 @@
-//! Reads and cleans up the Linux kernel's connection-tracking table over ctnetlink.
+#![doc = include_str!("../README.md")]
 //!
-//! This is the library behind `libctrack.so.0` and `<ctrack.h>`; Rust programs use it as it stands. Start at [`Conntrack`].
+//! # Modules
 //!
-//! ```no_run
-//! use ctrack::{line, Conntrack, Filter, Format};
-//! let mut conntrack = Conntrack::open()?;
-//! for entry in conntrack.list(&[Filter { zone: Some(7), ..Filter::default() }])? {
-//!     println!("{}", line(&entry, Format::empty()));
-//! }
-//! # Ok::<(), ctrack::Error>(())
-//! ```
+//! Start at [`Conntrack`].
 //!
-//! Bytes flow one way: `transport` (socket, dumps, batches) -> [`wire`] (the codec) -> `ops` (one verb per file) ->
-//! `conntrack` (this API) -> `ffi` (the C boundary). `types` and `filter` are plain data, `selection` is the matcher. What may
-//! import what: docs/design.md.
+//! Bytes flow one way: `socket` (dumps, batches) -> the crate [`ctnetlink`] (the codec) -> `ops` (one verb per file) -> `conntrack`
+//! (this API) -> the C library. `filter` is plain data, `selection` is the matcher. What may import what: docs/design.md.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]

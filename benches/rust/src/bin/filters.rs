@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
-#[path = "../../../../tests/common/random.rs"]
+#[path = "../../../../crates/ctnetlink/tests/support/random.rs"]
 mod random;
 
 /// As many as there are ports to name.

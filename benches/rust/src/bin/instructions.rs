@@ -5,8 +5,8 @@
 //! FILE is a recorded dump; its entries are decoded TIMES times. WORK: `decode` with a memory of layouts, `general` without,
 //! `line` and `json`: general, and written as text. Prints how many entries that were, and a sum of what was read.
 
-use ctrack::wire::{decode_entry, Decoder};
-use ctrack::{json, line, Entry, CT_FORMAT_LINE};
+use ctnetlink::{decode_entry, Decoder, Entry};
+use ctrack::{json, line, CT_FORMAT_LINE};
 use ctrack_benches::{messages, Failure};
 
 fn main() -> Result<(), Failure> {

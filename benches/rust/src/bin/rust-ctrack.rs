@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The crate ctrack: lists and streams, and its decoder alone: with its memory of layouts, or without it, attribute by attribute.
+//! The crate ctrack: lists and streams; and the decoder of ctnetlink alone: with its memory of layouts, or without it, attribute by attribute.
 //! Usage: rust-ctrack OPERATION SIZE [FILE]
 
-use ctrack::wire::{decode_entry, Decoder, WireError};
-use ctrack::{Conntrack, Entry};
+use ctnetlink::{decode_entry, Decoder, Entry, WireError};
+use ctrack::Conntrack;
 use ctrack_benches::{messages, report, Arguments, Clock, Failure, Reading};
 
 const PEER: &str = "rust-ctrack";
