@@ -1394,6 +1394,16 @@ int ct_flush(struct ct_handle *h,
  */
 
 /**
+ * ct_filter_rule(): towards the port that the rule is for.
+ */
+#define CT_RULE_INGRESS 1
+
+/**
+ * ct_filter_rule(): from that port.
+ */
+#define CT_RULE_EGRESS 2
+
+/**
  * Makes two filters for all that an address began or answers: a pod, a container, a machine that is gone.
  *
  * Like every function ct_filter_...(), it adds to what the filters have: set size and zero the rest, or set what must hold
@@ -1468,6 +1478,33 @@ int ct_filter_live_endpoint(struct ct_handle *h,
                             uint8_t family,
                             const uint8_t *address,
                             uint16_t port);
+
+/**
+ * Makes a filter for the flows that a rule of a security group let through, one that was withdrawn. Of a rule with several other ends
+ * make one filter for each, and delete with all of them in one call.
+ *
+ * The zone of the port must count already (CT_MATCH_ZONE, also zone 0), since other ports may have the same addresses. Protocol, mark
+ * and ports of the rule are set before or after.
+ *
+ * @param h the handle, for ct_handle_error()
+ * @param f the filter
+ * @param direction CT_RULE_INGRESS: others began the flows; CT_RULE_EGRESS: the port did
+ * @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+ * @param own the port's address, or the network that all its addresses are in: 4 or 16 bytes, in network byte order
+ * @param own_prefix its prefix length; 32 or 128: one address
+ * @param other the other end: 4 or 16 bytes; NULL: the rule is for every other end
+ * @param other_prefix its prefix length; 0 if other is NULL
+ * @return 0, or a negative errno as for ct_filter_dead_endpoint()
+ * Since 0.2.
+ */
+int ct_filter_rule(struct ct_handle *h,
+                   struct ct_filter *f,
+                   uint32_t direction,
+                   uint8_t family,
+                   const uint8_t *own,
+                   uint8_t own_prefix,
+                   const uint8_t *other,
+                   uint8_t other_prefix);
 
 /**
  * Makes filters for everything within the first of them but what the others match, by making those excluding ones.

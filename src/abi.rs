@@ -5,6 +5,7 @@ pub use super::entry::*;
 pub use super::filter::*;
 pub use super::flush::CT_FLUSH_ALL;
 pub use super::open::{ct_handle, ct_open_opts, CT_OPEN_COMPARE_START, CT_OPEN_NETNS};
+pub use super::presets::{CT_RULE_EGRESS, CT_RULE_INGRESS};
 pub use super::result::{ct_result, CT_RESULT_START_UNKNOWN, CT_RESULT_UNCOUNTED};
 pub use super::text::{CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 pub use super::version::{CT_VERSION_MAJOR, CT_VERSION_MINOR, CT_VERSION_NUMBER, CT_VERSION_PATCH};

@@ -8,6 +8,11 @@ use ctrack::Error;
 use ctrack::Selection;
 use std::ffi::c_int;
 
+/// ct_filter_rule(): towards the port that the rule is for.
+pub const CT_RULE_INGRESS: u32 = 1;
+/// ct_filter_rule(): from that port.
+pub const CT_RULE_EGRESS: u32 = 2;
+
 const OWN: &str = "0.0.0.0 or :: does not mean any address; name the endpoint's own";
 
 /// Makes two filters for all that an address began or answers: a pod, a container, a machine that is gone.
@@ -124,6 +129,57 @@ pub unsafe extern "C" fn ct_filter_live_endpoint(
     }
 }
 
+/// Makes a filter for the flows that a rule of a security group let through, one that was withdrawn. Of a rule with several other ends
+/// make one filter for each, and delete with all of them in one call.
+///
+/// The zone of the port must count already (CT_MATCH_ZONE, also zone 0), since other ports may have the same addresses. Protocol, mark
+/// and ports of the rule are set before or after.
+///
+/// @param h the handle, for ct_handle_error()
+/// @param f the filter
+/// @param direction CT_RULE_INGRESS: others began the flows; CT_RULE_EGRESS: the port did
+/// @param family CT_FAMILY_IPV4 or CT_FAMILY_IPV6
+/// @param own the port's address, or the network that all its addresses are in: 4 or 16 bytes, in network byte order
+/// @param own_prefix its prefix length; 32 or 128: one address
+/// @param other the other end: 4 or 16 bytes; NULL: the rule is for every other end
+/// @param other_prefix its prefix length; 0 if other is NULL
+/// @return 0, or a negative errno as for ct_filter_dead_endpoint()
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_filter_rule(
+    h: *mut ct_handle,
+    f: *mut ct_filter,
+    direction: u32,
+    family: u8,
+    own: *const u8,
+    own_prefix: u8,
+    other: *const u8,
+    other_prefix: u8,
+) -> c_int {
+    const PREFIX: &str = "0.0.0.0 or :: does not mean any address; give the prefix length 0";
+    // SAFETY: the caller's promise.
+    unsafe {
+        amend(h, f, 1, &|_, raw| {
+            let (own_bit, other_bit) = match direction {
+                CT_RULE_INGRESS => (CT_MATCH_ORIG_DST, CT_MATCH_ORIG_SRC),
+                CT_RULE_EGRESS => (CT_MATCH_ORIG_SRC, CT_MATCH_ORIG_DST),
+                _ => return Err(Error::invalid("direction", "is neither CT_RULE_INGRESS nor CT_RULE_EGRESS")),
+            };
+            if raw.r#match & CT_MATCH_ZONE == 0 {
+                return Err(Error::invalid("filter[0].zone", "must count: other ports may have the same addresses"));
+            }
+            net(raw, own_bit, family, "own", own, own_prefix, PREFIX)?;
+            if !other.is_null() {
+                return net(raw, other_bit, family, "other", other, other_prefix, PREFIX);
+            }
+            match other_prefix {
+                0 => Ok(()),
+                _ => Err(Error::invalid("other", "is NULL, and has a prefix length")),
+            }
+        })
+    }
+}
+
 /// Makes filters for everything within the first of them but what the others match, by making those excluding ones.
 ///
 /// For everything in the table but some, let the first two be CT_FAMILY_IPV4 and CT_FAMILY_IPV6 alone.
@@ -221,7 +277,7 @@ fn full(family: u8) -> u8 {
 /// Adds one whole address.
 ///
 /// # Safety
-/// `address` is NULL or points to the bytes of an address of this family.
+/// As for [`net`].
 unsafe fn host(
     raw: &mut ct_filter,
     bit: u64,
@@ -229,8 +285,25 @@ unsafe fn host(
     address: *const u8,
     instead: &'static str,
 ) -> Result<(), Error> {
+    // SAFETY: the caller's promise.
+    unsafe { net(raw, bit, family, "address", address, full(family), instead) }
+}
+
+/// Adds a prefix. What is wrong with it the filter is asked for later on.
+///
+/// # Safety
+/// `address` is NULL or points to the bytes of an address of this family.
+unsafe fn net(
+    raw: &mut ct_filter,
+    bit: u64,
+    family: u8,
+    name: &'static str,
+    address: *const u8,
+    length: u8,
+    instead: &'static str,
+) -> Result<(), Error> {
     if address.is_null() {
-        return Err(Error::invalid("address", "is NULL"));
+        return Err(Error::invalid(name, "is NULL"));
     }
     if family != CT_FAMILY_IPV4 && family != CT_FAMILY_IPV6 {
         return Err(Error::invalid("family", "is neither IPv4 nor IPv6"));
@@ -238,23 +311,24 @@ unsafe fn host(
     let mut bytes = [0; 16];
     // SAFETY: the caller promises so many.
     unsafe { std::ptr::copy_nonoverlapping(address, bytes.as_mut_ptr(), usize::from(full(family) / 8)) };
-    if bytes == [0; 16] {
-        return Err(Error::invalid("address", instead));
+    if bytes == [0; 16] && length == full(family) {
+        return Err(Error::invalid(name, instead));
     }
-    if family == CT_FAMILY_IPV6 && bytes[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] {
-        return Err(Error::invalid("address", "is an IPv4 address in IPv6; give the IPv4 address"));
+    let mapped = family == CT_FAMILY_IPV6 && bytes[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+    if mapped && length >= 96 {
+        return Err(Error::invalid(name, "is an IPv4 address in IPv6; give the IPv4 address"));
     }
     if raw.r#match & bit != 0 || (raw.r#match & CT_MATCH_FAMILY != 0 && raw.family != family) {
         return Err(Error::invalid("filter[0]", "has such an address already, or is of another family"));
     }
     raw.r#match |= bit | CT_MATCH_FAMILY;
     raw.family = family;
-    let (to, length) = match bit {
+    let (to, to_length) = match bit {
         CT_MATCH_ORIG_SRC => (&mut raw.orig_src, &mut raw.orig_src_prefix),
         CT_MATCH_ORIG_DST => (&mut raw.orig_dst, &mut raw.orig_dst_prefix),
         _ => (&mut raw.reply_src, &mut raw.reply_src_prefix),
     };
-    (*to, *length) = (bytes, full(family));
+    (*to, *to_length) = (bytes, length);
     Ok(())
 }
 

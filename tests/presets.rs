@@ -234,8 +234,51 @@ fn what_c_makes_wrong_is_refused_with_what_to_do_and_changes_no_filter() {
                 }),
                 &|f| c::ct_filter_everything_but(h.0, f, 1, 3),
             );
+            let zoned = || with(|f| f.r#match |= CT_MATCH_ZONE);
+            let rule = |f, direction, own, length| c::ct_filter_rule(h.0, f, direction, v4, own, length, null, 0);
+            refused("zone: must count", with(|f| (f.r#match, f.zone) = (0, 0)), &|f| rule(f, CT_RULE_INGRESS, one, 32));
+            refused("direction", zoned(), &|f| rule(f, 0, one, 32));
+            refused("direction", zoned(), &|f| rule(f, 3, one, 32));
+            refused("own: 0.0.0.0", zoned(), &|f| rule(f, CT_RULE_EGRESS, zero, 32));
+            refused("own: is NULL", zoned(), &|f| rule(f, CT_RULE_EGRESS, null, 32));
+            refused("prefix length 33", zoned(), &|f| rule(f, CT_RULE_EGRESS, one, 33));
+            refused("behind the prefix", zoned(), &|f| rule(f, CT_RULE_EGRESS, one, 8));
+            refused("other: is NULL", zoned(), &|f| c::ct_filter_rule(h.0, f, CT_RULE_INGRESS, v4, one, 32, null, 8));
+            refused("other: 0.0.0.0", zoned(), &|f| c::ct_filter_rule(h.0, f, CT_RULE_INGRESS, v4, one, 32, zero, 32));
             assert_eq!(c::ct_filter_port(std::ptr::null_mut(), &mut fresh()[0], udp, 1), -libc::EINVAL);
         }
+    });
+}
+
+#[test]
+fn a_withdrawn_rule_loses_the_flows_of_its_direction_zone_and_other_ends() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let flow = |src: &str, dst: &str, zone| lasting(udp(src, 1000, dst, 53)).in_zone(zone);
+        let entries = [
+            flow("10.1.0.9", "10.0.0.7", 5),
+            flow("10.2.0.9", "10.0.0.7", 5),
+            flow("10.1.0.9", "10.0.0.7", 6),
+            flow("10.0.0.7", "10.1.0.9", 5),
+            flow("10.1.0.9", "10.0.0.8", 5),
+        ];
+        let h = Handle::open();
+        let (v4, own) = bytes("10.0.0.7");
+        let (_, other) = bytes("10.1.0.0");
+        // What the rule takes, of one other network or of all.
+        let mut of = |direction, other: Option<&[u8; 16]>| {
+            let mut f = empty::<1>();
+            (f[0].r#match, f[0].zone) = (CT_MATCH_ZONE, 5);
+            let (other, length) = other.map_or((std::ptr::null(), 0), |other| (other.as_ptr(), 16));
+            // SAFETY: the handle is live, the filter says its size, and the addresses have 16 bytes.
+            let made = unsafe { c::ct_filter_rule(h.0, &mut f[0], direction, v4, own.as_ptr(), 32, other, length) };
+            assert_eq!(made, 0, "{}", h.error());
+            taken_by_c(&mut conntrack, &h, &entries, &f)
+        };
+        assert_eq!(of(CT_RULE_INGRESS, Some(&other)), [0].into());
+        assert_eq!(of(CT_RULE_INGRESS, None), [0, 1].into());
+        assert_eq!(of(CT_RULE_EGRESS, Some(&other)), [3].into());
+        assert_eq!(of(CT_RULE_EGRESS, None), [3].into());
     });
 }
 

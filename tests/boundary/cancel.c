@@ -77,6 +77,14 @@ static void filter_port(void)
     ct_filter_port(handle, &f, CT_PROTO_UDP, 53);
 }
 
+static void filter_rule(void)
+{
+    static const uint8_t own[4] = { 10, 0, 0, 7 };
+    struct ct_filter f = { .size = sizeof f, .match = CT_MATCH_ZONE };
+
+    ct_filter_rule(handle, &f, CT_RULE_INGRESS, CT_FAMILY_IPV4, own, 32, NULL, 0);
+}
+
 static void find_free_zone(void)
 {
     uint32_t zone;
@@ -187,6 +195,7 @@ static const struct {
     { "ct_handle_open", open_there, 1 },
     { "ct_entry_format", format, 0 },
     { "ct_filter_port", filter_port, 0 },
+    { "ct_filter_rule", filter_rule, 0 },
 };
 enum { CALLS = sizeof calls / sizeof *calls };
 

@@ -67,6 +67,7 @@ static void refused(void)
     IS(ct_count(handle, &count64), -ECHILD);
     IS(ct_zone_find_free(handle, 1, 9, &zone), -ECHILD);
     IS(ct_filter_port(handle, &f, CT_PROTO_UDP, 53), -ECHILD);
+    IS(ct_filter_rule(handle, &f, CT_RULE_EGRESS, CT_FAMILY_IPV4, (const uint8_t *)"\12\0\0\7", 32, NULL, 0), -ECHILD);
     IS(ct_dump_start(handle, NULL, 0), -ECHILD);
     IS(ct_dump_next(handle, batch, 2), -ECHILD);
     IS(ct_dump_end(handle), -ECHILD);

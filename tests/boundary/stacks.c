@@ -179,6 +179,8 @@ static void make_filters(void)
     f[2] = (struct ct_filter){ .size = sizeof *f };
     ct_filter_port(handle, &f[2], CT_PROTO_UDP, 53);
     ct_filter_everything_but(handle, f, 2, 3);
+    f[2] = (struct ct_filter){ .size = sizeof *f, .match = CT_MATCH_ZONE };
+    ct_filter_rule(handle, &f[2], CT_RULE_INGRESS, CT_FAMILY_IPV4, address, 32, NULL, 0);
 }
 
 static void dump(void)

@@ -458,6 +458,14 @@ static int filters_of_endpoints(void)
     return r ? r : ct_filter_live_endpoint(h, &f[3], CT_FAMILY_IPV4, address, 53);
 }
 
+static int filter_of_a_rule(void)
+{
+    static const uint8_t own[4] = { 10, 0, 0, 7 }, other[4] = { 10, 1, 0, 0 };
+    struct ct_filter f = { .size = sizeof f, .match = CT_MATCH_ZONE, .zone = 5 };
+
+    return ct_filter_rule(h, &f, CT_RULE_EGRESS, CT_FAMILY_IPV4, own, 32, other, 16);
+}
+
 static int any_address(void)
 {
     static const uint8_t unspecified[4];
@@ -705,6 +713,7 @@ static const struct shape {
     { "ct_zone_find_free, upside down", nothing, zones_upside_down, -EINVAL, ALLOCATES },
     { "ct_filter_everything_but", nothing, everything_but, 0, ALLOCATES },
     { "ct_filter_dead_endpoint, ct_filter_port, ct_filter_live_endpoint", nothing, filters_of_endpoints, 0, ALLOCATES },
+    { "ct_filter_rule", nothing, filter_of_a_rule, 0, ALLOCATES },
     { "ct_filter_service, 0.0.0.0", nothing, any_address, -EINVAL, 0 },
     { "ct_flush, a zone", a_zone, flush, 0, ALLOCATES },
     { "ct_flush, a zone, with start times", a_zone, flush, 0, ALLOCATES | STARTS },
