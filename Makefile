@@ -150,7 +150,7 @@ demo:
 check:
 	./scripts/check.sh
 
-# Lays out all Rust, C, Python and Go.
+# Lays out all Rust, C and Go, and the Python package.
 format:
 	./scripts/setup.sh check
 	./scripts/format.sh

@@ -3,7 +3,7 @@
 #
 # check.sh [PART...]: what `make check` runs, for before each commit. No network namespace, no root, no library built with `make`.
 #
-#   format   Rust, C, Python and Go are laid out as their formatters do it (scripts/format.sh)
+#   format   Rust, C, Go and the Python package are laid out as their formatters do it (scripts/format.sh)
 #   lints    the rules of scripts/check-tree.sh, clippy, rustdoc, ruff
 #   tests    the tests that need no kernel: units, codec, scripted operations, C boundary, layout, memory
 #   go       the Go tests that need neither cgo nor libctrack, if Go is installed

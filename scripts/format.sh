@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# format.sh [--check]: lays out all Rust, C, Python and Go here, each with its formatter. --check changes nothing and fails if
+# format.sh [--check]: lays out all Rust, C and Go here, and the Python package. --check changes nothing and fails if
 # something would change. What the header's generator writes, and the headers of releases (abi/), stay as they are.
 #
 # Without Go its files are left out, in CI (CI=true) that is a failure.

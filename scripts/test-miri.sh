@@ -20,7 +20,7 @@ CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri-tests"
 export CARGO_TARGET_DIR
 
 # Dated, so that it does not break by itself. Must not be older than rust-version in Cargo.toml.
-toolchain=nightly-2026-05-20
+toolchain='nightly-2026-05-20'
 
 if ! cargo "+$toolchain" miri --version >/dev/null 2>&1; then
 	rustup -q toolchain install "$toolchain" --profile minimal --component miri --component rust-src --no-self-update >&2

@@ -95,5 +95,49 @@ class Unsafe(unittest.TestCase):
         self.assertEqual(wrong, ["crates/ctnetlink/src/lib.rs does not"])
 
 
+class Functions(unittest.TestCase):
+    """Where each exported function is named."""
+
+    EVERYWHERE = ("include/ctrack.h", "abi/libctrack.map", "abi/libctrack.abi", "debian/libctrack0.symbols", "README.md")
+    EVERYWHERE += ("tests/memory/calls.c", "tests/boundary/stacks.c")
+    # Not those that make filters.
+    MOST = ("src/tests.rs", "python/ctrack/_native.py")
+
+    def setUp(self):
+        kept = tempfile.TemporaryDirectory()
+        self.addCleanup(kept.cleanup)
+        self.root = Path(kept.name)
+        for name in self.EVERYWHERE + self.MOST:
+            self.write(name, "ct_list ct_filter_port\n")
+        self.write("abi/symbols.txt", "ct_filter_port\nct_list\n")
+        self.write("scripts/check-tree.sh", (ROOT / "scripts/check-tree.sh").read_text(encoding="utf-8"))
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def forgotten(self):
+        command = ["sh", "scripts/check-tree.sh"]
+        said = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False).stdout
+        return said.partition(" every exported function is where all of them are")[2].partition("\nok ")[0].partition("\nFAILED ")[0]
+
+    def test_all_that_are_everywhere_are_fine(self):
+        self.assertEqual(self.forgotten(), "")
+
+    def test_each_place_that_lacks_one_is_named(self):
+        for name in self.EVERYWHERE + self.MOST:
+            with self.subTest(name):
+                self.write(name, "ct_listed ct_filter_port\n")
+                self.assertEqual(self.forgotten(), f":\n{name}: no ct_list")
+                self.write(name, "ct_list\n")
+                self.assertEqual(self.forgotten(), f":\n{name}: no ct_filter_port" if name in self.EVERYWHERE else "")
+                self.write(name, "ct_list ct_filter_port\n")
+
+    def test_a_list_that_is_gone_is_noticed(self):
+        (self.root / "abi/symbols.txt").unlink()
+        self.assertIn("abi/symbols.txt is missing", self.forgotten())
+
+
 if __name__ == "__main__":
     unittest.main()
