@@ -88,21 +88,22 @@ done
 
 # A function more in one crate, one less in the other: these and nothing else is noticed.
 tree=$work/tree
+: >"$work/differences"
 mkdir "$tree"
-cp -R Cargo.toml Cargo.lock build.rs src crates "$tree/"
+cp -R Cargo.toml Cargo.lock build.rs src examples crates "$tree/"
 printf '\n/// To be noticed.\npub fn added_by_a_test() {}\n' >>"$tree/crates/ctnetlink/src/lib.rs"
 lost='pub fn count(&mut self) -> Result<u64, Error>'
 grep -qF "$lost" "$tree/crates/ctrack/src/conntrack.rs" || failed "there is: $lost"
 sed -i "s/$lost/pub(crate) &/; s/pub(crate) pub fn/pub(crate) fn/" "$tree/crates/ctrack/src/conntrack.rs"
 for crate in $crates; do
 	public_api "$tree" "$crate" "$work/mutant"
-	diff "$work/$crate.txt" "$work/mutant" | grep '^[<>]' || :
-done >"$work/found"
+	diff "$work/$crate.txt" "$work/mutant" | grep '^[<>]' >>"$work/differences" || :
+done
 cat >"$work/expected" <<'EXPECTED'
 > pub fn ctnetlink::added_by_a_test()
 < pub fn ctrack::Conntrack::count(&mut self) -> core::result::Result<u64, ctrack::Error>
 EXPECTED
-same 'a function that was added and one that is gone are noticed' "$work/expected" "$work/found"
+same 'a function that was added and one that is gone are noticed' "$work/expected" "$work/differences"
 
 # --- docs.rs ------------------------------------------------------------------------------------------------------------------
 
