@@ -96,6 +96,7 @@ zero! {
 /// Declares [`Entry`]: of each field its name and type, and then
 ///
 /// - `all(BITS; MESSAGES; JSON)`: it counts if all of the bits are set in `has`, and the messages have it,
+/// - `seldom(BITS; MESSAGES; JSON)`: the same for what few entries have: the check looks at the value first,
 /// - `any(BITS; MESSAGES; JSON)`: if one of them is set,
 /// - `tuple(BIT, ZONE, JSON)`: it is a tuple, announced by this bit, or in its zone by the other one,
 /// - `counters(BIT; MESSAGES; JSON)`: two numbers,
@@ -126,7 +127,8 @@ macro_rules! entry {
                 None
             }
 
-            /// The quick answer: whether every field that is set is announced. The bits come first, since most of a listed entry are set.
+            /// The quick answer: whether every field that is set is announced.
+            #[inline(always)]
             fn is_announced(&self) -> bool {
                 $(entry!(@announced self, $name: $type, $how $spec))&&*
             }
@@ -168,6 +170,7 @@ macro_rules! entry {
             entry!(@within $($message)*), $json, |e| e.$name != <$type as $crate::entry::Zero>::ZERO,
             |e| e.$name = <$type as $crate::entry::Zero>::SOME)]
     };
+    (@rows $name:ident: $type:ty, seldom $spec:tt) => { entry!(@rows $name: $type, all $spec) };
     (@rows $name:ident: $type:ty, any($($bit:ident)|+; $($message:ident)*; $json:literal)) => {
         &[entry!(@row stringify!($name), $name, size_of::<$type>(), $crate::flags::Has::empty(), entry!(@union $($bit)|+),
             entry!(@within $($message)*), $json, |e| e.$name != <$type as $crate::entry::Zero>::ZERO,
@@ -207,11 +210,14 @@ macro_rules! entry {
     (@announced $e:ident, $name:ident: $type:ty, all($($bit:ident)|+; $($rest:tt)*)) => {
         ($e.has.contains(entry!(@union $($bit)|+)) || $e.$name == <$type as $crate::entry::Zero>::ZERO)
     };
+    (@announced $e:ident, $name:ident: $type:ty, seldom($($bit:ident)|+; $($rest:tt)*)) => {
+        ($e.$name == <$type as $crate::entry::Zero>::ZERO || $e.has.contains(entry!(@union $($bit)|+)))
+    };
     (@announced $e:ident, $name:ident: $type:ty, any($($bit:ident)|+; $($rest:tt)*)) => {
         ($e.$name == <$type as $crate::entry::Zero>::ZERO || $e.has.intersects(entry!(@union $($bit)|+)))
     };
     (@announced $e:ident, $name:ident: $type:ty, counters($bit:ident; $($rest:tt)*)) => {
-        ($e.has.contains($crate::flags::Has::$bit) || $e.$name.packets | $e.$name.bytes == 0)
+        ($e.$name.packets | $e.$name.bytes == 0 || $e.has.contains($crate::flags::Has::$bit))
     };
     (@announced $e:ident, $name:ident: $type:ty, tuple($bit:ident, $zone:ident, $json:literal)) => {
         $e.$name.is_announced($e.has, $crate::flags::Has::$bit, entry!(@union ZONE | $zone))
@@ -256,6 +262,7 @@ macro_rules! entry {
             $out.field(stringify!($name), &$e.$name);
         }
     };
+    (@debug $e:ident, $out:ident, $name:ident, seldom $spec:tt) => { entry!(@debug $e, $out, $name, all $spec) };
     (@debug $e:ident, $out:ident, $name:ident, any($($bit:ident)|+; $($rest:tt)*)) => {
         if $e.has.intersects(entry!(@union $($bit)|+)) {
             $out.field(stringify!($name), &$e.$name);
@@ -302,7 +309,7 @@ entry! {
         /// TCP state.
         tcp_state: TcpState = all(TCP_STATE; LIST CREATE UPDATE; "state"),
         /// SCTP state, numbered as in linux/netfilter/nf_conntrack_sctp.h.
-        sctp_state: u8 = all(SCTP; LIST CREATE UPDATE; "state"),
+        sctp_state: u8 = seldom(SCTP; LIST CREATE UPDATE; "state"),
         /// TCP window scale of the original direction.
         tcp_wscale_orig: u8 = all(TCP_WSCALE; LIST CREATE UPDATE; "tcp_wscale_orig"),
         /// TCP window scale of the reply direction.
@@ -316,15 +323,15 @@ entry! {
         /// In create and update: which bits of tcp_flags_reply to set; 0 means all. The kernel sends 0.
         tcp_mask_reply: u8 = all(TCP_FLAGS; LIST CREATE UPDATE; ""),
         /// DCCP state, numbered as in the kernel's enum ct_dccp_states.
-        dccp_state: u8 = all(DCCP; LIST; "state"),
+        dccp_state: u8 = seldom(DCCP; LIST; "state"),
         /// DCCP role: 0 client, 1 server.
-        dccp_role: u8 = all(DCCP; LIST; "dccp_role"),
+        dccp_role: u8 = seldom(DCCP; LIST; "dccp_role"),
         /// SCTP verification tag of the original direction.
-        sctp_vtag_orig: u32 = all(SCTP; LIST CREATE UPDATE; "sctp_vtag_orig"),
+        sctp_vtag_orig: u32 = seldom(SCTP; LIST CREATE UPDATE; "sctp_vtag_orig"),
         /// SCTP verification tag of the reply direction.
-        sctp_vtag_reply: u32 = all(SCTP; LIST CREATE UPDATE; "sctp_vtag_reply"),
+        sctp_vtag_reply: u32 = seldom(SCTP; LIST CREATE UPDATE; "sctp_vtag_reply"),
         /// In update: which bits of the mark to replace (new = (old & ~mark_mask) ^ mark).
-        mark_mask: u32 = all(MARK_MASK; UPDATE; ""),
+        mark_mask: u32 = seldom(MARK_MASK; UPDATE; ""),
         /// The original direction: as the first packet arrived.
         orig: Tuple = tuple(ORIG, ORIG_ZONE, "orig"),
         /// The reply direction: as answers arrive. With NAT it differs from the mirror image of orig.
@@ -334,13 +341,13 @@ entry! {
         /// Packets and bytes of the reply direction.
         reply_counters: Counters = counters(REPLY_COUNTERS; LIST; "reply"),
         /// When the entry was made: nanoseconds since 1970-01-01 00:00 UTC.
-        start_ns: u64 = all(START; LIST; "start_ns"),
+        start_ns: u64 = seldom(START; LIST; "start_ns"),
         /// When it ended: nanoseconds since 1970-01-01 00:00 UTC.
-        stop_ns: u64 = all(STOP; LIST; "stop_ns"),
+        stop_ns: u64 = seldom(STOP; LIST; "stop_ns"),
         /// Connection labels: bit n is bit n % 8 of byte n / 8 on a little-endian machine (the kernel's own memory order).
-        labels: [u8; 16] = all(LABELS; LIST CREATE UPDATE; "labels"),
+        labels: [u8; 16] = seldom(LABELS; LIST CREATE UPDATE; "labels"),
         /// Name of the helper, for example "ftp": NUL-terminated.
-        helper: [c_char; 16] = all(HELPER; LIST CREATE UPDATE; "helper"),
+        helper: [c_char; 16] = seldom(HELPER; LIST CREATE UPDATE; "helper"),
         /// Zero.
         reserved: [u64; 4] = always(),
     }

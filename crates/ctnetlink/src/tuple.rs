@@ -47,11 +47,11 @@ impl Tuple {
     /// Whether all that is set of a direction is announced: by `own`, by the bits of ports and ICMP, and its zone by one of `zones`.
     #[inline(always)]
     pub(crate) fn is_announced(&self, has: Has, own: Has, zones: Has) -> bool {
-        let ports = self.sport | self.dport == 0;
-        let icmp = u32::from(self.icmp_id) | u32::from(self.icmp_type) | u32::from(self.icmp_code) == 0;
-        (has.contains(own) || self.src == [0; 16] && self.dst == [0; 16] && ports && icmp)
-            && (ports || has.contains(Has::PORTS))
-            && (icmp || has.contains(Has::ICMP))
+        let ports = || self.sport | self.dport == 0;
+        let icmp = || u32::from(self.icmp_id) | u32::from(self.icmp_type) | u32::from(self.icmp_code) == 0;
+        (has.contains(own) || self.src == [0; 16] && self.dst == [0; 16] && ports() && icmp())
+            && (has.contains(Has::PORTS) || ports())
+            && (has.contains(Has::ICMP) || icmp())
             && (self.zone == 0 || has.intersects(zones))
     }
 

@@ -46,11 +46,21 @@ struct Selected {
 
 impl Selected {
     fn next(&mut self, link: &mut Link, entry: &mut Entry) -> Result<bool, Error> {
-        self.select.next(link, &self.selection, entry).map_err(|error| error.during(DUMP))
+        match self.select.next(link, &self.selection, entry) {
+            Ok(more) => Ok(more),
+            Err(error) => Err(during_dump(error)),
+        }
     }
 }
 
 const DUMP: &str = "dump";
+
+/// Not in the way of every entry.
+#[cold]
+#[inline(never)]
+fn during_dump(error: Error) -> Error {
+    error.during(DUMP)
+}
 
 /// What an operation on given entries did, and what became of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

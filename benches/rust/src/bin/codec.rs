@@ -25,7 +25,7 @@ fn payloads(mut bytes: &[u8]) -> Result<Vec<&[u8]>, Failure> {
 }
 
 fn read(entry: &Entry) -> u64 {
-    u64::from(entry.mark) + u64::from(entry.orig.sport) + u64::from(entry.status)
+    u64::from(entry.mark) + u64::from(entry.orig.sport) + u64::from(entry.status.bits())
 }
 
 fn main() -> Result<(), Failure> {

@@ -124,7 +124,13 @@ fn shapes() -> Vec<(&'static str, Vec<Filter>)> {
         ),
         (
             "status",
-            set(&mut |n, _| to(Filter { status_set: n & 0xfff, status_clear: !n & 0xfff, ..Filter::default() })),
+            set(&mut |n, _| {
+                to(Filter {
+                    status_set: Status::from_bits_retain(n & 0xfff),
+                    status_clear: Status::from_bits_retain(!n & 0xfff),
+                    ..Filter::default()
+                })
+            }),
         ),
         (
             "marks-many-masks",

@@ -6,7 +6,7 @@
 //! `line` and `json`: general, and written as text. Prints how many entries that were, and a sum of what was read.
 
 use ctnetlink::{decode_entry, Decoder, Entry};
-use ctrack::{json, line, CT_FORMAT_LINE};
+use ctrack::{json, line, Format};
 use ctrack_benches::{messages, Failure};
 
 fn main() -> Result<(), Failure> {
@@ -26,7 +26,7 @@ fn main() -> Result<(), Failure> {
                 "general" | "line" | "json" => decode_entry(&message[16..], &mut entry)?,
                 _ => return Err(format!("no work {work}").into()),
             }
-            sum += u64::from(entry.mark) + u64::from(entry.orig.sport) + u64::from(entry.status);
+            sum += u64::from(entry.mark) + u64::from(entry.orig.sport) + u64::from(entry.status.bits());
             match &**work {
                 "line" => sum += line(&entry, Format::empty()).len() as u64,
                 "json" => sum += json(&entry).len() as u64,

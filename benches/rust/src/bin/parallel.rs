@@ -7,9 +7,7 @@
 //! and with one for each value of that bit: time against one socket, median, smallest and largest of nine rounds. Then the same
 //! two ways while marks change: how many entries are seen twice and not at all, although none comes or goes.
 
-use ctrack::{
-    Conntrack, Entry, Filter, Masked, Family::IPV4, Family::IPV6, Has::MARK, Has::TIMEOUT, Proto::UDP,
-};
+use ctrack::{Conntrack, Entry, Family, Filter, Has, Masked, Proto};
 use ctrack_benches::Failure;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;

@@ -5,22 +5,19 @@
 //!
 //! Makes COUNT entries, does the work with all of them, and prints how many those were. benches/instructions.c is the same in C.
 
-use ctrack::{
-    json, line, Conntrack, Entry, CT_FORMAT_LINE, CT_HAS_MARK, CT_HAS_STATUS, CT_HAS_TCP_STATE, CT_HAS_TIMEOUT,
-    CT_PROTO_TCP, CT_STATUS_ASSURED, CT_STATUS_CONFIRMED, CT_STATUS_SEEN_REPLY, CT_TCP_STATE_ESTABLISHED,
-};
+use ctrack::{json, line, Conntrack, Entry, Format, Has, Proto, Status, TcpState};
 use ctrack_benches::Failure;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 fn entry_of(number: u32) -> Result<Entry, Failure> {
     let (src, dst) = (Ipv4Addr::from(0x0a00_0000 + number), Ipv4Addr::from(0x0b00_0001));
-    let mut entry = Entry::key(CT_PROTO_TCP, src.into(), 40000, dst.into(), 80).ok_or("two families")?;
-    entry.has |= CT_HAS_STATUS | CT_HAS_MARK | CT_HAS_TIMEOUT | CT_HAS_TCP_STATE;
+    let mut entry = Entry::key(Proto::TCP, src.into(), 40000, dst.into(), 80).ok_or("two families")?;
+    entry.has |= Has::STATUS | Has::MARK | Has::TIMEOUT | Has::TCP_STATE;
     entry.mark = 7;
-    entry.status = CT_STATUS_CONFIRMED | CT_STATUS_ASSURED | CT_STATUS_SEEN_REPLY;
+    entry.status = Status::CONFIRMED | Status::ASSURED | Status::SEEN_REPLY;
     entry.timeout = 600;
-    entry.tcp_state = CT_TCP_STATE_ESTABLISHED;
+    entry.tcp_state = TcpState::ESTABLISHED;
     Ok(entry)
 }
 
@@ -41,7 +38,7 @@ fn main() -> Result<(), Failure> {
         println!("{}", measured(|| Ok(conntrack.create_entries(&made)?.outcome.done))?);
         return Ok(());
     }
-    conntrack.create_entries(&made)?;
+    conntrack.create_entries(&made)?.into_result()?;
     if work == "list" {
         println!("{}", measured(|| Ok(conntrack.list(&[])?.len()))?);
         return Ok(());
@@ -56,7 +53,7 @@ fn main() -> Result<(), Failure> {
             }
             Ok(count)
         })?,
-        "line" => measured(|| Ok(listed.iter().filter(|entry| !line(entry, CT_FORMAT_LINE).is_empty()).count()))?,
+        "line" => measured(|| Ok(listed.iter().filter(|entry| !line(entry, Format::empty()).is_empty()).count()))?,
         "json" => measured(|| Ok(listed.iter().filter(|entry| !json(entry).is_empty()).count()))?,
         "delete" => measured(|| Ok(conntrack.delete_entries(&listed)?.outcome.done as usize))?,
         _ => return Err(format!("no work {work}").into()),

@@ -15,8 +15,16 @@ fn word(address: &[u8; 16]) -> [u8; 4] {
 
 fn reading(e: &Entry) -> u64 {
     let (sport, dport, proto) = (e.orig.sport, e.orig.dport, e.proto);
-    Reading { src: word(&e.orig.src), dst: word(&e.orig.dst), sport, dport, proto, mark: e.mark, status: e.status }
-        .sum()
+    Reading {
+        src: word(&e.orig.src),
+        dst: word(&e.orig.dst),
+        sport,
+        dport,
+        proto: proto.0,
+        mark: e.mark,
+        status: e.status.bits(),
+    }
+    .sum()
 }
 
 /// Times the decoding of a recorded dump.

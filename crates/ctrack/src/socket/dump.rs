@@ -34,7 +34,7 @@ impl Dump {
     }
 
     /// The payload of the next message. `None`: the dump is complete. After an error it is over, and the link is clean again.
-    #[inline]
+    #[inline(always)]
     pub fn next<'l>(&mut self, link: &'l mut Link) -> Result<Option<&'l [u8]>, Error> {
         match self.advance(link) {
             Ok(Some(payload)) => Ok(Some(&link.received(payload.end)[payload.start..])),
@@ -42,14 +42,12 @@ impl Dump {
                 link.finish();
                 Ok(None)
             }
-            Err(error) => {
-                link.fail(&error);
-                Err(error)
-            }
+            Err(error) => Err(failed(link, error)),
         }
     }
 
     /// Where the next payload is in the link's buffer.
+    #[inline(always)]
     fn advance(&mut self, link: &mut Link) -> Result<Option<Range<usize>>, Error> {
         loop {
             while self.at < self.end {
@@ -109,6 +107,13 @@ impl Dump {
         }
         Err(Error::Interrupted { op: LATER, tries: 1 })
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failed(link: &mut Link, error: Error) -> Error {
+    link.fail(&error);
+    error
 }
 
 /// Asks for a dump, and reads no more than the first answer: the errno with which the kernel refuses it; `None` if it begins.
