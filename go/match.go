@@ -173,7 +173,7 @@ type masked[T comparable] struct {
 }
 
 // matcher is one filter that was found right: src/matcher.rs in Go, so that what does not need the library does not need it. Both are
-// asked about the same entries in matches_test.go. match says which of the fields count, as in the filter, and needs which bits an
+// asked about the same entries in selection_test.go. match says which of the fields count, as in the filter, and needs which bits an
 // entry must have so that they can hold.
 type matcher struct {
 	raw   rawFilter
