@@ -5,13 +5,8 @@ package ctrack
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 )
-
-func entryName(i int) string {
-	return "entry[" + strconv.Itoa(i) + "]"
-}
 
 // Create creates entries. Each needs Orig and a Timeout. The reply tuple is the mirror image of Orig unless there is one. Status
 // (StatusConfirmed is added), Mark, Zone, Labels, Helper and the states of TCP and SCTP are set where the entry has them; what
