@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from . import _build, _labels, _plain, _values, constants
+from . import _build, _labels, _text, _values, constants
 from ._native import ENTRY_SIZE, CCounters, CEntry, CTuple, lib
 from ._values import Address, AddressLike, FamilyLike, ProtoLike, StatusLike, TcpStateLike
 from .constants import (
@@ -402,7 +402,7 @@ class Entry:
             timeout, mark, use, id, helper, start_ns, stop_ns, dccp_role, tcp_wscale_orig, tcp_wscale_reply,
             tcp_flags_orig, tcp_flags_reply, sctp_vtag_orig, sctp_vtag_reply: as the properties (use: use_count)
         """
-        return _plain.of_entry(self)
+        return _text.of_entry(self)
 
     def json(self) -> str:
         """One JSON object with every field that the kernel sent."""

@@ -39,7 +39,7 @@ def test_every_struct_has_the_layout_that_the_library_promises() -> None:
 
 
 def test_every_function_of_the_library_has_a_prototype() -> None:
-    # But for those that make filters: ctrack.roles makes them without, so that libraries of release 0.1 will do.
+    # But for those that make filters: ctrack.presets makes them without, so that libraries of release 0.1 will do.
     functions = (REPOSITORY / "symbols.txt").read_text().split()
     assert sorted(_native._PROTOTYPES) == [name for name in functions if not name.startswith("ct_filter_")]
     for name, (_, arguments) in _native._PROTOTYPES.items():
