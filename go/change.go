@@ -94,9 +94,6 @@ func (c *Conn) Update(ctx context.Context, changes []Change) (Batch, error) {
 	})
 }
 
-// identifies are the bits of an entry that say which one it is.
-const identifies = HasOrig | HasReply | HasPorts | HasICMP | hasAnyZone | HasID | HasStart
-
 // key is the entry reduced to what says which one it is.
 func (e *Entry) key() (Entry, *fault) {
 	derived, wrong := e.withBits()
@@ -104,7 +101,7 @@ func (e *Entry) key() (Entry, *fault) {
 		return Entry{}, wrong
 	}
 	key := Entry{
-		Has: derived.Has & identifies, Family: derived.Family, Proto: derived.Proto, Orig: derived.Orig, Reply: derived.Reply,
+		Has: derived.Has & ctHasKey, Family: derived.Family, Proto: derived.Proto, Orig: derived.Orig, Reply: derived.Reply,
 		Zone: derived.Zone, ZoneDir: derived.ZoneDir, ID: derived.ID, Start: derived.Start,
 	}
 	if key.Has == 0 {

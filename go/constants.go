@@ -40,8 +40,8 @@ const (
 	HasSecctx        Has = ctHasSecctx        // it has a security context
 )
 
-// hasKnown are the bits that this package has fields for, or that say all there is to say.
-const hasKnown = HasSecctx<<1 - 1
+// hasKnown are the bits that this package has fields for, or that say all there is to say. The others are those of a [Change].
+const hasKnown Has = ctHasAll &^ (ctHasMarkMask | ctHasLabelsAdd | ctHasLabelsRemove)
 
 const hasAnyZone = HasZone | HasOrigZone | HasReplyZone
 
@@ -50,13 +50,17 @@ func (h Has) All(bits Has) bool {
 	return h&bits == bits
 }
 
-var hasNames = []string{"orig", "reply", "ports", "icmp", "status", "timeout", "mark", "id", "use", "zone", "orig-zone",
-	"reply-zone", "orig-counters", "reply-counters", "start", "stop", "labels", "helper", "tcp-state", "tcp-window",
-	"tcp-flags", "sctp", "dccp", "master", "seq-adj", "synproxy", "secctx"}
+var hasNames = map[Has]string{
+	HasOrig: "orig", HasReply: "reply", HasPorts: "ports", HasICMP: "icmp", HasStatus: "status", HasTimeout: "timeout",
+	HasMark: "mark", HasID: "id", HasUse: "use", HasZone: "zone", HasOrigZone: "orig-zone", HasReplyZone: "reply-zone",
+	HasOrigCounters: "orig-counters", HasReplyCounters: "reply-counters", HasStart: "start", HasStop: "stop",
+	HasLabels: "labels", HasHelper: "helper", HasTCPState: "tcp-state", HasTCPWindow: "tcp-window", HasTCPFlags: "tcp-flags",
+	HasSCTP: "sctp", HasDCCP: "dccp", HasMaster: "master", HasSeqAdj: "seq-adj", HasSynproxy: "synproxy", HasSecctx: "secctx",
+}
 
 // String is for example "orig|ports|zone"; "0" without bits.
 func (h Has) String() string {
-	return bitNames(uint64(h), hasNames)
+	return bitNames(h, hasNames)
 }
 
 // Status are the status bits of an entry.
@@ -86,12 +90,16 @@ func (s Status) All(bits Status) bool {
 	return s&bits == bits
 }
 
-var statusNames = []string{"EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED", "SRC_NAT", "DST_NAT", "SEQ_ADJUST", "SRC_NAT_DONE",
-	"DST_NAT_DONE", "DYING", "FIXED_TIMEOUT", "TEMPLATE", "UNTRACKED", "HELPER", "OFFLOAD", "HW_OFFLOAD"}
+var statusNames = map[Status]string{
+	StatusExpected: "EXPECTED", StatusSeenReply: "SEEN_REPLY", StatusAssured: "ASSURED", StatusConfirmed: "CONFIRMED",
+	StatusSrcNAT: "SRC_NAT", StatusDstNAT: "DST_NAT", StatusSeqAdjust: "SEQ_ADJUST", StatusSrcNATDone: "SRC_NAT_DONE",
+	StatusDstNATDone: "DST_NAT_DONE", StatusDying: "DYING", StatusFixedTimeout: "FIXED_TIMEOUT", StatusTemplate: "TEMPLATE",
+	StatusUntracked: "UNTRACKED", StatusHelper: "HELPER", StatusOffload: "OFFLOAD", StatusHWOffload: "HW_OFFLOAD",
+}
 
 // String is for example "SEEN_REPLY|ASSURED|CONFIRMED"; "0" without bits.
 func (s Status) String() string {
-	return bitNames(uint64(s), statusNames)
+	return bitNames(s, statusNames)
 }
 
 // TCPFlags are what the kernel remembers of one end of a TCP connection (linux/netfilter/nf_conntrack_tcp.h).
@@ -108,27 +116,31 @@ const (
 	TCPSimultaneousOpen                        // both ends sent a SYN
 )
 
-var tcpFlagNames = []string{"WINDOW_SCALE", "SACK_PERM", "CLOSE_INIT", "BE_LIBERAL", "DATA_UNACKNOWLEDGED", "MAXACK_SET",
-	"EXP_CHALLENGE_ACK", "SIMULTANEOUS_OPEN"}
+var tcpFlagNames = map[TCPFlags]string{
+	TCPWindowScale: "WINDOW_SCALE", TCPSackPermitted: "SACK_PERM", TCPCloseInit: "CLOSE_INIT", TCPBeLiberal: "BE_LIBERAL",
+	TCPUnacknowledged: "DATA_UNACKNOWLEDGED", TCPMaxAckSet: "MAXACK_SET", TCPExpectChallengeAck: "EXP_CHALLENGE_ACK",
+	TCPSimultaneousOpen: "SIMULTANEOUS_OPEN",
+}
 
 // String is for example "WINDOW_SCALE|SACK_PERM"; "0" without bits.
 func (f TCPFlags) String() string {
-	return bitNames(uint64(f), tcpFlagNames)
+	return bitNames(f, tcpFlagNames)
 }
 
 // bitNames joins the names of the bits that are set. Those without a name come last, as a number.
-func bitNames(bits uint64, names []string) string {
+func bitNames[T ~uint8 | ~uint32 | ~uint64](bits T, names map[T]string) string {
 	if bits == 0 {
 		return "0"
 	}
 	var set []string
-	for bit, name := range names {
-		if bits>>bit&1 != 0 {
+	for bit := T(1); bit != 0; bit <<= 1 {
+		if name, has := names[bit]; has && bits&bit != 0 {
 			set = append(set, name)
+			bits &^= bit
 		}
 	}
-	if rest := bits >> len(names) << len(names); rest != 0 {
-		set = append(set, "0x"+strconv.FormatUint(rest, 16))
+	if bits != 0 {
+		set = append(set, "0x"+strconv.FormatUint(uint64(bits), 16))
 	}
 	return strings.Join(set, "|")
 }

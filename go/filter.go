@@ -277,7 +277,7 @@ func MakeLabelsMasked(value, mask Labels) (Optional[LabelMatch], error) {
 // MakeTCPStateIn is [TCPStateIn], and an error for what is no state.
 func MakeTCPStateIn(state TCPState, more ...TCPState) (Optional[TCPStates], error) {
 	for _, one := range append([]TCPState{state}, more...) {
-		if one > TCPSynSent2 {
+		if one > ctTcpStateLast {
 			return Optional[TCPStates]{}, wrongArgument("MakeTCPStateIn", "%v is no TCP state", one)
 		}
 	}

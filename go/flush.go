@@ -18,11 +18,14 @@ type Scope struct {
 	StatusClear Status
 }
 
+// filter is what the scope selects.
+func (s *Scope) filter() Filter {
+	return Filter{Family: s.Family, Zone: s.Zone, Mark: s.Mark, StatusSet: s.StatusSet, StatusClear: s.StatusClear}
+}
+
 // Flush deletes all entries of a scope. An empty scope is refused. Entries made meanwhile may survive.
 func (c *Conn) Flush(ctx context.Context, scope Scope) error {
-	filter := Filter{
-		Family: scope.Family, Zone: scope.Zone, Mark: scope.Mark, StatusSet: scope.StatusSet, StatusClear: scope.StatusClear,
-	}
+	filter := scope.filter()
 	var raw rawFilter
 	if wrong := encodeFilter(&raw, &filter); wrong != nil {
 		return wrong.in("flush", "scope")

@@ -238,12 +238,11 @@ func (m *matcher) checkMark() *fault {
 }
 
 func (m *matcher) checkStatus() *fault {
-	const all = ctStatusHwOffload<<1 - 1
 	for _, at := range []struct {
 		field string
 		bits  uint32
 	}{{"status_set", m.raw.statusSet}, {"status_clear", m.raw.statusClear}} {
-		if unknown := at.bits &^ all; unknown != 0 {
+		if unknown := at.bits &^ ctStatusAll; unknown != 0 {
 			return &fault{at.field, fmt.Sprintf("unknown status bits %#x", unknown)}
 		}
 	}
@@ -254,7 +253,7 @@ func (m *matcher) checkStatus() *fault {
 }
 
 func (m *matcher) checkTCPStates() *fault {
-	const all = 1<<(ctTcpStateSynSent2+1) - 1
+	const all = 1<<(ctTcpStateLast+1) - 1
 	switch {
 	case !m.has(ctMatchTcpStates):
 		return nil

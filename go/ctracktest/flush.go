@@ -5,6 +5,7 @@ package ctracktest
 import (
 	"context"
 	"ctrack"
+	"ctrack/internal/hook"
 	"errors"
 	"slices"
 	"strings"
@@ -13,10 +14,7 @@ import (
 
 // Flush deletes all entries of a scope. An empty scope is refused.
 func (t *Table) Flush(ctx context.Context, scope ctrack.Scope) error {
-	filter := ctrack.Filter{
-		Family: scope.Family, Zone: scope.Zone, Mark: scope.Mark, StatusSet: scope.StatusSet, StatusClear: scope.StatusClear,
-	}
-	s, err := selection(Flush, []ctrack.Filter{filter})
+	s, err := selection(Flush, []ctrack.Filter{hook.Scope(scope).(ctrack.Filter)})
 	var details *ctrack.Error
 	switch {
 	case errors.As(err, &details):
