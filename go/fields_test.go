@@ -336,6 +336,35 @@ func TestEveryFieldOfAFilterIsComparedWithWhatAnEntryHas(t *testing.T) {
 	})
 }
 
+func TestAFieldOfAFilterThatIsZeroMatchesNoEntryThatLacksIt(t *testing.T) {
+	zero := []any{
+		Is(IPv6), Is[uint8](0), Is[uint16](0), Is[uint32](0), Is[uint64](0), Is("a"), Port(0), TCPStateIn(TCPNone), MarkIs(0),
+		Is(LabelMatch{Labels{}, someLabels}), Is(Proto(0)), netip.MustParsePrefix("::/0"), Status(0),
+	}
+	// An entry always has them; or what it lacks is zero, as the library says.
+	zeros := []string{
+		"Exclude", "Family", "Proto", "OrigSrc", "OrigDst", "ReplySrc", "ReplyDst", "Zone", "OrigZone", "ReplyZone", "Mark", "StatusSet",
+		"StatusClear", "Labels",
+	}
+	fieldtest.Each(t, zero, func(name string, set func(*Filter)) {
+		for _, proto := range []Optional[Proto]{{}, Is(TCP), Is(ICMPv6)} {
+			f := Filter{Proto: proto}
+			if set(&f); f.Check() != nil {
+				continue
+			}
+			// Nothing but that it is an entry.
+			bare := Entry{Has: HasSecctx, Family: IPv6, Proto: f.Proto.value}
+			if f.Matches(bare) != slices.Contains(zeros, name) {
+				t.Errorf("Filter.%s: it matches what an entry without it has: see what sets matcher.needs in match.go", name)
+			}
+			return
+		}
+		if name != "Exclude" {
+			t.Errorf("Filter.%s: it is refused with every protocol", name)
+		}
+	})
+}
+
 func TestEveryFieldOfAScopeLimitsIt(t *testing.T) {
 	fieldtest.Each(t, fieldValues, func(name string, set func(*Scope)) {
 		var scope Scope

@@ -47,8 +47,8 @@ func TestAFilterPrintsTheFieldsThatAreSetInOneLine(t *testing.T) {
 
 func TestNoFieldOfAFilterIsLeftOutOfItsText(t *testing.T) {
 	zero := []any{
-		ctrack.Is(ctrack.IPv4), ctrack.Is(ctrack.Proto(0)), ctrack.Is[uint8](0), ctrack.Is[uint16](0), ctrack.Is[uint32](0), ctrack.MarkIs(0),
-		ctrack.Port(0), ctrack.TCPStateIn(ctrack.TCPNone), ctrack.LabelsAll(0), ctrack.Is("ftp"),
+		ctrack.Is(ctrack.IPv4), ctrack.Is(ctrack.Proto(0)), ctrack.Is[uint8](0), ctrack.Is[uint16](0), ctrack.Is[uint32](0), ctrack.Is[uint64](0),
+		ctrack.MarkIs(0), ctrack.Port(0), ctrack.TCPStateIn(ctrack.TCPNone), ctrack.LabelsAll(0), ctrack.Is("ftp"),
 	}
 	fieldtest.Each(t, zero, func(name string, set func(*ctrack.Filter)) {
 		var f ctrack.Filter

@@ -92,8 +92,8 @@ func TestARecordOfFieldsThatIsNotThatOfTheHeaderIsRefused(t *testing.T) {
 		}
 	}
 	for part, wrong := range map[string]string{
-		"ct_entry.mark 16 4 MARK create,update": "ct_entry.mock 16 4 MARK create,update", "ct_filter.mark 28 4 MARK": "ct_filter.mark 28 4 MOCK",
-		" USE -": " USE", "MARK create,update": "MARK create,list", "use_count 24": "use_count x", "ORIG&PORTS": "ORIG&MOCK", "ct_filter.id": "ct_result.id",
+		"ct_entry.mark 16 4 MARK create,update": "ct_entry.nothing 16 4 MARK create,update", "ct_filter.mark 28 4 MARK": "ct_filter.mark 28 4 NOTHING",
+		" USE -": " USE", "MARK create,update": "MARK create,list", "use_count 24": "use_count x", "ORIG&PORTS": "ORIG&NOTHING", "ct_filter.id": "ct_result.id",
 	} {
 		changed := strings.Replace(right, part, wrong, 1)
 		if changed == right {
