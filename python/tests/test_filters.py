@@ -141,6 +141,13 @@ FILTERS = [
 ]
 
 
+def test_every_field_is_tried_below() -> None:
+    # An id is known when there are entries.
+    for field in dataclasses.fields(Filter):
+        tried = field.name in ("exclude", "id") or any(getattr(filter, field.name) is not None for filter in FILTERS)
+        assert tried, f"{field.name}: no filter of FILTERS has it"
+
+
 def test_every_field_selects_what_it_says_in_lists_streams_and_deletes(ct: ctrack.Conntrack) -> None:
     nft(LABELS)
     make(ct, mixed())
