@@ -64,6 +64,8 @@ def recorded(struct: type[ctypes.Structure], name: str, bits: type[Has | Match])
         owner = next((own for own in RECORDS if leaf == own or leaf.startswith(own + ".")), None)
         assert owner, f"{leaf} is not in abi/fields.txt"
         words = RECORDS[owner]
+        named = [] if words[2] == "-" else re.split("[&|]", words[2])
+        assert not {*named} - bits.__members__.keys(), f"{owner}: {words[2]} is not in {bits.__name__} of ctrack/constants.py"
         groups = () if words[2] == "-" else tuple(sum(bits[bit] for bit in group.split("|")) for group in words[2].split("&"))
         found[leaf] = Field(leaf, offset, size, groups, frozenset(words[3].split(",") if words[3:] else ()))
     return found
@@ -86,7 +88,7 @@ def test_the_record_of_fields_is_that_of_the_structs() -> None:
             at = getattr(struct, field)
             mine[f"{name}.{field}"] = (at.offset, at.size)
     for name, (offset, size, *_) in RECORDS.items():
-        assert mine.get(name) == (int(offset), int(size)), name
+        assert mine.get(name) == (int(offset), int(size)), f"{name}: it is not so in ctrack/_native.py"
 
 
 def value_of(field: Field) -> bytes:
