@@ -41,7 +41,7 @@ const (
 )
 
 // hasKnown are the bits that this package has fields for, or that say all there is to say. The others are those of a [Change].
-const hasKnown Has = ctHasAll &^ (ctHasMarkMask | ctHasLabelsAdd | ctHasLabelsRemove)
+const hasKnown Has = ctHasAll &^ (ctHasUpdateOnly | ctHasLabelsAdd | ctHasLabelsRemove)
 
 const hasAnyZone = HasZone | HasOrigZone | HasReplyZone
 

@@ -514,7 +514,8 @@ func TestEveryConstantOfTheHeaderIsUsedWhereItMatters(t *testing.T) {
 		inGo, place := layoutNames[name], "this package"
 		there := len(used[inGo]) > 0
 		for prefix, file := range places {
-			if strings.HasPrefix(name, prefix) {
+			// A Has has no names for what only updates know.
+			if strings.HasPrefix(name, prefix) && (prefix != "CT_HAS_" || layoutConstants[name]&uint64(hasKnown) != 0) {
 				there, place = used[inGo][file], file
 			}
 		}

@@ -126,6 +126,9 @@ const ctHasKey = ctHasId | ctHasZone | ctHasOrigZone | ctHasReplyZone | ctHasOri
 const ctHasUpdate = ctHasStatus | ctHasMark | ctHasTimeout | ctHasTcpState | ctHasSctp | ctHasTcpWscale |
 	ctHasTcpFlags | ctHasMarkMask | ctHasLabels | ctHasHelper
 
+// ctHasUpdateOnly are those of what nothing but an update knows.
+const ctHasUpdateOnly = ctHasMarkMask
+
 // ctStatusAll are all bits of status.
 const ctStatusAll = ctStatusExpected | ctStatusSeenReply | ctStatusAssured | ctStatusConfirmed | ctStatusSrcNat | ctStatusDstNat |
 	ctStatusSeqAdjust | ctStatusSrcNatDone | ctStatusDstNatDone | ctStatusDying | ctStatusFixedTimeout | ctStatusTemplate |

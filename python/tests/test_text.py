@@ -25,8 +25,9 @@ SENT = sum(
         for _, _, _, bits, *uses in map(
             str.split, (Path(__file__).parent / "repository" / "fields.txt").read_text().splitlines()
         )
-        if uses not in ([], ["update"]) and bits != "-"
+        if uses not in ([], ["update"])
         for bit in re.split("[&|]", bits)
+        if bit in Has.__members__
     }
 )
 ZONES: list[dict[str, Any]] = [{}, {"zone": 7}, {"orig_zone": 8}, {"reply_zone": 9}]

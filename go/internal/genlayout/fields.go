@@ -145,11 +145,11 @@ func writeSums(out *bytes.Buffer, h header) {
 		}
 		return names
 	}
-	used := func(use string) []string {
+	used := func(takes func(uses []string) bool) []string {
 		var names []string
 		for _, r := range h.records {
 			for _, bit := range slices.Concat(r.groups...) {
-				if name := constantName(bit); slices.Contains(r.uses, use) && !slices.Contains(names, name) {
+				if name := constantName(bit); takes(r.uses) && !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}
@@ -161,8 +161,9 @@ func writeSums(out *bytes.Buffer, h header) {
 		bits          []string
 	}{
 		{"ctHasAll", "are all bits of has", all("CT_HAS_")},
-		{"ctHasKey", "are the bits of what says which entry is meant", used("key")},
-		{"ctHasUpdate", "are the bits of what an update can change", used("update")},
+		{"ctHasKey", "are the bits of what says which entry is meant", used(func(uses []string) bool { return slices.Contains(uses, "key") })},
+		{"ctHasUpdate", "are the bits of what an update can change", used(func(uses []string) bool { return slices.Contains(uses, "update") })},
+		{"ctHasUpdateOnly", "are those of what nothing but an update knows", used(func(uses []string) bool { return slices.Equal(uses, []string{"update"}) })},
 		{"ctStatusAll", "are all bits of status", all("CT_STATUS_")},
 	} {
 		if len(sum.bits) == 0 {
