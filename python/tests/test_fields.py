@@ -370,18 +370,24 @@ def test_every_constant_of_the_header_is_in_its_place_and_flags_are_used() -> No
     declared = re.findall(r"^#define CT_(\w+) (?:\((1)(?:u|ull) << )?(\d+)\)?$", HEADER, re.MULTILINE)
     assert len(declared) == len(re.findall(r"^#define CT_", HEADER, re.MULTILINE)) > 100
     used = used_names()
+    wrong = []
     for name, one, number in declared:
         value = 1 << int(number) if one else int(number)
         kind = next((kind for kind in KINDS if name.startswith(kind + "_")), None)
         if kind:
             member = KINDS[kind].__members__.get(name[len(kind) + 1 :])
-            assert member == value, f"CT_{name}: it is not in {KINDS[kind].__name__} of ctrack/constants.py"
+            if member != value:
+                wrong.append(f"CT_{name}: it is not in {KINDS[kind].__name__} of ctrack/constants.py")
         elif not name.startswith("VERSION_"):
-            assert getattr(constants, name, None) == value, f"CT_{name}: it is not in ctrack/constants.py"
-            assert name in used, f"{name} of ctrack/constants.py: nothing in the package uses it"
+            if getattr(constants, name, None) != value:
+                wrong.append(f"CT_{name}: it is not in ctrack/constants.py")
+            elif name not in used:
+                wrong.append(f"{name} of ctrack/constants.py: nothing in the package uses it")
     names = {name for name, _, _ in declared}
     for kind, members in KINDS.items():
-        assert {f"{kind}_{member}" for member in members.__members__} <= names, f"{members.__name__} of ctrack/constants.py"
+        extra = {f"{kind}_{member}" for member in members.__members__} - names
+        wrong += [f"{name} of ctrack/constants.py: it is not in the header" for name in extra]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("status", Status)
