@@ -5,13 +5,8 @@ package ctrack
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 )
-
-func entryName(i int) string {
-	return "entry[" + strconv.Itoa(i) + "]"
-}
 
 // Create creates entries. Each needs Orig and a Timeout. The reply tuple is the mirror image of Orig unless there is one. Status
 // (StatusConfirmed is added), Mark, Zone, Labels, Helper and the states of TCP and SCTP are set where the entry has them; what
@@ -99,9 +94,6 @@ func (c *Conn) Update(ctx context.Context, changes []Change) (Batch, error) {
 	})
 }
 
-// identifies are the bits of an entry that say which one it is.
-const identifies = HasOrig | HasReply | HasPorts | HasICMP | hasAnyZone | HasID | HasStart
-
 // key is the entry reduced to what says which one it is.
 func (e *Entry) key() (Entry, *fault) {
 	derived, wrong := e.withBits()
@@ -109,7 +101,7 @@ func (e *Entry) key() (Entry, *fault) {
 		return Entry{}, wrong
 	}
 	key := Entry{
-		Has: derived.Has & identifies, Family: derived.Family, Proto: derived.Proto, Orig: derived.Orig, Reply: derived.Reply,
+		Has: derived.Has & ctHasKey, Family: derived.Family, Proto: derived.Proto, Orig: derived.Orig, Reply: derived.Reply,
 		Zone: derived.Zone, ZoneDir: derived.ZoneDir, ID: derived.ID, Start: derived.Start,
 	}
 	if key.Has == 0 {

@@ -35,6 +35,10 @@ func init() {
 		return hook.Changed{Key: key, Values: decoded(&raw), MarkMask: raw.markMask,
 			AddLabels: raw.has&ctHasLabelsAdd != 0, RemoveLabels: raw.has&ctHasLabelsRemove != 0}, nil
 	}
+	hook.Scope = func(given any) any {
+		scope := given.(Scope)
+		return scope.filter()
+	}
 }
 
 func decoded(raw *rawEntry) Entry {
@@ -45,7 +49,7 @@ func decoded(raw *rawEntry) Entry {
 }
 
 func checkEntry(e *rawEntry, purpose hook.Purpose) *fault {
-	if e.has>>30 != 0 {
+	if e.has&^ctHasAll != 0 {
 		return &fault{"", "announces fields that this release does not know"}
 	}
 	for _, check := range []func(*rawEntry, hook.Purpose) *fault{checkAnnounced, checkTuples, checkValues, checkPurpose} {
@@ -56,54 +60,19 @@ func checkEntry(e *rawEntry, purpose hook.Purpose) *fault {
 	return nil
 }
 
+// announcedField is a field of an entry, whether it is set, and the bits that must say so: one of each.
+type announcedField struct {
+	name   string
+	set    bool
+	groups []uint64
+}
+
 // checkAnnounced: a field that is set although Has does not announce it was forgotten there.
 func checkAnnounced(e *rawEntry, _ hook.Purpose) *fault {
-	const zone = ctHasZone | ctHasOrigZone | ctHasReplyZone
-	none := [16]byte{}
-	orig, reply := &e.orig, &e.reply
-	// Each with the bits of which one must be set.
-	for _, at := range []struct {
-		field string
-		set   bool
-		bits  uint64
-	}{
-		{"id", e.id != 0, ctHasId}, {"status", e.status != 0, ctHasStatus}, {"mark", e.mark != 0, ctHasMark},
-		{"timeout", e.timeout != 0, ctHasTimeout}, {"use_count", e.useCount != 0, ctHasUse}, {"zone", e.zone != 0, zone},
-		{"orig.zone", orig.zone != 0, ctHasZone | ctHasOrigZone}, {"reply.zone", reply.zone != 0, ctHasZone | ctHasReplyZone},
-		{"orig.src", orig.src != none, ctHasOrig}, {"orig.dst", orig.dst != none, ctHasOrig},
-		{"reply.src", reply.src != none, ctHasReply}, {"reply.dst", reply.dst != none, ctHasReply},
-		{"labels", e.labels != none, ctHasLabels}, {"helper", e.helper != none, ctHasHelper},
-		{"orig_counters", e.origCounters != rawCounters{}, ctHasOrigCounters},
-		{"reply_counters", e.replyCounters != rawCounters{}, ctHasReplyCounters},
-		{"start_ns", e.startNs != 0, ctHasStart}, {"stop_ns", e.stopNs != 0, ctHasStop},
-		{"tcp_state", e.tcpState != 0, ctHasTcpState}, {"tcp_wscale_orig", e.tcpWscaleOrig != 0, ctHasTcpWscale},
-		{"tcp_wscale_reply", e.tcpWscaleReply != 0, ctHasTcpWscale}, {"tcp_flags_orig", e.tcpFlagsOrig != 0, ctHasTcpFlags},
-		{"tcp_flags_reply", e.tcpFlagsReply != 0, ctHasTcpFlags}, {"tcp_mask_orig", e.tcpMaskOrig != 0, ctHasTcpFlags},
-		{"tcp_mask_reply", e.tcpMaskReply != 0, ctHasTcpFlags}, {"sctp_state", e.sctpState != 0, ctHasSctp},
-		{"sctp_vtag_orig", e.sctpVtagOrig != 0, ctHasSctp}, {"sctp_vtag_reply", e.sctpVtagReply != 0, ctHasSctp},
-		{"dccp_state", e.dccpState != 0, ctHasDccp}, {"dccp_role", e.dccpRole != 0, ctHasDccp},
-	} {
-		if at.set && e.has&at.bits == 0 {
-			return &fault{at.field, "is set, but not announced"}
-		}
-	}
-	for _, side := range []struct {
-		name  string
-		tuple *rawTuple
-		bit   uint64
-	}{{"orig", orig, ctHasOrig}, {"reply", reply, ctHasReply}} {
-		// Those that want both their kind of field and their tuple.
-		for _, at := range []struct {
-			field string
-			set   bool
-			bits  uint64
-		}{
-			{".sport", side.tuple.sport != 0, ctHasPorts}, {".dport", side.tuple.dport != 0, ctHasPorts},
-			{".icmp_type", side.tuple.icmpType != 0, ctHasIcmp}, {".icmp_code", side.tuple.icmpCode != 0, ctHasIcmp},
-			{".icmp_id", side.tuple.icmpId != 0, ctHasIcmp},
-		} {
-			if bits := at.bits | side.bit; at.set && e.has&bits != bits {
-				return &fault{side.name + at.field, "is set, but not announced"}
+	for _, field := range e.announced() {
+		for _, bits := range field.groups {
+			if field.set && e.has&bits == 0 {
+				return &fault{field.name, "is set, but not announced"}
 			}
 		}
 	}
@@ -143,10 +112,8 @@ const creatable = uint32(StatusSeenReply | StatusAssured | StatusConfirmed | Sta
 	StatusDstNATDone | StatusFixedTimeout | StatusHelper)
 
 func checkPurpose(e *rawEntry, purpose hook.Purpose) *fault {
-	const changeable = ctHasTimeout | ctHasStatus | ctHasMark | ctHasLabels | ctHasHelper | ctHasTcpState | ctHasTcpWscale |
-		ctHasTcpFlags | ctHasSctp
 	switch {
-	case purpose == hook.ToUpdate && e.has&changeable == 0:
+	case purpose == hook.ToUpdate && e.has&ctHasUpdate == 0:
 		return &fault{"", "nothing to change"}
 	case purpose != hook.ToCreate:
 		return nil

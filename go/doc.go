@@ -49,4 +49,4 @@
 // The context is looked at before a call, while it waits for a handle and, in All and List, between two batches.
 package ctrack
 
-//go:generate go run ./internal/genlayout -header ../include/ctrack.h -to .
+//go:generate go run ./internal/genlayout -header ../include/ctrack.h -fields ../abi/fields.txt -to .

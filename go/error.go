@@ -74,3 +74,7 @@ func (f *fault) in(op, place string) *Error {
 	}
 	return &Error{Op: op, Errno: syscall.EINVAL, Text: place + ": " + f.reason}
 }
+
+func wrongArgument(op, format string, args ...any) error {
+	return &Error{Op: op, Errno: syscall.EINVAL, Text: fmt.Sprintf(format, args...)}
+}

@@ -161,20 +161,6 @@ func Hosts(addresses ...netip.Addr) []netip.Prefix {
 	return prefixes
 }
 
-// Scope says what a flush is limited to. All fields that are set must hold, and one of them must be set.
-type Scope struct {
-	// Family of the entries.
-	Family Optional[Family]
-	// Zone: entries that have this zone in both directions or in one of them; 0: entries without any zone.
-	Zone Optional[uint16]
-	// Mark: see MarkIs and MarkMasked.
-	Mark Optional[Mark]
-	// StatusSet are bits that must be set.
-	StatusSet Status
-	// StatusClear are bits that must be clear.
-	StatusClear Status
-}
-
 // family is that of the addresses, or the one that is set. All must agree.
 func (f *Filter) family() (Optional[Family], *fault) {
 	family := f.Family
@@ -211,4 +197,89 @@ func (f *Filter) addresses() [4]filterAddress {
 	return [...]filterAddress{
 		{"orig_src", &f.OrigSrc}, {"orig_dst", &f.OrigDst}, {"reply_src", &f.ReplySrc}, {"reply_dst", &f.ReplyDst},
 	}
+}
+
+// Functions with Make in their names give an error. The older ones without it make a value of a wrong argument that every call
+// refuses, so an error is seen later than it could be.
+
+// MakeHost is [Host], and an error for what is no address and for one with a zone (fe80::1%eth0).
+func MakeHost(address netip.Addr) (netip.Prefix, error) {
+	prefix := Host(address)
+	if !prefix.IsValid() {
+		reason := "is no address"
+		if address.IsValid() {
+			reason = "has an interface, which the table does not know"
+		}
+		return netip.Prefix{}, wrongArgument("MakeHost", "%v %s", address, reason)
+	}
+	return prefix, nil
+}
+
+// MakeHosts is [Hosts], and an error for the first address of which MakeHost gives one. No address is an error too: the empty list
+// would be no condition.
+func MakeHosts(addresses ...netip.Addr) ([]netip.Prefix, error) {
+	if len(addresses) == 0 {
+		return nil, wrongArgument("MakeHosts", "no address is given")
+	}
+	for i, address := range addresses {
+		if _, err := MakeHost(address); err != nil {
+			return nil, wrongArgument("MakeHosts", "address %d: %s", i, err.(*Error).Text)
+		}
+	}
+	return Hosts(addresses...), nil
+}
+
+// MakePorts is [Ports], and an error for a range that is upside down.
+func MakePorts(first, last uint16) (Optional[PortRange], error) {
+	if first > last {
+		return Optional[PortRange]{}, wrongArgument("MakePorts", "range %d-%d is upside down", first, last)
+	}
+	return Ports(first, last), nil
+}
+
+// MakeMarkMasked is [MarkMasked], and an error for bits of mark outside mask, and for a mask of 0, which would be no condition.
+func MakeMarkMasked(mark, mask uint32) (Optional[Mark], error) {
+	switch {
+	case mark&^mask != 0:
+		return Optional[Mark]{}, wrongArgument("MakeMarkMasked", "%#x has bits outside the mask %#x", mark, mask)
+	case mask == 0:
+		return Optional[Mark]{}, wrongArgument("MakeMarkMasked", "a mask of 0 compares nothing")
+	}
+	return MarkMasked(mark, mask), nil
+}
+
+// MakeLabelsAll is [LabelsAll], and an error for a number that is no label.
+func MakeLabelsAll(label int, more ...int) (Optional[LabelMatch], error) {
+	set, err := MakeLabelSet(append([]int{label}, more...)...)
+	if err != nil {
+		return Optional[LabelMatch]{}, wrongArgument("MakeLabelsAll", "%s", err.(*Error).Text)
+	}
+	return Is(LabelMatch{set, set}), nil
+}
+
+// MakeLabelsMasked is [LabelsMasked], and an error for labels of value outside mask, for what LabelSet was given that is no label,
+// and for an empty mask, which would be no condition.
+func MakeLabelsMasked(value, mask Labels) (Optional[LabelMatch], error) {
+	for _, labels := range []Labels{value, mask} {
+		if wrong := labels.check(); wrong != nil {
+			return Optional[LabelMatch]{}, wrongArgument("MakeLabelsMasked", "%s", wrong.reason)
+		}
+	}
+	switch {
+	case wordOf(&value.Bits).without(wordOf(&mask.Bits)) != (word128{}):
+		return Optional[LabelMatch]{}, wrongArgument("MakeLabelsMasked", "%v are not all in the mask %v", value, mask)
+	case mask == Labels{}:
+		return Optional[LabelMatch]{}, wrongArgument("MakeLabelsMasked", "an empty mask compares nothing")
+	}
+	return LabelsMasked(value, mask), nil
+}
+
+// MakeTCPStateIn is [TCPStateIn], and an error for what is no state.
+func MakeTCPStateIn(state TCPState, more ...TCPState) (Optional[TCPStates], error) {
+	for _, one := range append([]TCPState{state}, more...) {
+		if one > ctTcpStateLast {
+			return Optional[TCPStates]{}, wrongArgument("MakeTCPStateIn", "%v is no TCP state", one)
+		}
+	}
+	return TCPStateIn(state, more...), nil
 }

@@ -111,6 +111,32 @@ const (
 	ctTcpStateSynSent2    = 9       // CT_TCP_STATE_SYN_SENT2
 )
 
+// ctHasAll are all bits of has.
+const ctHasAll = ctHasOrig | ctHasReply | ctHasPorts | ctHasIcmp | ctHasStatus | ctHasTimeout |
+	ctHasMark | ctHasId | ctHasUse | ctHasZone | ctHasOrigZone | ctHasReplyZone |
+	ctHasOrigCounters | ctHasReplyCounters | ctHasStart | ctHasStop | ctHasLabels | ctHasHelper |
+	ctHasTcpState | ctHasTcpWscale | ctHasTcpFlags | ctHasSctp | ctHasDccp | ctHasMaster |
+	ctHasSeqAdj | ctHasSynproxy | ctHasSecctx | ctHasMarkMask | ctHasLabelsAdd | ctHasLabelsRemove
+
+// ctHasKey are the bits of what says which entry is meant.
+const ctHasKey = ctHasId | ctHasZone | ctHasOrigZone | ctHasReplyZone | ctHasOrig | ctHasPorts |
+	ctHasIcmp | ctHasReply | ctHasStart
+
+// ctHasUpdate are the bits of what an update can change.
+const ctHasUpdate = ctHasStatus | ctHasMark | ctHasTimeout | ctHasTcpState | ctHasSctp | ctHasTcpWscale |
+	ctHasTcpFlags | ctHasMarkMask | ctHasLabels | ctHasHelper
+
+// ctHasUpdateOnly are those of what nothing but an update knows.
+const ctHasUpdateOnly = ctHasMarkMask
+
+// ctStatusAll are all bits of status.
+const ctStatusAll = ctStatusExpected | ctStatusSeenReply | ctStatusAssured | ctStatusConfirmed | ctStatusSrcNat | ctStatusDstNat |
+	ctStatusSeqAdjust | ctStatusSrcNatDone | ctStatusDstNatDone | ctStatusDying | ctStatusFixedTimeout | ctStatusTemplate |
+	ctStatusUntracked | ctStatusHelper | ctStatusOffload | ctStatusHwOffload
+
+// ctTcpStateLast is the largest state of TCP.
+const ctTcpStateLast = ctTcpStateSynSent2
+
 // rawOpenOpts is struct ct_open_opts.
 type rawOpenOpts struct {
 	size      uint32
@@ -226,4 +252,51 @@ type rawResult struct {
 	firstError int32
 	pad0       uint32
 	spared     uint64
+}
+
+// announced are the fields of an entry that bits of has announce, in the order of abi/fields.txt.
+func (e *rawEntry) announced() []announcedField {
+	return []announcedField{
+		{"id", e.id != 0, []uint64{ctHasId}},
+		{"status", e.status != 0, []uint64{ctHasStatus}},
+		{"mark", e.mark != 0, []uint64{ctHasMark}},
+		{"timeout", e.timeout != 0, []uint64{ctHasTimeout}},
+		{"use_count", e.useCount != 0, []uint64{ctHasUse}},
+		{"zone", e.zone != 0, []uint64{ctHasZone | ctHasOrigZone | ctHasReplyZone}},
+		{"tcp_state", e.tcpState != 0, []uint64{ctHasTcpState}},
+		{"sctp_state", e.sctpState != 0, []uint64{ctHasSctp}},
+		{"tcp_wscale_orig", e.tcpWscaleOrig != 0, []uint64{ctHasTcpWscale}},
+		{"tcp_wscale_reply", e.tcpWscaleReply != 0, []uint64{ctHasTcpWscale}},
+		{"tcp_flags_orig", e.tcpFlagsOrig != 0, []uint64{ctHasTcpFlags}},
+		{"tcp_flags_reply", e.tcpFlagsReply != 0, []uint64{ctHasTcpFlags}},
+		{"tcp_mask_orig", e.tcpMaskOrig != 0, []uint64{ctHasTcpFlags}},
+		{"tcp_mask_reply", e.tcpMaskReply != 0, []uint64{ctHasTcpFlags}},
+		{"dccp_state", e.dccpState != 0, []uint64{ctHasDccp}},
+		{"dccp_role", e.dccpRole != 0, []uint64{ctHasDccp}},
+		{"sctp_vtag_orig", e.sctpVtagOrig != 0, []uint64{ctHasSctp}},
+		{"sctp_vtag_reply", e.sctpVtagReply != 0, []uint64{ctHasSctp}},
+		{"mark_mask", e.markMask != 0, []uint64{ctHasMarkMask}},
+		{"orig.src", e.orig.src != [16]uint8{}, []uint64{ctHasOrig}},
+		{"orig.dst", e.orig.dst != [16]uint8{}, []uint64{ctHasOrig}},
+		{"orig.sport", e.orig.sport != 0, []uint64{ctHasOrig, ctHasPorts}},
+		{"orig.dport", e.orig.dport != 0, []uint64{ctHasOrig, ctHasPorts}},
+		{"orig.icmp_id", e.orig.icmpId != 0, []uint64{ctHasOrig, ctHasIcmp}},
+		{"orig.icmp_type", e.orig.icmpType != 0, []uint64{ctHasOrig, ctHasIcmp}},
+		{"orig.icmp_code", e.orig.icmpCode != 0, []uint64{ctHasOrig, ctHasIcmp}},
+		{"orig.zone", e.orig.zone != 0, []uint64{ctHasZone | ctHasOrigZone}},
+		{"reply.src", e.reply.src != [16]uint8{}, []uint64{ctHasReply}},
+		{"reply.dst", e.reply.dst != [16]uint8{}, []uint64{ctHasReply}},
+		{"reply.sport", e.reply.sport != 0, []uint64{ctHasReply, ctHasPorts}},
+		{"reply.dport", e.reply.dport != 0, []uint64{ctHasReply, ctHasPorts}},
+		{"reply.icmp_id", e.reply.icmpId != 0, []uint64{ctHasReply, ctHasIcmp}},
+		{"reply.icmp_type", e.reply.icmpType != 0, []uint64{ctHasReply, ctHasIcmp}},
+		{"reply.icmp_code", e.reply.icmpCode != 0, []uint64{ctHasReply, ctHasIcmp}},
+		{"reply.zone", e.reply.zone != 0, []uint64{ctHasZone | ctHasReplyZone}},
+		{"orig_counters", e.origCounters.packets != 0 || e.origCounters.bytes != 0, []uint64{ctHasOrigCounters}},
+		{"reply_counters", e.replyCounters.packets != 0 || e.replyCounters.bytes != 0, []uint64{ctHasReplyCounters}},
+		{"start_ns", e.startNs != 0, []uint64{ctHasStart}},
+		{"stop_ns", e.stopNs != 0, []uint64{ctHasStop}},
+		{"labels", e.labels != [16]uint8{}, []uint64{ctHasLabels}},
+		{"helper", e.helper != [16]byte{}, []uint64{ctHasHelper}},
+	}
 }

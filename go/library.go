@@ -47,7 +47,7 @@ import (
 	"unsafe"
 )
 
-// Every call into libctrack is in this file, and what takes Linux besides in namespace_open.go; library_none.go stands for both
+// Every call into libctrack is in this file, and what takes Linux besides in namespace.go; library_none.go stands for both
 // where they are left out.
 
 // The header that is installed must be that which layout.go was made of, or a newer one: the promise of libctrack.so.0 for an entry

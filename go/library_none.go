@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// What there is in the place of library.go and namespace_open.go. Open fails, so there is no Conn that is open, no pool has a
+// What there is in the place of library.go and namespace.go. Open fails, so there is no Conn that is open, no pool has a
 // handle, and nothing here is ever asked to do anything: whatever comes through all the same is refused.
 
 const haveLibrary = false

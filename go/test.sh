@@ -83,7 +83,7 @@ consumer() {
 renamed() {
 	mkdir "$work/renamed"
 	cp -R . "$work/renamed/go"
-	cp -R ../include "$work/renamed/include"
+	cp -R ../include ../abi "$work/renamed/"
 	(
 		cd "$work/renamed/go"
 		for path in example.org/libctrack/go example.com/mirror/ctrack; do

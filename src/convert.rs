@@ -214,6 +214,12 @@ macro_rules! filter_fields {
             ),
         )*)*];
 
+        /// The same with the name of each field and of its bit, and those that always count, for the record abi/fields.txt.
+        pub(crate) const NAMES: &[(&str, usize, usize, &str)] = &[
+            $($((stringify!($field), std::mem::offset_of!(ct_filter, $field), bytes(|filter| &filter.$field), stringify!($bit)),)*)*
+            $((stringify!($always), std::mem::offset_of!(ct_filter, $always), bytes(|filter| &filter.$always), ""),)*
+        ];
+
         const fn bytes<T>(_: fn(&ct_filter) -> &T) -> usize {
             size_of::<T>()
         }

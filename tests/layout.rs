@@ -1,12 +1,13 @@
 //! The structs as Rust lays them out are those of `abi/layout.txt`, field by field; scripts/test-install.sh compares that file
 //! with what C compilers make of the header. Constants and structs of entries, which C has once more, are ctnetlink's.
-//! `abi/fields.txt` says of every field of an entry what its declaration says.
+//! `abi/fields.txt` says of every field of an entry and of a filter what announces it, and of an entry which calls take it.
 //!
 //! To record one of the two files anew, for a change that was meant: run this test, and copy what it found over it.
 
 use bitflags::Flags;
-use ctnetlink::fields::FIELDS;
+use ctnetlink::fields::{Within, FIELDS};
 use ctrack::{Counters, Entry, Family, Has, Proto, Status, TcpState, TcpStates, Tuple};
+use ctrack_c::seams::FILTER_FIELDS;
 use ctrack_c::{ct_counters, ct_entry, ct_filter, ct_open_opts, ct_result, ct_tuple};
 use std::fmt::Write;
 use std::mem::{offset_of, size_of};
@@ -79,29 +80,42 @@ fn every_field_lies_where_the_abi_says() {
     assert_recorded("layout.txt", include_str!("../abi/layout.txt"), &found);
 }
 
-/// The bits by their names.
-fn names<F: Flags<Bits: Into<u64>> + Copy>(bits: F) -> String {
-    let has = |flag: &F| bits.contains(*flag);
-    let named: Vec<&str> =
-        F::FLAGS.iter().filter(|flag| flag.is_named() && has(flag.value())).map(|flag| flag.name()).collect();
-    let known = F::FLAGS.iter().filter(|flag| flag.is_named()).fold(F::empty(), |all, flag| all.union(*flag.value()));
-    assert!(known.contains(bits), "{named:?} and bits without a name: {:#x}", bits.bits().into());
-    if named.is_empty() {
-        "-".into()
-    } else {
-        named.join("|")
-    }
+/// Bits by their names, joined by a sign.
+fn names(bits: Has, sign: &str) -> String {
+    bits.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(sign)
 }
 
 #[test]
-fn every_field_of_an_entry_is_declared_as_the_abi_says() {
-    // Name, offset, size, the bits that announce it (all of these; one of those), the messages that have it, its JSON.
-    let mut found = String::new();
-    for field in FIELDS.iter().copied().flatten() {
-        let json = if field.json.is_empty() { "-" } else { field.json };
-        let (all, any, within) = (names(field.all), names(field.any), names(field.within));
-        writeln!(found, "{} {} {} {all} {any} {within} {json}", field.name, field.offset, field.size).unwrap();
+fn every_field_is_recorded_with_what_announces_it() {
+    let mut lines: Vec<(bool, usize, String)> = Vec::new();
+    for (name, offset, size, bit) in FILTER_FIELDS {
+        let (name, bit) = (name.trim_start_matches("r#"), bit.trim_start_matches("CT_MATCH_"));
+        let bit = if bit.is_empty() { "-" } else { bit };
+        lines.push((false, *offset, format!("ct_filter.{name} {offset} {size} {bit}")));
     }
+    for field in FIELDS.iter().copied().flatten() {
+        let uses = [(Within::KEY, "key"), (Within::CREATE, "create"), (Within::UPDATE, "update")];
+        let uses: Vec<_> = uses.iter().filter(|(one, _)| field.within.contains(*one)).map(|(_, name)| *name).collect();
+        let uses = if uses.is_empty() { "-".to_owned() } else { uses.join(",") };
+        let bits = if field.any.is_empty() { names(field.all, "&") } else { names(field.any, "|") };
+        // The two numbers of a direction are one field.
+        let (name, size) = match field.name.strip_suffix(".packets") {
+            Some(name) => (name, 2 * field.size),
+            None if field.name.ends_with(".bytes") => continue,
+            None => (field.name, field.size),
+        };
+        lines.push((true, field.offset, format!("ct_entry.{name} {} {size} {bits} {uses}", field.offset)));
+    }
+    for (name, offset, size, uses) in [
+        ("has", offset_of!(Entry, has), size_of::<Has>(), "-"),
+        ("family", offset_of!(Entry, family), 1, "key,create"),
+        ("proto", offset_of!(Entry, proto), 1, "key,create"),
+        ("reserved", offset_of!(Entry, reserved), size_of::<Entry>() - offset_of!(Entry, reserved), "-"),
+    ] {
+        lines.push((true, offset, format!("ct_entry.{name} {offset} {size} - {uses}")));
+    }
+    lines.sort();
+    let found: String = lines.into_iter().map(|(.., line)| line + "\n").collect();
     assert_recorded("fields.txt", include_str!("../abi/fields.txt"), &found);
 }
 

@@ -47,7 +47,7 @@ from .errors import (
     Timeout,
 )
 from .filter import Filter
-from .roles import changed_service, dead_endpoint, everything_but, port_on_any_address, security_rule, whole_table
+from .presets import changed_service, dead_endpoint, everything_but, port_on_any_address, security_rule, whole_table
 from .selection import Selection
 
 open = Conntrack

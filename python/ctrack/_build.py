@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _labels, _values
 from ._native import CEntry
-from .constants import PROTOS_ICMP, PROTOS_WITH_PORTS, Has, Proto, TcpState
+from .constants import ALL_STATUSES, PROTOS_ICMP, PROTOS_WITH_PORTS, Has, Proto, TcpState
 from .errors import invalid
 
 _ICMP, _ICMPV6, _TCP, _UDP, _SCTP = (int(p) for p in (Proto.ICMP, Proto.ICMPV6, Proto.TCP, Proto.UDP, Proto.SCTP))
@@ -294,8 +294,8 @@ def _whole(
         status = 0
     else:
         has |= _HAS_STATUS
-        if type(status) is not int or not 0 <= status <= _U16:
-            status = _values.status("status", status, _U16)
+        if type(status) is not int or not 0 <= status <= ALL_STATUSES:
+            status = _values.status("status", status, ALL_STATUSES)
     if mark is not None:
         has |= _HAS_MARK
         mark = _number("mark", mark, _U32)

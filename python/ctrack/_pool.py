@@ -12,26 +12,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import socket
 import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from . import _words
+from . import _namespace, _words
 from ._native import OpenOpts, lib
 from ._values import NetnsLike, number
 from .constants import OPEN_COMPARE_START, OPEN_NETNS
 from .errors import ClosedError, Error, ForkedError, InvalidArgumentError, Result, error, invalid
 
-_OWN_NETNS = "/proc/thread-self/ns/net"
-#: Where `ip netns` and all that is like it keep namespaces by name.
-_NAMED = "/run/netns"
-#: linux/sockios.h: gives a descriptor of the network namespace of a socket.
-_SIOCGSKNS = 0x894C
 #: Handles that are kept although nobody uses them.
 _KEPT = 4
 
@@ -96,15 +89,7 @@ class Pool:
     ) -> None:
         self._netns = -1
         self.closed = True
-        self._opts = OpenOpts(size=ctypes.sizeof(OpenOpts))
-        if timeout is not None:
-            if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 4_000_000:
-                raise invalid(f"timeout: {timeout!r} is no time above 0 and up to 4,000,000 seconds")
-            self._opts.timeout_ms = max(1, round(timeout * 1000))
-        if rcvbuf is not None:
-            self._opts.rcvbuf = number("rcvbuf", rcvbuf, 0xFFFFFFFF, 1)
-        if compare_start:
-            self._opts.flags |= OPEN_COMPARE_START
+        self._opts = options(timeout, rcvbuf, compare_start)
         self._patience = 10.0 if timeout is None else float(timeout)
         self._max = number("max_handles", max_handles, 1 << 16, 1)
         self._pid = os.getpid()
@@ -112,8 +97,8 @@ class Pool:
         self._permits: SimpleQueue[_Permit] = SimpleQueue()
         for _ in range(self._max):
             self._permits.put(_Permit(self._permits))
-        self._netns = _open_netns(netns)
-        self._name = _name(netns)
+        self._netns = _namespace.opened(netns)
+        self._name = _namespace.called(netns)
         stat = os.fstat(self._netns)
         self._where = (stat.st_dev, stat.st_ino)
         self.closed = False
@@ -199,7 +184,7 @@ class Pool:
         opts = OpenOpts.from_buffer_copy(self._opts)
         netns = -1
         try:
-            if _own_netns_is() != self._where:
+            if _namespace.own_is() != self._where:
                 try:
                     netns = os.dup(self._netns)
                 finally:
@@ -218,11 +203,18 @@ class Pool:
                 os.close(netns)
 
 
-def _name(netns: NetnsLike) -> str:
-    """What texts call a namespace that was given."""
-    if netns is None:
-        return "the caller's namespace"
-    return f"descriptor {netns:d}" if isinstance(netns, int) else repr(os.fspath(netns))
+def options(timeout: float | None, rcvbuf: int | None, compare_start: bool) -> OpenOpts:
+    """The arguments as the library takes them, without a namespace."""
+    opts = OpenOpts(size=ctypes.sizeof(OpenOpts))
+    if timeout is not None:
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 4_000_000:
+            raise invalid(f"timeout: {timeout!r} is no time above 0 and up to 4,000,000 seconds")
+        opts.timeout_ms = max(1, round(timeout * 1000))
+    if rcvbuf is not None:
+        opts.rcvbuf = number("rcvbuf", rcvbuf, 0xFFFFFFFF, 1)
+    if compare_start:
+        opts.flags |= OPEN_COMPARE_START
+    return opts
 
 
 def _not_opened(returned: int, elsewhere: str | None) -> Error:
@@ -234,79 +226,3 @@ def _not_opened(returned: int, elsewhere: str | None) -> Error:
         return InvalidArgumentError(errno.EINVAL, f"netns: {elsewhere} is no network namespace")
     reason: bytes = lib.ct_strerror(returned)
     return error(returned, f"open: {reason.decode()}")
-
-
-def _own_netns_is() -> tuple[int, int]:
-    """What tells the network namespace of this thread from others."""
-    try:
-        stat = os.stat(_OWN_NETNS)
-    except OSError:
-        opened = _own_netns_by_socket()
-        try:
-            stat = os.fstat(opened)
-        finally:
-            os.close(opened)
-    return stat.st_dev, stat.st_ino
-
-
-def _open_own_netns() -> int:
-    try:
-        return os.open(_OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return _own_netns_by_socket()
-
-
-def _own_netns_by_socket() -> int:
-    """The same where /proc is not mounted, or is that of other processes. The kernel wants the capability that all of this wants."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
-        try:
-            # Close-on-exec: linux/net/socket.c, as every descriptor of a namespace.
-            return fcntl.ioctl(own, _SIOCGSKNS)
-        except PermissionError:
-            need = "CAP_NET_ADMIN in the user namespace that owns the network namespace"
-            raise error(errno.EPERM, f"open: not permitted: without /proc needs {need}") from None
-
-
-def _open_netns(netns: NetnsLike) -> int:
-    """A descriptor of our own of the network namespace to work in."""
-    try:
-        if netns is None:
-            return _open_own_netns()
-        if isinstance(netns, bool):
-            raise invalid(f"netns: {netns!r} is neither a name, a path nor a descriptor")
-        if isinstance(netns, int):
-            return _copy(netns)
-        if isinstance(netns, str) and "/" not in netns:
-            return _open_named(netns)
-        # Without O_NONBLOCK a FIFO at this path would be waited for.
-        return os.open(netns, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except Error:
-        raise
-    except ValueError as wrong:
-        raise invalid(f"netns: {wrong}") from None
-    except TypeError:
-        raise invalid(f"netns: {netns!r} is neither a name, a path nor a descriptor") from None
-    except OverflowError:
-        raise invalid(f"netns: {netns!r} is no descriptor") from None
-
-
-def _copy(descriptor: int) -> int:
-    try:
-        return os.dup(descriptor)
-    except OSError as wrong:
-        raise OSError(wrong.errno, f"netns: descriptor {descriptor:d}: {wrong.strerror}") from None
-
-
-def _open_named(name: str) -> int:
-    if name in ("", ".", ".."):
-        raise invalid(f"netns: {name!r} is no name of a network namespace")
-    path = f"{_NAMED}/{name}"
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        try:
-            known = ", ".join(sorted(os.listdir(_NAMED))) or "none"
-        except OSError:
-            known = "none"
-        text = f"netns: no network namespace has the name {name!r} (there are: {known}; a path has a slash in it)"
-        raise FileNotFoundError(errno.ENOENT, text, path) from None

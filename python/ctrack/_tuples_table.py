@@ -13,8 +13,9 @@ from typing import Any
 from . import _tuples
 from ._native import ENTRY_SIZE, CFilter, CResult, lib
 from ._pool import Handle
+from ._read import Listed
 from ._tuples import EntryTuple, Wanted
-from .conntrack import Conntrack, _Listed
+from .conntrack import Conntrack
 from .constants import FLUSH_ALL, RESULT_START_UNKNOWN, Match
 from .errors import Error, Result, error
 
@@ -60,7 +61,7 @@ def list_tuples(handle: Handle, zones: Iterable[int] | None, zoned: bool) -> lis
 def _entries(handle: Handle, zones: Iterable[int] | None) -> Iterator[Any]:
     """The entries of some zones as a buffer."""
     array = None if zones is None else _scopes(zones)
-    found, count = _Listed(), ctypes.c_size_t()
+    found, count = Listed(), ctypes.c_size_t()
     given = 0 if array is None else len(array)
     handle.check(lib.ct_list(handle.address, array, given, ctypes.byref(found), ctypes.byref(count)))
     if found.value:

@@ -138,6 +138,8 @@ FORMAT_EXTENDED = 1 << 8
 FORMAT_ID = 1 << 9
 FORMAT_TIMESTAMP = 1 << 10
 
+#: All bits of a status that have a name.
+ALL_STATUSES = sum(map(int, Status))
 #: Protocols whose entries have ports (GRE: keys).
 PROTOS_WITH_PORTS = frozenset({Proto.TCP, Proto.UDP, Proto.DCCP, Proto.GRE, Proto.SCTP, Proto.UDPLITE})
 #: Protocols whose entries have type, code and identifier.

@@ -4,28 +4,17 @@
 from __future__ import annotations
 
 import ctypes
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from . import _build, _labels, _plain, _values, constants
-from ._native import ENTRY_SIZE, CCounters, CEntry, CTuple, lib
+from . import _build, _labels, _text, _values, constants
+from ._native import ENTRY_SIZE, CCounters, CEntry, CTuple
 from ._values import Address, AddressLike, FamilyLike, ProtoLike, StatusLike, TcpStateLike
-from .constants import (
-    FORMAT_EXTENDED,
-    FORMAT_ID,
-    FORMAT_JSON,
-    FORMAT_LINE,
-    FORMAT_TIMESTAMP,
-    Family,
-    Has,
-    Status,
-    TcpState,
-)
-from .errors import error, invalid
+from .constants import Family, Has, Status, TcpState
+from .errors import invalid
 
 T_co = TypeVar("T_co", covariant=True)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -379,9 +368,8 @@ class Entry:
     def format(self, *, extended: bool = False, id: bool = False, timestamp: bool = False) -> str:
         """The line of `conntrack -L`, perhaps with what its options -o extended, id and ktimestamp add. Of an entry without a
         reply direction, such as a key that you write, it shows none."""
-        options = (extended and FORMAT_EXTENDED) | (id and FORMAT_ID) | (timestamp and FORMAT_TIMESTAMP)
-        line = self._text(FORMAT_LINE | options)
-        return line if _u64(self._raw)[0] & _HAS_REPLY else _without_reply(line)
+        line = _text.line(self._raw, extended, id, timestamp)
+        return line if _u64(self._raw)[0] & _HAS_REPLY else _text.without_reply(line)
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as plain values for json, msgpack or a log: strings, numbers, lists and dicts. The keys are those of json().
@@ -402,22 +390,11 @@ class Entry:
             timeout, mark, use, id, helper, start_ns, stop_ns, dccp_role, tcp_wscale_orig, tcp_wscale_reply,
             tcp_flags_orig, tcp_flags_reply, sctp_vtag_orig, sctp_vtag_reply: as the properties (use: use_count)
         """
-        return _plain.of_entry(self)
+        return _text.plain(self)
 
     def json(self) -> str:
         """One JSON object with every field that the kernel sent."""
-        return self._text(FORMAT_JSON)
-
-    def _text(self, format: int) -> str:
-        size = 1024
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            length = lib.ct_entry_format(self._raw, format, buffer, size)
-            if length < 0:
-                raise error(length)
-            if length < size:
-                return buffer.value.decode("utf-8", "backslashreplace")
-            size = length + 1
+        return _text.json(self._raw)
 
     def __str__(self) -> str:
         return self.format()
@@ -433,19 +410,6 @@ class Entry:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Entry.from_raw, (self._raw,)
-
-
-# The tuple of a reply direction that is not there, if the library prints it.
-_NO_REPLY = re.compile(
-    r" src=(?:0\.0\.0\.0|::) dst=(?:0\.0\.0\.0|::)(?: sport=0 dport=0| type=0 code=0 id=0| srckey=0x0 dstkey=0x0)?(?= |$)"
-)
-
-
-def _without_reply(line: str) -> str:
-    after_orig = line.index(" dst=")
-    at = line.find(" src=", after_orig)
-    found = _NO_REPLY.match(line, at) if at >= 0 else None
-    return line[:at] + line[found.end() :] if found else line
 
 
 def _time(nanoseconds: int | None) -> datetime | None:
@@ -478,3 +442,8 @@ def pack(name: str, entries: Any) -> bytearray:
             raise TypeError(f"{name}[{index}] is {type(entry).__name__}, not Entry")
         raws.append(entry._raw)
     return bytearray().join(raws)
+
+
+def as_array(raw: bytearray) -> Any:
+    """The bytes of entries as the library takes them. Never nothing: NULL is refused."""
+    return (ctypes.c_char * len(raw)).from_buffer(raw) if raw else ctypes.create_string_buffer(ENTRY_SIZE)

@@ -11,7 +11,7 @@ from typing import Any
 from . import _labels, _match, _values
 from ._native import ADDRESS, LABELS, CFilter
 from ._values import FamilyLike, Network, NetworkLike, PortsLike, ProtoLike, StatusLike, TcpStatesLike
-from .constants import FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
+from .constants import ALL_STATUSES, FILTER_EXCLUDE, PROTOS_ICMP, PROTOS_WITH_PORTS, Family, Match, Proto, Status, TcpState
 from .entry import Entry
 from .errors import invalid
 
@@ -186,14 +186,13 @@ class Filter:
 def _status(name: str, value: Any) -> Status | None:
     if value is None:
         return None
-    known = 0xFFFF
     members = _values.several(name, value)
     if members == ():
         # Else a list that came out empty would lift the limit.
         raise invalid(f"{name}: no status at all")
     plain = _values.status(name, value if members is None else members, 0xFFFFFFFF)
-    if plain & ~known:
-        raise invalid(f"{name}: unknown status bits {plain & ~known:#x}")
+    if plain & ~ALL_STATUSES:
+        raise invalid(f"{name}: unknown status bits {plain & ~ALL_STATUSES:#x}")
     return Status(plain)
 
 

@@ -47,7 +47,7 @@ from .conntrack import Conntrack
 from .constants import Family, Proto
 from .errors import Error, InvalidArgumentError, Result, error, invalid
 from .filter import Filter
-from .roles import security_rule
+from .presets import security_rule
 
 __all__ = ["EntryTuple", "Rule", "delete_entries", "delete_rules", "flush_entries", "list_entries"]
 

@@ -122,7 +122,7 @@ def test_the_zone_report_fails_with_a_reason(netns: int) -> None:
     assert done.returncode == 2 and "--top" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["ctrack.entry", "ctrack.filter", "ctrack.roles", "ctrack.selection", "ctrack.neutron"])
+@pytest.mark.parametrize("name", ["ctrack.entry", "ctrack.filter", "ctrack.presets", "ctrack.selection", "ctrack.neutron"])
 def test_the_examples_in_the_documentation_hold(ct: ctrack.Conntrack, name: str) -> None:
     module = importlib.import_module(name)
     results = doctest.testmod(module)

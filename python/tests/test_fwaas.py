@@ -12,7 +12,7 @@ import pytest
 from support import echo, inside, make, new_netns, tcp, udp
 
 import ctrack
-from ctrack import _pool, fwaas
+from ctrack import _namespace, fwaas
 
 ICMP = (4, "icmp", 8, 0, "1.1.1.1", "2.2.2.2", 3333)
 TCP = (4, "tcp", 1, 2, "1.1.1.1", "2.2.2.2")
@@ -36,7 +36,7 @@ def named(ct: ctrack.Conntrack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     netns = new_netns()
     # As /run/netns, which a test must not touch: there a name leads to the namespace too.
     (tmp_path / "ns").symlink_to(f"/proc/{os.getpid()}/fd/{netns}")
-    monkeypatch.setattr(_pool, "_NAMED", str(tmp_path))
+    monkeypatch.setattr(_namespace, "_NAMED", str(tmp_path))
     with ctrack.open(netns) as table:
         make(table, entries())
         yield table

@@ -13,7 +13,7 @@ import pytest
 from support import drop_capability, in_thread, new_netns, run, udp
 
 import ctrack
-from ctrack import Conntrack, _pool
+from ctrack import Conntrack, _namespace
 
 CAP_NET_ADMIN = 12
 
@@ -21,7 +21,7 @@ CAP_NET_ADMIN = 12
 @pytest.fixture
 def named(ct: Conntrack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where namespaces have names, for this test: it must not meddle with those of the machine."""
-    monkeypatch.setattr(_pool, "_NAMED", str(tmp_path))
+    monkeypatch.setattr(_namespace, "_NAMED", str(tmp_path))
     yield tmp_path
 
 
@@ -184,10 +184,10 @@ def test_everything_works_without_proc(netns: int, mount: str) -> None:
 
 
 def test_the_namespace_is_the_same_with_and_without_proc(netns: int) -> None:
-    opened = _pool._own_netns_by_socket()
+    opened = _namespace._own_by_socket()
     try:
         stat = os.fstat(opened)
-        assert (stat.st_dev, stat.st_ino) == _pool._own_netns_is()
+        assert (stat.st_dev, stat.st_ino) == _namespace.own_is()
         assert not os.get_inheritable(opened)
     finally:
         os.close(opened)
@@ -196,7 +196,7 @@ def test_the_namespace_is_the_same_with_and_without_proc(netns: int) -> None:
 def test_without_proc_and_without_the_capability_opening_says_what_is_missing(
     netns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_pool, "_OWN_NETNS", "/nonexistent")
+    monkeypatch.setattr(_namespace, "_OWN_NETNS", "/nonexistent")
 
     def attempt() -> None:
         drop_capability(CAP_NET_ADMIN)

@@ -149,3 +149,16 @@ def test_what_is_pickled_or_copied_is_the_same_afterwards(protocol: int) -> None
         error.result = result
         again = pickle.loads(pickle.dumps(error, protocol))
         assert type(again) is kind and (again.errno, again.strerror, again.result) == (22, "some text", result)
+
+
+# Made by the package 0.1.0: functions are pickled by the module that they are in.
+OLD_FUNCTIONS = {
+    "dead_endpoint": b"cctrack.roles\ndead_endpoint\n.",
+    "changed_service": b"cctrack.roles\nchanged_service\n.",
+    "security_rule": b"cctrack.roles\nsecurity_rule\n.",
+}
+
+
+@pytest.mark.parametrize("name", OLD_FUNCTIONS)
+def test_the_functions_of_0_1_are_found_where_they_were(name: str) -> None:
+    assert pickle.loads(OLD_FUNCTIONS[name]) is getattr(ctrack, name)

@@ -108,6 +108,8 @@ def field_of(rng: random.Random, name: str, model: Entry, given: dict[str, Any])
         given[name] = ~int(model.status or 0) & 0xFFFF & rng.choice((0xFFFF, 2, 4))
     elif name == "helper":
         given[name] = model.helper or rng.choice(("ftp", "tftp"))
+    else:
+        raise AssertionError(f"this test does not know {name}: say here what value it may have")
 
 
 def random_filter(rng: random.Random, model: Entry, first: str) -> Filter:

@@ -45,8 +45,8 @@ bitflags! {
         const CREATE = 1 << 1;
         /// A request that changes one.
         const UPDATE = 1 << 2;
-        /// A request that deletes one.
-        const DELETE = 1 << 3;
+        /// No message, but what says which entry is meant.
+        const KEY = 1 << 3;
     }
 }
 
@@ -196,13 +196,13 @@ macro_rules! entry {
             entry!(@part $name, icmp_type, 1, $json ".type", $bit | ICMP, 0),
             entry!(@part $name, icmp_code, 1, $json ".code", $bit | ICMP, 0),
             entry!(@row concat!(stringify!($name), ".zone"), $name.zone, 4, $crate::flags::Has::empty(),
-                entry!(@union ZONE | $zone), entry!(@within LIST CREATE), concat!($json, ".zone"), |e| e.$name.zone != 0,
+                entry!(@union ZONE | $zone), entry!(@within LIST CREATE KEY), concat!($json, ".zone"), |e| e.$name.zone != 0,
                 |e| (e.zone, e.$name.zone) = (7, 7)),
         ]
     };
     (@part $name:ident, $part:ident, $size:literal, $json:literal $member:literal, $bit:ident $(| $more:ident)?, $zero:expr) => {
         entry!(@row concat!(stringify!($name), ".", stringify!($part)), $name.$part, $size, entry!(@union $bit $(| $more)?),
-            $crate::flags::Has::empty(), entry!(@within LIST CREATE), concat!($json, $member),
+            $crate::flags::Has::empty(), entry!(@within LIST CREATE KEY), concat!($json, $member),
             |e| e.$name.$part != $zero, |e| e.$name.$part = $crate::entry::Zero::SOME)
     };
 
@@ -291,7 +291,7 @@ entry! {
         /// Which of the fields below count.
         has: Has = always(),
         /// The kernel's identifier of the entry: opaque, constant over its life, valid until the next boot.
-        id: u32 = all(ID; LIST DELETE; "id"),
+        id: u32 = all(ID; LIST KEY; "id"),
         /// What the kernel says of it, as bits.
         status: Status = all(STATUS; LIST CREATE UPDATE; "status"),
         /// The mark (connmark).
@@ -301,7 +301,7 @@ entry! {
         /// The kernel's reference count.
         use_count: u32 = all(USE; LIST; "use"),
         /// Zone, 0 to 65535. [`Has::ZONE`]: both directions are in it. [`Has::ORIG_ZONE`] or [`Has::REPLY_ZONE`]: only that one.
-        zone: u32 = any(ZONE | ORIG_ZONE | REPLY_ZONE; LIST CREATE; "zone"),
+        zone: u32 = any(ZONE | ORIG_ZONE | REPLY_ZONE; LIST CREATE KEY; "zone"),
         /// The family of its addresses.
         family: Family = always(),
         /// The protocol.
@@ -341,7 +341,7 @@ entry! {
         /// Packets and bytes of the reply direction.
         reply_counters: Counters = counters(REPLY_COUNTERS; LIST; "reply"),
         /// When the entry was made: nanoseconds since 1970-01-01 00:00 UTC.
-        start_ns: u64 = seldom(START; LIST; "start_ns"),
+        start_ns: u64 = seldom(START; LIST KEY; "start_ns"),
         /// When it ended: nanoseconds since 1970-01-01 00:00 UTC.
         stop_ns: u64 = seldom(STOP; LIST; "stop_ns"),
         /// Connection labels: bit n is bit n % 8 of byte n / 8 on a little-endian machine (the kernel's own memory order).

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 // Genlayout writes what Go has to know of ctrack.h so that everything but the calls themselves is plain Go: the constants and the
-// structs, and two files by which a test compares them with what the C compiler makes of the header. Run by go generate.
+// structs, which bits announce which field, and two files by which tests compare that with what the C compiler makes of the header
+// and with what this module makes of each field. Run by go generate.
 //
-//	genlayout -header ../include/ctrack.h -to .
+//	genlayout -header ../include/ctrack.h -fields ../abi/fields.txt -to .
 //
-// It takes only what it understands fully: a define or a field of any other form is an error, so that nothing is left out.
+// It takes only what it understands fully: a define or a field of any other form is an error, so that nothing is left out, and so is
+// a field of an entry or a filter that the record of fields does not have.
 package main
 
 import (
@@ -37,23 +39,29 @@ type structure struct {
 	fields []field
 }
 
-// header is what was found in ctrack.h.
+// header is what was found in ctrack.h, and in the record of fields.
 type header struct {
 	constants  []constant
 	structures []structure
+	records    []record
 }
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("genlayout: ")
 	path := flag.String("header", "../include/ctrack.h", "the header")
+	fields := flag.String("fields", "../abi/fields.txt", "the record of fields")
 	to := flag.String("to", ".", "the directory of the Go module")
 	flag.Parse()
 	text, err := os.ReadFile(*path)
 	if err != nil {
 		log.Fatal(err)
 	}
-	files, err := generate(string(text))
+	recorded, err := os.ReadFile(*fields)
+	if err != nil {
+		log.Fatal(err)
+	}
+	files, err := generate(string(text), string(recorded))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -65,9 +73,12 @@ func main() {
 }
 
 // generate gives the files, by their names in the module.
-func generate(text string) (map[string][]byte, error) {
+func generate(text, recorded string) (map[string][]byte, error) {
 	parsed, err := parse(text)
 	if err != nil {
+		return nil, err
+	}
+	if err := parsed.parseRecords(recorded); err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{}
@@ -175,6 +186,7 @@ func writeLayout(out *bytes.Buffer, h header) {
 		fmt.Fprintf(out, "%s = %s // %s\n", constantName(c.name), c.value, c.name)
 	}
 	fmt.Fprintf(out, ")\n")
+	writeSums(out, h)
 	for _, s := range h.structures {
 		fmt.Fprintf(out, "\n// %s is struct %s.\ntype %s struct {\n", structName(s.name), s.name, structName(s.name))
 		for _, f := range s.fields {
@@ -186,6 +198,7 @@ func writeLayout(out *bytes.Buffer, h header) {
 		}
 		fmt.Fprintf(out, "}\n")
 	}
+	writeAnnounced(out, h)
 }
 
 func writeValues(out *bytes.Buffer, h header) {
@@ -194,6 +207,10 @@ func writeValues(out *bytes.Buffer, h header) {
 	fmt.Fprintf(out, "var layoutConstants = map[string]uint64{\n")
 	for _, c := range h.constants {
 		fmt.Fprintf(out, "%q: %s,\n", c.name, constantName(c.name))
+	}
+	fmt.Fprintf(out, "}\n\n// layoutNames are what they are called in layout.go.\nvar layoutNames = map[string]string{\n")
+	for _, c := range h.constants {
+		fmt.Fprintf(out, "%q: %q,\n", c.name, constantName(c.name))
 	}
 	fmt.Fprintf(out, "}\n\n// layoutFields are where the fields are, and how large; a struct as a whole is at 0.\n")
 	fmt.Fprintf(out, "var layoutFields = map[string][2]uintptr{\n")
@@ -206,6 +223,7 @@ func writeValues(out *bytes.Buffer, h header) {
 		}
 	}
 	fmt.Fprintf(out, "}\n")
+	writeLeaves(out, h)
 }
 
 func writeC(out *bytes.Buffer, h header) {

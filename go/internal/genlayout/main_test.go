@@ -12,17 +12,22 @@ import (
 
 const module = "../.."
 
-func headerText(t *testing.T) string {
+func textOf(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(module, "..", "include", "ctrack.h"))
+	text, err := os.ReadFile(filepath.Join(module, "..", filepath.FromSlash(path)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
+func headerText(t *testing.T) string {
+	t.Helper()
+	return textOf(t, "include/ctrack.h")
+}
+
 func TestWhatIsCommittedIsWhatTheHeaderGives(t *testing.T) {
-	files, err := generate(headerText(t))
+	files, err := generate(headerText(t), textOf(t, "abi/fields.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +40,7 @@ func TestWhatIsCommittedIsWhatTheHeaderGives(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(have, want) {
-			t.Errorf("%s is not what the header gives: run go generate", name)
+			t.Errorf("%s is not what the header and abi/fields.txt give: run go generate", name)
 		}
 	}
 }
@@ -56,7 +61,7 @@ func TestNothingOfTheHeaderIsLeftOut(t *testing.T) {
 
 func TestWhatIsNotUnderstoodIsRefusedAndNotLeftOut(t *testing.T) {
 	right := "#define CT_A (1ull << 3)\n#define CT_B 7\nstruct ct_s {\n  uint8_t a[16];\n  struct ct_t b;\n};\n"
-	if _, err := generate(right); err != nil {
+	if _, err := generate(right, ""); err != nil {
 		t.Fatal(err)
 	}
 	for part, wrong := range map[string]string{
@@ -66,11 +71,36 @@ func TestWhatIsNotUnderstoodIsRefusedAndNotLeftOut(t *testing.T) {
 		if changed == right {
 			t.Fatalf("%s is not in it", part)
 		}
-		if _, err := generate(changed); err == nil {
+		if _, err := generate(changed, ""); err == nil {
 			t.Errorf("%s is let through", wrong)
 		}
 	}
-	if _, err := generate("int x;"); err == nil {
+	if _, err := generate("int x;", ""); err == nil {
 		t.Error("nothing at all is let through")
+	}
+}
+
+func TestARecordOfFieldsThatIsNotThatOfTheHeaderIsRefused(t *testing.T) {
+	header, right := headerText(t), textOf(t, "abi/fields.txt")
+	for line := range strings.Lines(right) {
+		name, _, _ := strings.Cut(line, " ")
+		if _, err := generate(header, strings.Replace(right, line, "", 1)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+		if _, err := generate(header, right+line); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("with %s twice: %v", name, err)
+		}
+	}
+	for part, wrong := range map[string]string{
+		"ct_entry.mark 16 4 MARK create,update": "ct_entry.nothing 16 4 MARK create,update", "ct_filter.mark 28 4 MARK": "ct_filter.mark 28 4 NOTHING",
+		" USE -": " USE", "MARK create,update": "MARK create,list", "use_count 24": "use_count x", "ORIG&PORTS": "ORIG&NOTHING", "ct_filter.id": "ct_result.id",
+	} {
+		changed := strings.Replace(right, part, wrong, 1)
+		if changed == right {
+			t.Fatalf("%s is not in it", part)
+		}
+		if _, err := generate(header, changed); err == nil {
+			t.Errorf("%s is let through", wrong)
+		}
 	}
 }

@@ -26,3 +26,6 @@ type Changed struct {
 
 // Change checks a ctrack.Change.
 var Change func(op, place string, change any) (Changed, error)
+
+// Scope gives the ctrack.Filter that a ctrack.Scope comes to.
+var Scope func(scope any) any

@@ -62,7 +62,7 @@ fn change_marks(stop: &AtomicBool) -> Result<(), Failure> {
                 return Ok(());
             }
             let entries = (start..start + 500).map(|n| nth(n, mark)).collect::<Result<Vec<_>, _>>()?;
-            conntrack.update_entries(&entries)?;
+            conntrack.update_entries(&entries)?.into_result()?;
         }
     }
     Ok(())
@@ -75,7 +75,7 @@ fn main() -> Result<(), Failure> {
     }
     for start in (0..MANY).step_by(1000) {
         let entries = (start..start + 1000).map(|n| nth(n, n & 1)).collect::<Result<Vec<_>, _>>()?;
-        conntrack.create_entries(&entries)?;
+        conntrack.create_entries(&entries)?.into_result()?;
     }
 
     let ways =

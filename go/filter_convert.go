@@ -16,7 +16,7 @@ func encodeFilters(op string, filters []Filter) ([]rawFilter, error) {
 	raw := make([]rawFilter, len(filters))
 	for i := range filters {
 		if wrong := encodeFilter(&raw[i], &filters[i]); wrong != nil {
-			return nil, wrong.in(op, fmt.Sprintf("filter[%d]", i))
+			return nil, wrong.in(op, filterPlace(i))
 		}
 	}
 	return raw, nil
@@ -132,4 +132,8 @@ func encodePorts(raw *rawFilter, ports Optional[PortRange], match uint64, first,
 		raw.match |= match
 		*first, *last = value.First, value.Last
 	}
+}
+
+func filterPlace(i int) string {
+	return fmt.Sprintf("filter[%d]", i)
 }

@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""An entry as a dict of plain values, with the keys of the library's JSON text."""
+"""An entry as text: the line of `conntrack -L`, JSON, and a dict of plain values that has the keys of the JSON text."""
 
 from __future__ import annotations
 
+import ctypes
+import re
 from typing import TYPE_CHECKING, Any
 
-from .constants import Family, Has, Proto, Status, TcpState
+from ._native import lib
+from .constants import (
+    FORMAT_EXTENDED,
+    FORMAT_ID,
+    FORMAT_JSON,
+    FORMAT_LINE,
+    FORMAT_TIMESTAMP,
+    Family,
+    Has,
+    Proto,
+    Status,
+    TcpState,
+)
+from .errors import error
 
 if TYPE_CHECKING:
     from .entry import Entry
@@ -56,10 +71,46 @@ _BY_NAME = (
 )
 
 
-def of_entry(entry: Entry) -> dict[str, Any]:
+def line(raw: bytes, extended: bool, id: bool, timestamp: bool) -> str:
+    """The line of `conntrack -L`, perhaps with what its options add."""
+    return _written(raw, FORMAT_LINE | (extended and FORMAT_EXTENDED) | (id and FORMAT_ID) | (timestamp and FORMAT_TIMESTAMP))
+
+
+def json(raw: bytes) -> str:
+    """One JSON object with every field that the kernel sent."""
+    return _written(raw, FORMAT_JSON)
+
+
+def _written(raw: bytes, format: int) -> str:
+    size = 1024
+    while True:
+        buffer = ctypes.create_string_buffer(size)
+        length = lib.ct_entry_format(raw, format, buffer, size)
+        if length < 0:
+            raise error(length)
+        if length < size:
+            return buffer.value.decode("utf-8", "backslashreplace")
+        size = length + 1
+
+
+# The tuple of a reply direction that is not there, if the library prints it.
+_NO_REPLY = re.compile(
+    r" src=(?:0\.0\.0\.0|::) dst=(?:0\.0\.0\.0|::)(?: sport=0 dport=0| type=0 code=0 id=0| srckey=0x0 dstkey=0x0)?(?= |$)"
+)
+
+
+def without_reply(line: str) -> str:
+    """The line of an entry that has no reply direction, without the one that the library prints."""
+    after_orig = line.index(" dst=")
+    at = line.find(" src=", after_orig)
+    found = _NO_REPLY.match(line, at) if at >= 0 else None
+    return line[:at] + line[found.end() :] if found else line
+
+
+def plain(entry: Entry) -> dict[str, Any]:
     """What Entry.to_dict() gives."""
     has, proto = int(entry.has), int(entry.proto)
-    plain: dict[str, Any] = {
+    made: dict[str, Any] = {
         "family": _FAMILIES[entry.family],
         "proto": proto,
         "proto_name": entry.proto.name.lower() if isinstance(entry.proto, Proto) else "unknown",
@@ -70,23 +121,23 @@ def of_entry(entry: Entry) -> dict[str, Any]:
         (Proto.DCCP, entry.dccp_state, _DCCP_STATES),
     ):
         if proto == of and value is not None:
-            plain["state"] = names[value] if value < len(names) else "UNKNOWN"
-    plain["orig"] = _direction(entry, "orig", "", has & Has.ORIG_ZONE != 0)
+            made["state"] = names[value] if value < len(names) else "UNKNOWN"
+    made["orig"] = _direction(entry, "orig", "", has & Has.ORIG_ZONE != 0)
     if has & Has.REPLY:
-        plain["reply"] = _direction(entry, "reply", "reply_", has & Has.REPLY_ZONE != 0)
+        made["reply"] = _direction(entry, "reply", "reply_", has & Has.REPLY_ZONE != 0)
     if entry.status is not None:
         bits = _bits(int(entry.status))
-        plain["status"] = [_STATUSES.get(1 << bit, f"0x{1 << bit:x}") for bit in bits]
-    plain["zone"] = entry.zone
+        made["status"] = [_STATUSES.get(1 << bit, f"0x{1 << bit:x}") for bit in bits]
+    made["zone"] = entry.zone
     for name, attribute in _BY_NAME:
         value = getattr(entry, attribute)
         if value is not None:
-            plain[name] = value
+            made[name] = value
     if has & Has.LABELS:
-        plain["labels"] = _bits(entry.labels)
+        made["labels"] = _bits(entry.labels)
     if entry.helper is not None:
-        plain["helper"] = entry.helper
-    return plain
+        made["helper"] = entry.helper
+    return made
 
 
 def _direction(entry: Entry, side: str, before_icmp: str, own_zone: bool) -> dict[str, Any]:

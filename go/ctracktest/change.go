@@ -7,166 +7,9 @@ import (
 	"ctrack"
 	"ctrack/internal/errnos"
 	"ctrack/internal/hook"
-	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 )
-
-// The two directions of an entry.
-const (
-	orig = iota
-	reply
-)
-
-// zonesOf are the zones of both directions.
-func zonesOf(e *ctrack.Entry) [2]uint16 {
-	switch e.ZoneDir {
-	case ctrack.ZoneOrig:
-		return [2]uint16{e.Zone, 0}
-	case ctrack.ZoneReply:
-		return [2]uint16{0, e.Zone}
-	}
-	return [2]uint16{e.Zone, e.Zone}
-}
-
-func tuplesOf(e *ctrack.Entry) [2]ctrack.Tuple {
-	return [2]ctrack.Tuple{e.Orig, e.Reply}
-}
-
-// find gives the place of the entry that a checked key means; -1: there is none.
-func (t *Table) find(key ctrack.Entry) int {
-	return slices.IndexFunc(t.entries, func(e ctrack.Entry) bool {
-		return key.Family == e.Family && key.Proto == e.Proto && zonesOf(&key) == zonesOf(&e) &&
-			(!key.Has.All(ctrack.HasID) || key.ID == e.ID) &&
-			(!key.Has.All(ctrack.HasStart) || e.Has.All(ctrack.HasStart) && key.Start.Equal(e.Start)) &&
-			(!key.Has.All(ctrack.HasOrig) || key.Orig == e.Orig) && (!key.Has.All(ctrack.HasReply) || key.Reply == e.Reply)
-	})
-}
-
-// taken says whether one of the tuples of a new entry leads to another one. The kernel files an entry under each tuple in the zone
-// of that direction, and compares what it finds there with the new one's zone for the direction of what is found.
-func (t *Table) taken(e *ctrack.Entry) bool {
-	own, zones := tuplesOf(e), zonesOf(e)
-	return slices.ContainsFunc(t.entries, func(other ctrack.Entry) bool {
-		theirs, theirZones := tuplesOf(&other), zonesOf(&other)
-		for mine := range own {
-			for its := range theirs {
-				if e.Family == other.Family && e.Proto == other.Proto && own[mine] == theirs[its] &&
-					theirZones[its] == zones[mine] && theirZones[its] == zones[its] {
-					return true
-				}
-			}
-		}
-		return false
-	})
-}
-
-// sums is what came of a number of entries.
-type sums struct {
-	ctrack.Result
-	op    Op
-	first string
-}
-
-// add counts one: its place among those that were given, or -1, what became of it, and why.
-func (s *sums) add(place int, errno syscall.Errno, text string) {
-	s.Matched++
-	switch {
-	case errno == 0:
-		s.Done++
-	case errno == syscall.ENOENT:
-		s.Gone++
-	default:
-		if s.Failed++; s.Failed == 1 {
-			s.FirstError, s.first = errno, text
-			if place >= 0 {
-				s.first = fmt.Sprintf("entry[%d]: %s", place, text)
-			}
-		}
-	}
-}
-
-// err names the first that failed, and says how many more did.
-func (s *sums) err() error {
-	switch s.Failed {
-	case 0:
-		return nil
-	case 1:
-		return failed(s.op, s.FirstError, s.first)
-	}
-	return failed(s.op, s.FirstError, fmt.Sprintf("%s; and %d more", s.first, s.Failed-1))
-}
-
-// outcome is what becomes of one of several entries: 0, or why not.
-type outcome struct {
-	errno syscall.Errno
-	text  string
-}
-
-// batch does something to each of the entries.
-func (t *Table) batch(ctx context.Context, op Op, count int, each func(i int) outcome) (ctrack.Batch, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.begin(ctx, op); err != nil {
-		var details *ctrack.Error
-		if !errors.As(err, &details) || count == 0 {
-			return ctrack.Batch{}, err
-		}
-		// Nothing was done to any of them.
-		result := ctrack.Result{Matched: count, Failed: count, FirstError: details.Errno}
-		return ctrack.Batch{Result: result, Status: slices.Repeat([]syscall.Errno{details.Errno}, count)}, err
-	}
-	sums := sums{op: op}
-	var status []syscall.Errno
-	for i := range count {
-		became := each(i)
-		sums.add(i, became.errno, became.text)
-		status = append(status, became.errno)
-	}
-	return ctrack.Batch{Result: sums.Result, Status: status}, sums.err()
-}
-
-func refused(errno syscall.Errno, reason string) outcome {
-	return outcome{errno, errno.Error() + ": " + reason}
-}
-
-// fault is what the test asked for.
-func (t *Table) fault(op Op, e ctrack.Entry) (outcome, bool) {
-	errno := t.faults.ofEntry(op, e)
-	return outcome{errno, errno.Error()}, errno != 0
-}
-
-func check(op Op, entries []ctrack.Entry, purpose hook.Purpose) ([]ctrack.Entry, error) {
-	checked := make([]ctrack.Entry, 0, len(entries))
-	for i, e := range entries {
-		right, err := hook.Entry(string(op), fmt.Sprintf("entry[%d]", i), e, purpose)
-		if err != nil {
-			return nil, err
-		}
-		checked = append(checked, right.(ctrack.Entry))
-	}
-	return checked, nil
-}
-
-// DeleteEntries deletes the given entries, each only if it is still the one that is meant.
-func (t *Table) DeleteEntries(ctx context.Context, entries []ctrack.Entry) (ctrack.Batch, error) {
-	keys, err := check(DeleteEntries, entries, hook.ToFind)
-	if err != nil {
-		return ctrack.Batch{}, err
-	}
-	return t.batch(ctx, DeleteEntries, len(keys), func(i int) outcome {
-		at := t.find(keys[i])
-		if at < 0 {
-			return outcome{errno: syscall.ENOENT}
-		}
-		became, wanted := t.fault(DeleteEntries, t.entries[at])
-		if !wanted || became.errno == syscall.ENOENT {
-			t.entries = slices.Delete(t.entries, at, at+1)
-		}
-		return became
-	})
-}
 
 // Create creates entries.
 func (t *Table) Create(ctx context.Context, entries []ctrack.Entry) (ctrack.Batch, error) {
@@ -299,4 +142,122 @@ func translation(e *ctrack.Entry) string {
 		return "SRC_NAT and DST_NAT are in status, but only the ICMP id is translated"
 	}
 	return ""
+}
+
+// Update changes entries.
+func (t *Table) Update(ctx context.Context, changes []ctrack.Change) (ctrack.Batch, error) {
+	checked := make([]hook.Changed, 0, len(changes))
+	for i, change := range changes {
+		right, err := hook.Change(string(Update), fmt.Sprintf("entry[%d]", i), change)
+		if err != nil {
+			return ctrack.Batch{}, err
+		}
+		checked = append(checked, right)
+	}
+	return t.batch(ctx, Update, len(checked), func(i int) outcome {
+		at := t.find(checked[i].Key.(ctrack.Entry))
+		if at < 0 {
+			return outcome{errno: syscall.ENOENT}
+		}
+		if became, wanted := t.fault(Update, t.entries[at]); wanted {
+			return became
+		}
+		now, why := changed(t.entries[at], &checked[i])
+		if why.errno == 0 {
+			t.entries[at] = now
+		}
+		return why
+	})
+}
+
+// changed is an entry as the change makes it, or why it cannot.
+func changed(e ctrack.Entry, change *hook.Changed) (ctrack.Entry, outcome) {
+	values := change.Values.(ctrack.Entry)
+	wants := func(bit ctrack.Has) bool { return values.Has.All(bit) }
+	before := e
+	if wants(ctrack.HasTimeout) {
+		switch {
+		case values.Timeout == 0:
+			return e, refused(errnos.Time, "a timeout of 0 would delete the entry")
+		case e.Status.All(ctrack.StatusFixedTimeout) && values.Timeout != e.Timeout:
+			return e, refused(syscall.EPERM, "the timeout of the entry is fixed (FIXED_TIMEOUT in its status)")
+		}
+		e.Timeout = values.Timeout
+	}
+	if wants(ctrack.HasStatus) {
+		const addable = ctrack.StatusSeenReply | ctrack.StatusAssured | ctrack.StatusFixedTimeout
+		if values.Status&^before.Status&^addable != 0 {
+			return e, refused(syscall.EBUSY, "only SEEN_REPLY, ASSURED and FIXED_TIMEOUT can be added to the status of an entry")
+		}
+		e.Status |= values.Status
+	}
+	if wants(ctrack.HasMark) {
+		e.Mark = e.Mark&^change.MarkMask ^ values.Mark
+	}
+	if wants(ctrack.HasLabels) {
+		changeLabels(&e, values.Labels, change)
+	}
+	if wants(ctrack.HasHelper) && values.Helper != e.Helper {
+		switch {
+		case values.Helper == "":
+			e.Helper, e.Has = "", e.Has&^ctrack.HasHelper
+		case e.Helper == "":
+			return e, outcome{syscall.EOPNOTSUPP, "operation not supported"}
+		default:
+			return e, outcome{syscall.EBUSY, "in use, or not changeable"}
+		}
+	}
+	if wants(ctrack.HasSCTP) {
+		e.SCTP = values.SCTP
+	}
+	if values.Has&(ctrack.HasTCPState|ctrack.HasTCPWindow|ctrack.HasTCPFlags) != 0 {
+		changeTCP(&e.TCP, &values)
+		if scales := e.TCP; wants(ctrack.HasTCPWindow) &&
+			(scales.OrigWindowScale != values.TCP.OrigWindowScale || scales.ReplyWindowScale != values.TCP.ReplyWindowScale) {
+			return e, refused(syscall.EBUSY, "window scales need the WINDOW_SCALE flag in both directions (tcp_flags_orig, tcp_flags_reply)")
+		}
+	}
+	if why := unknown(&e); why.errno != 0 {
+		return e, why
+	}
+	return e, outcome{}
+}
+
+func changeLabels(e *ctrack.Entry, labels ctrack.Labels, change *hook.Changed) {
+	for i, bits := range labels.Bits {
+		switch {
+		case change.AddLabels:
+			e.Labels.Bits[i] |= bits
+		case change.RemoveLabels:
+			e.Labels.Bits[i] &^= bits
+		default:
+			e.Labels.Bits[i] = bits
+		}
+	}
+	e.Has &^= ctrack.HasLabels
+	if e.Labels != (ctrack.Labels{}) {
+		e.Has |= ctrack.HasLabels
+	}
+}
+
+// changeTCP takes what the values have. The kernel takes window scales only where both directions have the flag for it.
+func changeTCP(tcp *ctrack.TCPInfo, values *ctrack.Entry) {
+	given := &values.TCP
+	if values.Has.All(ctrack.HasTCPState) {
+		tcp.State = given.State
+	}
+	if values.Has.All(ctrack.HasTCPFlags) {
+		flags := func(old, value, mask ctrack.TCPFlags) ctrack.TCPFlags {
+			if mask == 0 {
+				return value
+			}
+			return old&^mask | value&mask
+		}
+		tcp.OrigFlags = flags(tcp.OrigFlags, given.OrigFlags, given.OrigFlagsMask)
+		tcp.ReplyFlags = flags(tcp.ReplyFlags, given.ReplyFlags, given.ReplyFlagsMask)
+	}
+	if values.Has.All(ctrack.HasTCPWindow) &&
+		tcp.OrigFlags&tcp.ReplyFlags&ctrack.TCPWindowScale != 0 {
+		tcp.OrigWindowScale, tcp.ReplyWindowScale = given.OrigWindowScale, given.ReplyWindowScale
+	}
 }

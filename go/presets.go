@@ -5,6 +5,7 @@ package ctrack
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 )
 
@@ -235,4 +236,38 @@ func (r Rule) Filters() []Filter {
 		filters = append(filters, base)
 	}
 	return filters
+}
+
+// Functions with Make in their names give an error. The older ones without it make a value of a wrong argument that every call
+// refuses, so an error is seen later than it could be.
+
+// checkMade gives filters that an older maker made, or the error that a call would give.
+func checkMade(op string, filters []Filter) ([]Filter, error) {
+	older := strings.TrimPrefix(op, "Make")
+	for i := range filters {
+		_, wrong := filters[i].matcher()
+		switch {
+		case wrong == nil:
+		case filters[i].refused != "":
+			return nil, &Error{Op: op, Errno: syscall.EINVAL, Text: strings.TrimPrefix(filters[i].refused, older+": ")}
+		default:
+			return nil, wrong.in(op, filterPlace(i))
+		}
+	}
+	return filters, nil
+}
+
+// MakeDeadEndpoint is [DeadEndpoint], and says what is wrong with its arguments.
+func MakeDeadEndpoint(addresses ...netip.Addr) ([]Filter, error) {
+	return checkMade("MakeDeadEndpoint", DeadEndpoint(addresses...))
+}
+
+// MakeChangedService is [ChangedService], and says what is wrong with its arguments.
+func MakeChangedService(proto Proto, vip netip.AddrPort, live ...netip.AddrPort) ([]Filter, error) {
+	return checkMade("MakeChangedService", ChangedService(proto, vip, live...))
+}
+
+// MakeFilters is Filters, and says what is wrong with the rule.
+func (r Rule) MakeFilters() ([]Filter, error) {
+	return checkMade("MakeRule", r.Filters())
 }

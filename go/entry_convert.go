@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -246,4 +247,18 @@ func encodeAddress(to *[16]uint8, address netip.Addr, field string, family Famil
 		return &fault{field, fmt.Sprintf("%v is no address of the family %v", address, family)}
 	}
 	return nil
+}
+
+func encodeEntries(op string, entries []Entry) ([]rawEntry, error) {
+	raw := make([]rawEntry, len(entries))
+	for i := range entries {
+		if wrong := encode(&raw[i], &entries[i]); wrong != nil {
+			return nil, wrong.in(op, entryName(i))
+		}
+	}
+	return raw, nil
+}
+
+func entryName(i int) string {
+	return "entry[" + strconv.Itoa(i) + "]"
 }

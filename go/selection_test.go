@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -310,6 +311,11 @@ func TestFiltersMatchInGoWhatTheLibraryLists(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[ctrack.Filter]()) {
+		if _, known := filterFields[field.Name]; !known && field.IsExported() && field.Name != "Exclude" {
+			t.Errorf("Filter.%s: this test does not compare it: add it to filterFields", field.Name)
+		}
+	}
 	pairs, matches := 0, 0
 	count := map[string]turned{}
 	known := map[string][]bool{}
