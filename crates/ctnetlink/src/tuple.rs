@@ -116,13 +116,32 @@ impl fmt::Debug for Tuple {
     }
 }
 
-/// A value of which only the bits in a mask are compared.
+/// A value of which only the bits in a mask are compared. A value alone: all of them.
+///
+/// ```
+/// use ctnetlink::Masked;
+/// assert_eq!(Masked::from(7), Masked { value: 7u32, mask: u32::MAX });
+/// let second_label = Masked { value: [0b10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], mask: [0xff; 16] };
+/// assert_eq!(Masked::from(second_label.value), second_label);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Masked<T> {
     /// What the masked value must be.
     pub value: T,
     /// Which bits are compared.
     pub mask: T,
+}
+
+impl From<u32> for Masked<u32> {
+    fn from(value: u32) -> Masked<u32> {
+        Masked { value, mask: u32::MAX }
+    }
+}
+
+impl From<[u8; 16]> for Masked<[u8; 16]> {
+    fn from(value: [u8; 16]) -> Masked<[u8; 16]> {
+        Masked { value, mask: [u8::MAX; 16] }
+    }
 }
 
 /// The bytes of an address as a tuple holds them.

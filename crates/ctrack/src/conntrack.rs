@@ -94,6 +94,7 @@ impl Conntrack {
     }
 
     /// Works over a transport of the caller's: this is how the operations are tested without a kernel.
+    #[doc(hidden)]
     pub fn over(transport: Box<dyn Transport>, timeout: Duration) -> Conntrack {
         Conntrack { link: Link::new(transport, timeout), open_dump: None, dump_ended: false, care: Care::default() }
     }

@@ -1,5 +1,6 @@
 //! One error type for everything, and the one place where an errno is chosen for it.
 
+use crate::filter::PrefixError;
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::encode::{zone_of, By};
 use ctnetlink::types::{Entry, Family, Has, Proto, Tuple};
@@ -138,14 +139,16 @@ pub enum Error {
         op: &'static str,
     },
 
-    /// A dump is open on the handle.
+    /// Of the C functions: a dump is open on the handle.
+    #[doc(hidden)]
     #[error("{op}: a dump is open on this handle; read it to its end or end it first")]
     DumpOpen {
         /// The operation.
         op: &'static str,
     },
 
-    /// No dump is open on the handle.
+    /// Of the C functions: no dump is open on the handle.
+    #[doc(hidden)]
     #[error("{op}: no dump is open on this handle")]
     NoDump {
         /// The operation.
@@ -257,6 +260,12 @@ impl Error {
     /// Whether another try of the same read may well succeed.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Error::Interrupted { .. } | Error::Overrun { .. } | Error::Truncated { .. })
+    }
+}
+
+impl From<PrefixError> for Error {
+    fn from(error: PrefixError) -> Error {
+        Error::invalid("prefix", text("is no address prefix", format_args!("{error}")))
     }
 }
 
