@@ -145,6 +145,13 @@ impl From<[u8; 16]> for Masked<[u8; 16]> {
 }
 
 /// The bytes of an address as a tuple holds them.
+///
+/// ```
+/// use ctnetlink::types::address_bytes;
+/// assert_eq!(address_bytes("10.0.0.7".parse()?)[..5], [10, 0, 0, 7, 0]);
+/// assert_eq!(address_bytes("fd00::7".parse()?)[..2], [0xfd, 0]);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub fn address_bytes(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => {
@@ -157,6 +164,10 @@ pub fn address_bytes(address: IpAddr) -> [u8; 16] {
 }
 
 /// The part of a fixed-size string before its first NUL.
+///
+/// ```
+/// assert_eq!(ctnetlink::types::until_nul(b"ftp\0\0\0"), b"ftp");
+/// ```
 pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|&b| b == 0).next().unwrap_or(bytes)
 }

@@ -39,6 +39,15 @@ impl fmt::Display for Call {
 }
 
 /// What went wrong. Every variant is something that a caller would treat differently.
+///
+/// ```no_run
+/// use ctrack::{Conntrack, Error};
+/// match Conntrack::open().and_then(|mut conntrack| conntrack.count()) {
+///     Ok(count) => println!("{count} entries"),
+///     Err(error @ Error::Permission { .. }) => eprintln!("{error}; try as root"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -189,7 +198,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The positive errno value that stands for this error at the C boundary.
+    /// The errno that stands for this error, as a positive number: that of the kernel where the kernel refused, else one that says
+    /// what happened.
+    ///
+    /// ```
+    /// let error = ctrack::presets::dead_endpoint(&[]).unwrap_err();
+    /// assert_eq!(std::io::Error::from_raw_os_error(error.errno()).kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Error::Invalid { .. } | Error::NoDump { .. } => libc::EINVAL,
@@ -448,18 +463,22 @@ fn refusal_text(op: &str, errno: i32) -> &'static str {
     }
 }
 
-/// Static text for an errno value of either sign.
+/// What an errno means when it comes from this library or from ctnetlink; of either sign.
+///
+/// ```
+/// assert_eq!(ctrack::errno_text(2), "no such entry");
+/// ```
 pub fn errno_text(errno: i32) -> &'static str {
     errno_c_text(errno).to_str().unwrap_or_default()
 }
 
-/// The same for C. Not `strerror`: that one knows locales and is not thread-safe.
+/// The same, ended by a NUL. Not `strerror`: that one knows locales and is not thread-safe.
 pub fn errno_c_text(errno: i32) -> &'static CStr {
     let errno = errno.checked_abs().unwrap_or(i32::MAX);
     ERRNO_TEXTS.iter().find(|(value, _)| *value == errno).map_or(c"unknown error", |(_, text)| text)
 }
 
-/// What an errno means when it comes from this library or from ctnetlink.
+/// By their numbers, without a sign.
 const ERRNO_TEXTS: &[(i32, &CStr)] = &[
     (0, c"success"),
     (libc::EPERM, c"operation not permitted"),

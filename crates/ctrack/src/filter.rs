@@ -194,7 +194,7 @@ pub enum PrefixError {
 /// # Ok::<(), ctrack::Error>(())
 /// ```
 ///
-/// What a server at port 8080 answered to clients at high ports, tracked by a helper:
+/// What a server at port 8080 answered to clients at high ports, from which they called, tracked by a helper:
 ///
 /// ```
 /// use ctrack::{Filter, Prefix, Proto};
@@ -202,6 +202,7 @@ pub enum PrefixError {
 /// let clients: Prefix = "10.0.0.0/16".parse()?;
 /// let filter = Filter::new()
 ///     .with_proto(Proto::TCP)
+///     .with_orig_sports(1024..=65535)
 ///     .with_reply_src(server)
 ///     .with_reply_sport(8080)
 ///     .with_reply_dst(clients)
@@ -218,6 +219,22 @@ pub enum PrefixError {
 /// let ping = Filter::new().with_proto(Proto::ICMP).with_icmp_type(8).with_icmp_code(0).with_icmp_id(4711);
 /// let ping = ping.with_orig_zone(5).with_reply_zone(0);
 /// # ctrack::Selection::new(&[ping])?;
+/// # Ok::<(), ctrack::Error>(())
+/// ```
+///
+/// One flow, by all that it was when it was listed, and with its second label set:
+///
+/// ```
+/// use ctrack::{Filter, Masked, Proto};
+/// let second = [0b10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// let filter = Filter::new()
+///     .with_id(4711)
+///     .with_proto(Proto::UDP)
+///     .with_orig_sport(4000)
+///     .with_reply_sports(53..=53)
+///     .with_reply_dport(4000)
+///     .with_labels(Masked { value: second, mask: second });
+/// # ctrack::Selection::new(&[filter])?;
 /// # Ok::<(), ctrack::Error>(())
 /// ```
 ///
