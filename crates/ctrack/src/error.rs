@@ -133,12 +133,12 @@ pub enum Error {
     },
 
     /// The kernel's reply cannot be understood.
-    #[error("{op}: {source}")]
+    #[error("{op}: {fault}")]
     Malformed {
         /// The operation.
         op: &'static str,
-        /// What is wrong with it.
-        source: WireError,
+        /// What is wrong with it. Not its `source()`, since its text is in that of this error.
+        fault: WireError,
     },
 
     /// Out of memory.
@@ -241,8 +241,8 @@ impl Error {
     }
 
     /// What the kernel sent makes no sense.
-    pub(crate) fn malformed(source: WireError) -> Error {
-        Error::Malformed { op: LATER, source }
+    pub(crate) fn malformed(fault: WireError) -> Error {
+        Error::Malformed { op: LATER, fault }
     }
 
     /// Names the operation, unless that was done further down.
@@ -303,7 +303,7 @@ impl Clone for Error {
             Error::Interrupted { op, tries } => Error::Interrupted { op, tries: *tries },
             Error::Overrun { op } => Error::Overrun { op },
             Error::Truncated { op, length } => Error::Truncated { op, length: *length },
-            Error::Malformed { op, source } => Error::Malformed { op, source: *source },
+            Error::Malformed { op, fault } => Error::Malformed { op, fault: *fault },
             Error::NoMemory { op } => Error::NoMemory { op },
             Error::DumpOpen { op } => Error::DumpOpen { op },
             Error::NoDump { op } => Error::NoDump { op },
@@ -555,7 +555,7 @@ mod tests {
             Error::Interrupted { op, tries: 10 },
             Error::Overrun { op },
             Error::Truncated { op, length: 70_000 },
-            Error::Malformed { op, source: WireError::BadMessage { length: 20, available: 3 } },
+            Error::Malformed { op, fault: WireError::BadMessage { length: 20, available: 3 } },
             Error::NoMemory { op },
             Error::DumpOpen { op },
             Error::NoDump { op },

@@ -28,6 +28,11 @@ mod sys;
 mod testing;
 mod text;
 
+/// Its examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../MIGRATING.md")]
+mod migrating {}
+
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
 pub use ctnetlink::types::*;
 pub use ctnetlink::KernelDetail;
