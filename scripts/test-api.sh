@@ -3,7 +3,7 @@
 #
 # test-api.sh [--record | --semver [COMMIT]]: compares the public Rust API of each published crate with its record,
 # crates/*/public-api.txt, so that a change of it shows in the difference of a commit. --record writes the records anew.
-# Builds the documentation as docs.rs does, too.
+# Builds the documentation as docs.rs does, too, and says which function has no example there.
 #
 # --semver compares the crate ctrack with that of COMMIT (the last release, tag v*; HEAD while there is none), by cargo-semver-checks,
 # which says of each change whether it is a break.
@@ -83,6 +83,9 @@ for crate in $crates; do
 	fi
 	same "$crate: the public API is that of crates/$crate/public-api.txt; if a change is meant: ./scripts/test-api.sh --record" \
 		"crates/$crate/public-api.txt" "$work/$crate.txt"
+	# By what cargo-public-api had rustdoc write.
+	python3 scripts/check-api-docs.py "$CARGO_TARGET_DIR/doc/$crate.json" >"$work/lacking" 2>&1 || :
+	empty "$crate: every public function has an example, and no text is in words of C" "$work/lacking"
 done
 [ "${1-}" != --record ] || finish
 
@@ -91,19 +94,24 @@ tree=$work/tree
 : >"$work/differences"
 mkdir "$tree"
 cp -R Cargo.toml Cargo.lock build.rs src examples crates "$tree/"
-printf '\n/// To be noticed.\npub fn added_by_a_test() {}\n' >>"$tree/crates/ctnetlink/src/lib.rs"
+printf '\n/// To be noticed by C callers of ct_list(), who get -EBUSY.\npub fn added_by_a_test() {}\n' >>"$tree/crates/ctnetlink/src/lib.rs"
 lost='pub fn count(&mut self) -> Result<u64, Error>'
 grep -qF "$lost" "$tree/crates/ctrack/src/conntrack.rs" || failed "there is: $lost"
 sed -i "s/$lost/pub(crate) &/; s/pub(crate) pub fn/pub(crate) fn/" "$tree/crates/ctrack/src/conntrack.rs"
 for crate in $crates; do
 	public_api "$tree" "$crate" "$work/mutant"
 	diff "$work/$crate.txt" "$work/mutant" | grep '^[<>]' >>"$work/differences" || :
+	python3 scripts/check-api-docs.py "$CARGO_TARGET_DIR/doc/$crate.json" >>"$work/differences" || :
 done
 cat >"$work/expected" <<'EXPECTED'
 > pub fn ctnetlink::added_by_a_test()
+ctnetlink::added_by_a_test has no example
+ctnetlink::added_by_a_test: its text says -EBUSY
+ctnetlink::added_by_a_test: its text says C callers
+ctnetlink::added_by_a_test: its text says ct_list
 < pub fn ctrack::Conntrack::count(&mut self) -> core::result::Result<u64, ctrack::Error>
 EXPECTED
-same 'a function that was added and one that is gone are noticed' "$work/expected" "$work/differences"
+same 'a function that was added without an example and in words of C, and one that is gone, are noticed' "$work/expected" "$work/differences"
 
 # --- docs.rs ------------------------------------------------------------------------------------------------------------------
 

@@ -421,17 +421,21 @@ fn a_panic_leaves_results_alone_and_never_passes_for_success() {
 
 #[test]
 fn a_panic_in_close_is_caught() {
-    struct Bomb(Box<dyn ctrack::Transport>);
+    struct Bomb(Box<dyn ctrack::seams::Transport>);
     impl Drop for Bomb {
         fn drop(&mut self) {
             panic!("wanted by the test");
         }
     }
-    impl ctrack::Transport for Bomb {
+    impl ctrack::seams::Transport for Bomb {
         fn send(&mut self, datagram: &[u8]) -> std::io::Result<()> {
             self.0.send(datagram)
         }
-        fn recv(&mut self, buffer: &mut [u8], deadline: std::time::Instant) -> std::io::Result<ctrack::Received> {
+        fn recv(
+            &mut self,
+            buffer: &mut [u8],
+            deadline: std::time::Instant,
+        ) -> std::io::Result<ctrack::seams::Received> {
             self.0.recv(buffer, deadline)
         }
         fn port(&self) -> u32 {

@@ -15,6 +15,7 @@ mod transport;
 #[path = "support/wire.rs"]
 mod wire;
 
+use ctrack::seams::{Received, Transport};
 use ctrack::*;
 use ctrack_c::abi::*;
 use ctrack_c::text::ct_entry_format;

@@ -4,6 +4,7 @@
 
 mod common;
 use common::*;
+use ctrack::seams::{Known, NetlinkSocket, Received, Transport};
 use ctrack::*;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

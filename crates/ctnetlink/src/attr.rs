@@ -12,6 +12,20 @@ use super::consts::*;
 use super::WireError;
 
 /// One attribute: its type without the flag bits, and its value.
+///
+/// ```
+/// use ctnetlink::attr::Attr;
+/// let attr = |value| Attr { kind: 1, value };
+/// assert_eq!(attr(&[7]).u8("CTA_PROTO_NUM")?, 7);
+/// assert_eq!(attr(&[0, 53]).be16("CTA_PROTO_DST_PORT")?, 53);
+/// assert_eq!(attr(&[0, 0, 0, 7]).be32("CTA_MARK")?, 7);
+/// assert_eq!(attr(&[0, 0, 0, 0, 0, 0, 0, 7]).be64("CTA_COUNTERS_BYTES")?, 7);
+/// assert_eq!(attr(&[10, 0, 0, 7]).array("CTA_IP_V4_SRC")?, [10, 0, 0, 7]);
+/// assert_eq!(attr(&[0; 3]).be32("CTA_MARK").unwrap_err().to_string(), "CTA_MARK has 3 bytes");
+/// // Two attributes without a value inside of another one.
+/// assert_eq!(attr(&[4, 0, 1, 0, 4, 0, 2, 0]).nested("CTA_HELP").count(), 2);
+/// # Ok::<(), ctnetlink::WireError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Attr<'a> {
     /// The type, without NLA_F_NESTED and NLA_F_NET_BYTEORDER.
@@ -21,6 +35,25 @@ pub struct Attr<'a> {
 }
 
 /// Iterates over the attributes in a stretch of bytes. Stops for good after an error.
+///
+/// ```
+/// use ctnetlink::attr::{put, put_word, Attrs};
+/// use ctnetlink::{buffer::Buffer, consts::*};
+/// let mut buffer = Buffer::new();
+/// put_word(&mut buffer, CTA_MARK, 7);
+/// put(&mut buffer, CTA_ZONE, &5u16.to_be_bytes());
+/// let mut seen = (0, 0);
+/// for attr in Attrs::new(&buffer, "the entry") {
+///     let attr = attr?;
+///     match attr.kind {
+///         CTA_MARK => seen.0 = attr.be32("CTA_MARK")?,
+///         CTA_ZONE => seen.1 = attr.be16("CTA_ZONE")?,
+///         _ => {}
+///     }
+/// }
+/// assert_eq!(seen, (7, 5));
+/// # Ok::<(), ctnetlink::WireError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Attrs<'a> {
     rest: &'a [u8],
@@ -98,6 +131,10 @@ impl<'a> Attr<'a> {
 }
 
 /// Rounds up to the 4 bytes to which messages and attributes are aligned.
+///
+/// ```
+/// assert_eq!([5, 8].map(ctnetlink::attr::align), [8, 8]);
+/// ```
 pub const fn align(length: usize) -> usize {
     (length + 3) & !3
 }
@@ -111,6 +148,13 @@ fn header(kind: u16, length: usize) -> [u8; 4] {
 }
 
 /// Appends an attribute.
+///
+/// ```
+/// use ctnetlink::{attr::put, buffer::Buffer, consts::CTA_ZONE};
+/// let mut buffer = Buffer::new();
+/// put(&mut buffer, CTA_ZONE, &5u16.to_be_bytes());
+/// assert_eq!(buffer[4..], [0, 5, 0, 0], "with its padding");
+/// ```
 pub fn put<const N: usize>(buffer: &mut Buffer, kind: u16, value: &[u8; N]) {
     append(buffer, kind, value);
 }
@@ -125,6 +169,13 @@ fn append<const N: usize>(buffer: &mut Buffer, kind: u16, value: &[u8; N]) {
 }
 
 /// Appends an attribute of a length that is not known before.
+///
+/// ```
+/// use ctnetlink::{attr::put_slice, buffer::Buffer, consts::CTA_HELP_NAME};
+/// let mut buffer = Buffer::new();
+/// put_slice(&mut buffer, CTA_HELP_NAME, b"ftp\0");
+/// assert_eq!(buffer[4..], *b"ftp\0");
+/// ```
 pub fn put_slice(buffer: &mut Buffer, kind: u16, value: &[u8]) {
     let place = buffer.append(align(4 + value.len()));
     place.fill(0);
@@ -133,11 +184,29 @@ pub fn put_slice(buffer: &mut Buffer, kind: u16, value: &[u8]) {
 }
 
 /// Appends an attribute of one number in network byte order.
+///
+/// ```
+/// use ctnetlink::{attr::put_word, buffer::Buffer, consts::CTA_MARK};
+/// let mut buffer = Buffer::new();
+/// put_word(&mut buffer, CTA_MARK, 7);
+/// assert_eq!(buffer[4..], [0, 0, 0, 7]);
+/// ```
 pub fn put_word(buffer: &mut Buffer, kind: u16, value: u32) {
     append(buffer, kind, &value.to_be_bytes());
 }
 
 /// Appends an attribute that holds those which `fill` appends.
+///
+/// ```
+/// use ctnetlink::attr::{put_nested, put_slice, Attrs};
+/// use ctnetlink::{buffer::Buffer, consts::*};
+/// let mut buffer = Buffer::new();
+/// put_nested(&mut buffer, CTA_HELP, |buffer| put_slice(buffer, CTA_HELP_NAME, b"ftp\0"));
+/// let help = Attrs::new(&buffer, "the request").next().expect("one")?;
+/// let name = help.nested("CTA_HELP").next().expect("one")?;
+/// assert_eq!((help.kind, name.value), (CTA_HELP, &b"ftp\0"[..]));
+/// # Ok::<(), ctnetlink::WireError>(())
+/// ```
 pub fn put_nested(buffer: &mut Buffer, kind: u16, fill: impl FnOnce(&mut Buffer)) {
     let start = buffer.len();
     put(buffer, kind | NLA_F_NESTED, &[]);

@@ -11,6 +11,19 @@ pub const LONGEST_REQUEST: usize = 512;
 ///
 /// A `Vec<u8>` would do, but in a library built for size each append is a call of its code and one of memcpy. Here it is a
 /// comparison and a copy of known length.
+///
+/// ```
+/// use ctnetlink::buffer::Buffer;
+/// let mut buffer = Buffer::new();
+/// buffer.append(2).copy_from_slice(b"to");
+/// assert_eq!(&buffer[..], b"to");
+/// buffer.clear();
+/// // Where running out of memory must not end the process.
+/// buffer.try_reserve(1000)?;
+/// let for_one = Buffer::for_a_request()?;
+/// assert!(buffer.is_empty() && for_one.is_empty());
+/// # Ok::<(), std::collections::TryReserveError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Buffer {
     /// What was appended, and behind it room that holds anything.

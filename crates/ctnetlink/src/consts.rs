@@ -31,6 +31,11 @@ pub const IPCTNL_MSG_CT_DELETE: u16 = 2;
 pub const IPCTNL_MSG_CT_GET_STATS: u16 = 5;
 
 /// The netlink message type of a ctnetlink message.
+///
+/// ```
+/// use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_DELETE};
+/// assert_eq!(message_type(IPCTNL_MSG_CT_DELETE), 0x0102);
+/// ```
 pub const fn message_type(message: u16) -> u16 {
     NFNL_SUBSYS_CTNETLINK << 8 | message
 }
@@ -143,6 +148,11 @@ pub const CTA_FILTER_F_PROTO_ICMPV6_ID: u32 = 1 << 11;
 pub const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 
 /// The name of a top-level attribute, for error texts.
+///
+/// ```
+/// use ctnetlink::consts::{attribute_name, CTA_ZONE};
+/// assert_eq!(attribute_name(CTA_ZONE), "CTA_ZONE");
+/// ```
 pub fn attribute_name(kind: u16) -> &'static str {
     match kind {
         CTA_TUPLE_ORIG => "CTA_TUPLE_ORIG",

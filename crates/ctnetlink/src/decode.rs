@@ -20,11 +20,41 @@ use crate::types::*;
 use alloc::vec::Vec;
 
 /// Decodes the payload of a ctnetlink message (from the nfgenmsg on) into `entry`, whatever that held before.
+///
+/// ```
+/// use ctnetlink::{decode_entry, Entry, WireError};
+/// # use ctnetlink::{buffer::Buffer, encode::put_create, message::first_message, Proto};
+/// # let entry = Entry::key(Proto::TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
+/// # let mut message = Buffer::new();
+/// # put_create(&mut message, 1, &entry);
+/// # let payload = first_message(&message)?.0.payload;
+/// let mut entry = Entry::EMPTY;
+/// decode_entry(payload, &mut entry)?;
+/// assert_eq!((entry.orig_src().to_string(), entry.orig.dport), ("10.0.0.7".into(), 443));
+/// // A fault is named.
+/// let cut = decode_entry(&payload[..payload.len() - 1], &mut entry);
+/// assert!(matches!(cut, Err(WireError::BadAttribute { .. })));
+/// # Ok::<(), WireError>(())
+/// ```
 pub fn decode_entry(payload: &[u8], entry: &mut Entry) -> Result<(), WireError> {
     decode(payload, entry, &mut Ignore)
 }
 
 /// Decodes what a message holds beyond an [`Entry`].
+///
+/// ```
+/// use ctnetlink::{decode_details, Entry};
+/// # use ctnetlink::{buffer::Buffer, encode::put_create, message::first_message, Proto};
+/// # let entry = Entry::key(Proto::TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
+/// # let mut message = Buffer::new();
+/// # put_create(&mut message, 1, &entry);
+/// # let payload = first_message(&message)?.0.payload;
+/// let details = decode_details(payload)?;
+/// if let Some((proto, master)) = details.master {
+///     println!("expected by a connection of {proto} to port {}", master.dport);
+/// }
+/// # Ok::<(), ctnetlink::WireError>(())
+/// ```
 pub fn decode_details(payload: &[u8]) -> Result<Details, WireError> {
     let mut details = Details::default();
     decode(payload, &mut Entry::default(), &mut details)?;

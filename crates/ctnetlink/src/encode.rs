@@ -10,7 +10,7 @@ use super::consts::*;
 use super::template;
 use crate::types::*;
 
-/// The caller really means the whole table of the network namespace.
+/// The caller really means the whole table of the network namespace: for [`put_flush_all`].
 #[derive(Clone, Copy, Debug)]
 pub struct FlushEverything;
 
@@ -31,7 +31,19 @@ pub(crate) fn end(buffer: &mut [u8], start: usize) {
     buffer[start..start + 4].copy_from_slice(&length.to_ne_bytes());
 }
 
-/// Sets NLM_F_ACK on the message that begins at `start`.
+/// Sets NLM_F_ACK on the message that begins at `start`: on the last one of a batch, so that its end is seen.
+///
+/// ```
+/// use ctnetlink::encode::{ask_for_ack, put_delete, Name};
+/// use ctnetlink::{buffer::Buffer, Entry, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let (mut buffer, mut last) = (Buffer::new(), 0);
+/// for (seq, zone) in (1..).zip([5, 7]) {
+///     last = buffer.len();
+///     put_delete(&mut buffer, seq, &key.in_zone(zone), Name::ORIG);
+/// }
+/// ask_for_ack(&mut buffer, last);
+/// ```
 pub fn ask_for_ack(buffer: &mut [u8], start: usize) {
     let flags = u16::from_ne_bytes([buffer[start + 6], buffer[start + 7]]) | NLM_F_ACK;
     buffer[start + 6..start + 8].copy_from_slice(&flags.to_ne_bytes());
@@ -53,6 +65,19 @@ pub enum By {
 /// entry can be *hidden* under a name (6.1 and later). An entry with a zone has up to four names: each of its tuples, with the
 /// zone for both directions (CTA_ZONE) or for that of the tuple (CTA_TUPLE_ZONE). For the tuple's own direction both mean the
 /// same; an entry that has the tuple in the other direction is met in the zone by the first, in zone 0 by the second.
+///
+/// ```
+/// use ctnetlink::encode::Name;
+/// use ctnetlink::{Entry, Has, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// assert_eq!(Name::first_of(&key), Name::ORIG);
+/// assert!(!Name::says_all(&key), "an entry of the same tuple may have taken its place");
+/// assert_eq!(Name::all_of(&key).collect::<Vec<_>>(), [Name::ORIG, Name::REPLY]);
+///
+/// let listed = Entry { has: key.has | Has::REPLY | Has::ID, reply: ctnetlink::encode::mirror(&key), id: 4711, ..key };
+/// assert_eq!(Name::first_of(&listed), Name::REPLY);
+/// assert!(Name::says_all(&listed), "{listed:?}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
     /// By which tuple.
@@ -105,6 +130,13 @@ impl Name {
 }
 
 /// The zone in which an entry has one of its tuples.
+///
+/// ```
+/// use ctnetlink::encode::{zone_of, By};
+/// use ctnetlink::{Entry, Has, Tuple};
+/// let entry = Entry { has: Has::ORIG_ZONE, zone: 7, orig: Tuple { zone: 7, ..Tuple::EMPTY }, ..Entry::EMPTY };
+/// assert_eq!((zone_of(&entry, By::Orig), zone_of(&entry, By::Reply)), (7, 0));
+/// ```
 pub fn zone_of(entry: &Entry, by: By) -> u32 {
     match by {
         _ if entry.has(Has::ZONE) => entry.zone,
@@ -115,6 +147,14 @@ pub fn zone_of(entry: &Entry, by: By) -> u32 {
 }
 
 /// A GET of the entry that holds the key's tuple.
+///
+/// ```
+/// use ctnetlink::encode::{put_get, Name};
+/// use ctnetlink::{buffer::Buffer, Entry, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let mut request = Buffer::new();
+/// put_get(&mut request, 1, &key, Name::first_of(&key));
+/// ```
 pub fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
     let start = begin(buffer, IPCTNL_MSG_CT_GET, 0, seq, key.family, 0);
     put_key(buffer, key, name);
@@ -122,6 +162,14 @@ pub fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
 }
 
 /// A DELETE of the entry that holds the key's tuple, if its id is still that of the key.
+///
+/// ```
+/// use ctnetlink::encode::{put_delete, Name};
+/// use ctnetlink::{buffer::Buffer, Entry, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let mut request = Buffer::new();
+/// put_delete(&mut request, 1, &key.in_zone(7), Name::first_of(&key));
+/// ```
 ///
 /// Version 1: with 0, kernels 5.2 and early 5.1 and 5.2 stable ones look the tuple up in the wrong family (commit
 /// f8e608982022, mended by e7600865db32); others do not look at it here.
@@ -135,6 +183,12 @@ pub fn put_delete(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
 }
 
 /// A DELETE of every entry of the network namespace.
+///
+/// ```
+/// use ctnetlink::encode::{put_flush_all, FlushEverything};
+/// let mut request = ctnetlink::buffer::Buffer::new();
+/// put_flush_all(&mut request, 1, FlushEverything);
+/// ```
 pub fn put_flush_all(buffer: &mut Buffer, seq: u32, _: FlushEverything) {
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, Family::UNSPEC, 0);
     end(buffer, start);
@@ -144,6 +198,15 @@ pub fn put_flush_all(buffer: &mut Buffer, seq: u32, _: FlushEverything) {
 const NAT_BITS: Status = Status::SRC_NAT.union(Status::DST_NAT).union(Status::SRC_NAT_DONE).union(Status::DST_NAT_DONE);
 
 /// A NEW that makes the entry; it fails if there is one with either tuple.
+///
+/// ```
+/// use ctnetlink::encode::put_create;
+/// use ctnetlink::{buffer::Buffer, Entry, Has, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let mut request = Buffer::new();
+/// // The reply tuple is the mirror image of the original one unless given.
+/// put_create(&mut request, 1, &Entry { has: key.has | Has::TIMEOUT, timeout: 30, ..key });
+/// ```
 pub fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
     let flags = NLM_F_CREATE | mutant!("create-is-exclusive", NLM_F_EXCL, 0);
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, flags, seq, entry.family, 0);
@@ -162,6 +225,15 @@ pub fn put_create(buffer: &mut Buffer, seq: u32, entry: &Entry) {
 }
 
 /// A NEW that changes what `has` of `values` names of the entry that holds the key's tuple.
+///
+/// ```
+/// use ctnetlink::encode::{put_update, Name};
+/// use ctnetlink::{buffer::Buffer, Entry, Has, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let values = Entry { has: Has::MARK, mark: 7, ..key };
+/// let mut request = Buffer::new();
+/// put_update(&mut request, 1, &key, Name::ORIG, &values);
+/// ```
 pub fn put_update(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name, values: &Entry) {
     let start = begin(buffer, IPCTNL_MSG_CT_NEW, 0, seq, key.family, 0);
     put_key(buffer, key, name);
@@ -365,6 +437,13 @@ fn put_tcp(buffer: &mut Buffer, entry: &Entry) {
 }
 
 /// The reply tuple of an entry without NAT.
+///
+/// ```
+/// use ctnetlink::{encode::mirror, Entry};
+/// let echo = Entry::icmp_key([10, 0, 0, 7].into(), [10, 0, 0, 8].into(), 8, 0, 4711).expect("one family");
+/// let reply = mirror(&echo);
+/// assert_eq!((reply.src, reply.dst, reply.icmp_type), (echo.orig.dst, echo.orig.src, 0));
+/// ```
 pub fn mirror(entry: &Entry) -> Tuple {
     let orig = &entry.orig;
     Tuple {

@@ -2,7 +2,7 @@
 //!
 //! [`Entry`] has the layout that C sees, so that the decoder writes straight into what the caller gets and nothing is converted. The macro
 //! `entry!` makes of the declaration the struct, its empty value, the check that what is set is announced, `Debug`, and [`FIELDS`]: by that
-//! table tests ask decoder, encoder, layouts, texts, the C header and the other languages for every field.
+//! table tests ask decoder, encoder, layouts, texts and the other languages for every field.
 
 use crate::flags::{Has, Status};
 use crate::names::{Family, Proto, TcpState};
@@ -13,6 +13,13 @@ use core::ffi::c_char;
 use core::net::IpAddr;
 
 /// A field of an [`Entry`], or of one of its tuples.
+///
+/// ```
+/// use ctnetlink::{types::FIELDS, Has};
+/// let zone = FIELDS.iter().copied().flatten().find(|field| field.name == "zone").expect("it is there");
+/// assert!(zone.is_announced(Has::ORIG_ZONE) && !zone.is_announced(Has::ORIG));
+/// assert_eq!(zone.ways().collect::<Vec<_>>(), [Has::ZONE, Has::ORIG_ZONE, Has::REPLY_ZONE]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Its name, for example "orig.sport".
@@ -285,6 +292,30 @@ entry! {
     ///
     /// 256 bytes, no pointers, no hidden padding. `has` says which fields the kernel sent (or, in an entry that is given to the library,
     /// which ones count); all others are zero. Fields may be added in the place of `reserved`, announced by new bits of [`Has`].
+    ///
+    /// Methods give what is there as an `Option`:
+    ///
+    /// ```
+    /// use ctnetlink::{Counters, Entry, Family, Has, Proto, TcpState, Tuple};
+    /// let entry = Entry {
+    ///     has: Has::ORIG | Has::REPLY | Has::ID | Has::MARK | Has::TCP_STATE | Has::ORIG_COUNTERS | Has::REPLY_COUNTERS,
+    ///     family: Family::IPV4,
+    ///     proto: Proto::TCP,
+    ///     orig: Tuple { src: ctnetlink::types::address_bytes([10, 0, 0, 7].into()), ..Tuple::EMPTY },
+    ///     id: 4711,
+    ///     tcp_state: TcpState::ESTABLISHED,
+    ///     reply_counters: Counters { packets: 3, bytes: 1500 },
+    ///     ..Entry::EMPTY
+    /// };
+    /// assert_eq!(entry.orig_src().to_string(), "10.0.0.7");
+    /// assert!([entry.orig_dst(), entry.reply_src(), entry.reply_dst()].iter().all(|address| address.is_unspecified()));
+    /// assert_eq!((entry.id(), entry.tcp_state()), (Some(4711), Some(TcpState::ESTABLISHED)));
+    /// // It has a mark, and that is 0; whether it has a helper or when it expires was not said.
+    /// assert_eq!((entry.mark(), entry.helper(), entry.timeout()), (Some(0), None, None));
+    /// assert_eq!(entry.helper_bytes(), [0; 16]);
+    /// let (_, reply) = entry.counters().expect("announced");
+    /// assert_eq!(reply.bytes, 1500);
+    /// ```
     #[repr(C)]
     #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     pub struct Entry {
@@ -322,7 +353,7 @@ entry! {
         tcp_mask_orig: u8 = all(TCP_FLAGS; LIST CREATE UPDATE; ""),
         /// In create and update: which bits of tcp_flags_reply to set; 0 means all. The kernel sends 0.
         tcp_mask_reply: u8 = all(TCP_FLAGS; LIST CREATE UPDATE; ""),
-        /// DCCP state, numbered as in the kernel's enum ct_dccp_states.
+        /// DCCP state, numbered as in the kernel's net/netfilter/nf_conntrack_proto_dccp.c (before 6.16).
         dccp_state: u8 = seldom(DCCP; LIST; "state"),
         /// DCCP role: 0 client, 1 server.
         dccp_role: u8 = seldom(DCCP; LIST; "dccp_role"),
@@ -363,6 +394,13 @@ impl Default for Entry {
 
 impl Entry {
     /// The name of a field that is set although `has` does not announce it: it was forgotten there, and would silently not count.
+    ///
+    /// ```
+    /// use ctnetlink::{Entry, Has};
+    /// let forgotten = Entry { mark: 7, ..Entry::EMPTY };
+    /// assert_eq!(forgotten.unannounced(), Some("mark"));
+    /// assert_eq!(Entry { has: Has::MARK, ..forgotten }.unannounced(), None);
+    /// ```
     #[inline]
     pub fn unannounced(&self) -> Option<&'static str> {
         if mutant!("unannounced-fields", self.is_announced(), true) {
@@ -372,9 +410,17 @@ impl Entry {
         }
     }
 
-    /// A key for `get`, `delete_entries` and the like: the original tuple of a protocol with ports, in zone 0.
+    /// A key, by which requests name an entry: the original tuple of a protocol with ports, in zone 0.
     ///
     /// `None` if one address is IPv4 and the other IPv6.
+    ///
+    /// ```
+    /// use ctnetlink::{Entry, Has, Proto};
+    /// let key = Entry::key(Proto::TCP, "fd00::7".parse()?, 40001, "fd00::8".parse()?, 443).ok_or("two families")?;
+    /// assert_eq!((key.has, key.orig.dport), (Has::ORIG | Has::PORTS, 443));
+    /// assert!(Entry::key(Proto::TCP, "fd00::7".parse()?, 40001, "10.0.0.8".parse()?, 443).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn key(proto: Proto, src: IpAddr, sport: u16, dst: IpAddr, dport: u16) -> Option<Entry> {
         let mut entry = Self::tuple_only(proto, src, dst)?;
         entry.has |= Has::PORTS;
@@ -385,6 +431,13 @@ impl Entry {
     /// A key for an ICMP or ICMPv6 exchange, in zone 0: the protocol follows from the addresses.
     ///
     /// `None` if one address is IPv4 and the other IPv6.
+    ///
+    /// ```
+    /// use ctnetlink::{Entry, Proto};
+    /// let echo = Entry::icmp_key("10.0.0.7".parse()?, "10.0.0.8".parse()?, 8, 0, 4711).ok_or("two families")?;
+    /// assert_eq!((echo.proto, echo.orig.icmp_id), (Proto::ICMP, 4711));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn icmp_key(src: IpAddr, dst: IpAddr, icmp_type: u8, icmp_code: u8, icmp_id: u16) -> Option<Entry> {
         let proto = if src.is_ipv4() { Proto::ICMP } else { Proto::ICMPV6 };
         let mut entry = Self::tuple_only(proto, src, dst)?;
@@ -405,7 +458,15 @@ impl Entry {
         Some(Entry { has: Has::ORIG, family, proto, orig, ..Self::EMPTY })
     }
 
-    /// The same entry in `zone` in both directions.
+    /// The same entry in `zone` in both directions; 0: in no zone.
+    ///
+    /// ```
+    /// use ctnetlink::{Entry, Has, Proto};
+    /// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+    /// let in_zone = key.in_zone(7);
+    /// assert!(in_zone.has(Has::ZONE) && in_zone.zone == 7);
+    /// assert_eq!(in_zone.in_zone(0), key);
+    /// ```
     #[must_use]
     pub fn in_zone(mut self, zone: u16) -> Entry {
         self.has &= !(Has::ZONE | Has::ORIG_ZONE | Has::REPLY_ZONE);
@@ -418,7 +479,13 @@ impl Entry {
         self
     }
 
-    /// Whether all the `CT_HAS_*` bits in `bits` are set.
+    /// Whether all of these bits are set: what they announce counts.
+    ///
+    /// ```
+    /// use ctnetlink::{Entry, Has, Proto};
+    /// let key = Entry::key(Proto::TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
+    /// assert!(key.has(Has::ORIG | Has::PORTS) && !key.has(Has::REPLY));
+    /// ```
     pub fn has(&self, bits: Has) -> bool {
         self.has.contains(bits)
     }
@@ -462,7 +529,7 @@ impl Entry {
         self.when(Has::TIMEOUT, self.timeout)
     }
 
-    /// The TCP state (`CT_TCP_STATE_*`).
+    /// The TCP state.
     pub fn tcp_state(&self) -> Option<TcpState> {
         self.when(Has::TCP_STATE, self.tcp_state)
     }

@@ -93,6 +93,15 @@ impl Has {
 
 bitflags! {
     /// The status of an entry (enum ip_conntrack_status, linux/netfilter/nf_conntrack_common.h).
+    ///
+    /// ```
+    /// use ctnetlink::Status;
+    /// const NAT: Status = Status::SRC_NAT.union(Status::DST_NAT);
+    /// let status = Status::CONFIRMED | Status::DST_NAT;
+    /// assert!(status.intersects(NAT) && !status.contains(NAT));
+    /// // Bits that a later kernel knows are kept.
+    /// assert_eq!(Status::from_bits_retain(1 << 20).difference(Status::KNOWN).bits(), 1 << 20);
+    /// ```
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Status: u32 {
@@ -135,12 +144,19 @@ bitflags! {
 }
 
 impl Status {
-    /// Every bit that the header names.
+    /// Every bit that has a name.
     pub const KNOWN: Status = Status::from_bits_retain(0xffff);
 }
 
 bitflags! {
     /// A set of TCP states: bit n is that of [`TcpState`] n.
+    ///
+    /// ```
+    /// use ctnetlink::{TcpState, TcpStates};
+    /// let closing: TcpStates = [TcpState::FIN_WAIT, TcpState::TIME_WAIT].into_iter().collect();
+    /// assert_eq!(closing, TcpStates::FIN_WAIT | TcpStates::TIME_WAIT);
+    /// assert!(TcpStates::KNOWN.contains(TcpState::CLOSE.into()));
+    /// ```
     #[repr(transparent)]
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct TcpStates: u16 {

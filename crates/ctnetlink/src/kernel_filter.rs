@@ -10,6 +10,26 @@ use super::encode::{begin, end};
 use crate::types::*;
 
 /// A conjunction of what kernels can filter by.
+///
+/// ```
+/// use ctnetlink::kernel_filter::{put_dump, KernelFilter, Side};
+/// use ctnetlink::{types::address_bytes, buffer::Buffer, Family, Proto};
+/// let service = Side { dst: Some(address_bytes([10, 96, 0, 10].into())), dport: Some(53), ..Side::default() };
+/// let mut filter = KernelFilter {
+///     family: Family::IPV4,
+///     zone: Some(7),
+///     proto: Some(Proto::UDP),
+///     orig: service,
+///     ..KernelFilter::default()
+/// };
+/// let mut request = Buffer::new();
+/// put_dump(&mut request, 1, &filter);
+///
+/// // For a kernel before 5.8, which refuses filters by tuple; what it sends is to be compared with the rest.
+/// assert!(filter.has_tuple());
+/// filter.drop_tuple();
+/// assert!(filter.is_more_than_family(), "the zone");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelFilter {
     /// UNSPEC: both.
@@ -156,7 +176,14 @@ impl KernelFilter {
     }
 }
 
-/// A dump of what the filter lets through, or of more.
+/// A dump of what the filter lets through, or of more: by kernels that do not know all of it. [`KernelFilter`] has an example.
+///
+/// ```
+/// use ctnetlink::kernel_filter::{put_dump, KernelFilter};
+/// // Everything.
+/// let mut request = ctnetlink::buffer::Buffer::new();
+/// put_dump(&mut request, 1, &KernelFilter::default());
+/// ```
 pub fn put_dump(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
     let start = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, seq, filter.family, 0);
     filter.put(buffer);
@@ -164,6 +191,12 @@ pub fn put_dump(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
 }
 
 /// A flush of exactly what the filter lets through, by kernels that can; others refuse it (ENOENT or EOPNOTSUPP).
+///
+/// ```
+/// use ctnetlink::kernel_filter::{put_guarded_flush, KernelFilter};
+/// let mut request = ctnetlink::buffer::Buffer::new();
+/// put_guarded_flush(&mut request, 1, &KernelFilter { zone: Some(7), ..KernelFilter::default() });
+/// ```
 ///
 /// The filter must have no tuple. A complete tuple that no entry can have comes first: kernels before 6.12 take it for what is to
 /// be deleted, find nothing and answer ENOENT; later ones see CTA_FILTER, whose flags are all clear, and do not look at the
@@ -183,6 +216,16 @@ pub fn put_guarded_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
 
 /// A flush of what a filter with a tuple lets through. Only where the kernel was measured to flush by CTA_FILTER (then the
 /// tuple is a filter and not a key), and to honour all else that the filter has.
+///
+/// ```
+/// use ctnetlink::kernel_filter::{put_tuple_flush, FlushFilterProven, KernelFilter};
+/// use ctnetlink::{buffer::Buffer, Family, Proto};
+/// let filter = KernelFilter { family: Family::IPV4, proto: Some(Proto::UDP), ..KernelFilter::default() };
+/// let mut request = Buffer::new();
+/// // By probe::put_flush().
+/// let proven = FlushFilterProven;
+/// put_tuple_flush(&mut request, 1, &filter, proven);
+/// ```
 pub fn put_tuple_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter, _: FlushFilterProven) {
     debug_assert!(filter.has_tuple());
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
@@ -210,7 +253,20 @@ fn put_impossible_tuple(buffer: &mut Buffer, family: Family) {
     });
 }
 
-/// Requests that ask a kernel what it knows, without any that could delete: see `ops::caps`.
+/// Requests that ask a kernel what it knows, without any that could delete. Each has two answers; which one it is says whether the
+/// kernel filters by that.
+///
+/// ```
+/// use ctnetlink::{buffer::Buffer, kernel_filter::probe};
+/// let mut request = Buffer::new();
+/// probe::put_zone(&mut request, 1);
+/// request.clear();
+/// probe::put_status(&mut request, 2);
+/// request.clear();
+/// probe::put_tuple(&mut request, 3);
+/// request.clear();
+/// probe::put_flush(&mut request, 4);
+/// ```
 pub mod probe {
     use super::*;
 

@@ -20,12 +20,24 @@ use core::ops::Range;
 /// Decodes entries, and remembers the layouts of their messages.
 ///
 /// ```
-/// # fn dump() -> Vec<Vec<u8>> { Vec::new() }
+/// use ctnetlink::message::first_message;
 /// use ctnetlink::{Decoder, Entry};
-/// let (mut decoder, mut entry) = (Decoder::new(), Entry::EMPTY);
-/// for payload in dump() {
-///     decoder.decode(&payload, &mut entry)?;
+/// # use ctnetlink::{buffer::Buffer, encode::put_create, Proto};
+/// # let mut datagram = Buffer::new();
+/// # for port in 1..=20 {
+/// #     let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), port, [10, 0, 0, 8].into(), 53).expect("one family");
+/// #     put_create(&mut datagram, 1, &key);
+/// # }
+/// // `datagram`: many messages, as a dump has them.
+/// let mut rest = &datagram[..];
+/// let (mut decoder, mut entry, mut count) = (Decoder::new(), Entry::EMPTY, 0);
+/// while !rest.is_empty() {
+///     let (message, next) = first_message(rest)?;
+///     decoder.decode(message.payload, &mut entry)?;
+///     count += 1;
+///     rest = &rest[next..];
 /// }
+/// # assert_eq!((count, entry.orig.sport), (20, 20));
 /// # Ok::<(), ctnetlink::WireError>(())
 /// ```
 #[derive(Debug, Default)]

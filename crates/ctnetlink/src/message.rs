@@ -29,6 +29,21 @@ pub struct Message<'a> {
 }
 
 /// The message at the beginning of `bytes`, and how many bytes to go on to the next one.
+///
+/// ```
+/// use ctnetlink::message::first_message;
+/// # let mut datagram = ctnetlink::buffer::Buffer::new();
+/// # (1..=2).for_each(|seq| ctnetlink::stats::put_count_request(&mut datagram, seq));
+/// let mut rest = &datagram[..];
+/// let mut seen = Vec::new();
+/// while !rest.is_empty() {
+///     let (message, next) = first_message(rest)?;
+///     seen.push(message.header.seq);
+///     rest = &rest[next..];
+/// }
+/// assert_eq!(seen, [1, 2]);
+/// # Ok::<(), ctnetlink::WireError>(())
+/// ```
 #[inline(always)]
 pub fn first_message(bytes: &[u8]) -> Result<(Message<'_>, usize), WireError> {
     let Some((header, _)) = bytes.split_first_chunk::<NLMSG_HEADER_LEN>() else {
@@ -55,6 +70,17 @@ pub struct Ack {
 
 /// Decodes an NLMSG_ERROR: int error, then the header of the request, then the request itself unless NLM_F_CAPPED, then
 /// attributes if NLM_F_ACK_TLVS. `request` is the message that was sent, to name the attribute at fault.
+///
+/// ```
+/// use ctnetlink::message::{decode_ack, first_message};
+/// # let request = [0u8; 20];
+/// # let fields: [&[u8]; 6] = [&36u32.to_ne_bytes(), &2u16.to_ne_bytes(), &[0; 2], &[0; 8], &(-2i32).to_ne_bytes(), &request[..16]];
+/// # let reply = fields.concat();
+/// let (message, _) = first_message(&reply)?;
+/// let ack = decode_ack(&message, &request)?;
+/// assert_eq!(ack.errno, 2, "{}", ack.detail);
+/// # Ok::<(), ctnetlink::WireError>(())
+/// ```
 pub fn decode_ack(message: &Message<'_>, request: &[u8]) -> Result<Ack, WireError> {
     let errno = error_code(message.payload)?;
     let mut detail = KernelDetail::default();
@@ -70,6 +96,16 @@ pub fn decode_ack(message: &Message<'_>, request: &[u8]) -> Result<Ack, WireErro
 }
 
 /// Decodes the payload of an NLMSG_DONE: int error. Kernels of the last century send none.
+///
+/// ```
+/// use ctnetlink::message::{decode_done, first_message};
+/// # let fields: [&[u8]; 5] = [&20u32.to_ne_bytes(), &3u16.to_ne_bytes(), &[0; 2], &[0; 8], &(-4i32).to_ne_bytes()];
+/// # let reply = fields.concat();
+/// let (message, _) = first_message(&reply)?;
+/// // EINTR: the dump was interrupted, and is to be repeated.
+/// assert_eq!(decode_done(&message)?.errno, 4);
+/// # Ok::<(), ctnetlink::WireError>(())
+/// ```
 pub fn decode_done(message: &Message<'_>) -> Result<Ack, WireError> {
     let errno = if message.payload.is_empty() { 0 } else { error_code(message.payload)? };
     Ok(Ack { errno, detail: KernelDetail::default() })

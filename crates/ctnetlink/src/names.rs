@@ -5,6 +5,12 @@ use core::fmt;
 /// The family of addresses.
 ///
 /// Any number can come from the kernel; those with names are the ones that connection tracking knows.
+///
+/// ```
+/// use ctnetlink::Family;
+/// assert_eq!((Family::IPV6.to_string(), Family(7).to_string()), ("ipv6".into(), "7".into()));
+/// assert_eq!((Family::from(2).name(), Family::UNSPEC.name()), (Some("ipv4"), None));
+/// ```
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Family(pub u8);
@@ -19,6 +25,14 @@ impl Family {
 }
 
 /// A layer-4 protocol by its number (IPPROTO_).
+///
+/// ```
+/// use ctnetlink::Proto;
+/// assert!(Proto::SCTP.has_ports() && Proto::ICMPV6.is_icmp());
+/// assert_eq!((Proto::from(17), Proto::UDP.name(), Proto(253).name()), (Proto::UDP, Some("udp"), None));
+/// let by_name = Proto::ALL.iter().find(|proto| proto.name() == Some("tcp"));
+/// assert_eq!(by_name, Some(&Proto::TCP));
+/// ```
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Proto(pub u8);
@@ -55,6 +69,12 @@ impl Proto {
 }
 
 /// A state of TCP connection tracking (enum tcp_conntrack, linux/netfilter/nf_conntrack_tcp.h).
+///
+/// ```
+/// use ctnetlink::TcpState;
+/// assert_eq!((TcpState(3), TcpState(3).name()), (TcpState::ESTABLISHED, Some("ESTABLISHED")));
+/// assert!(TcpState(14) > TcpState::MAX);
+/// ```
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TcpState(pub u8);

@@ -116,7 +116,14 @@ impl fmt::Debug for Tuple {
     }
 }
 
-/// A value of which only the bits in a mask are compared.
+/// A value of which only the bits in a mask are compared. A value alone: all of them.
+///
+/// ```
+/// use ctnetlink::Masked;
+/// assert_eq!(Masked::from(7), Masked { value: 7u32, mask: u32::MAX });
+/// let second_label = Masked { value: [0b10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], mask: [0xff; 16] };
+/// assert_eq!(Masked::from(second_label.value), second_label);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Masked<T> {
     /// What the masked value must be.
@@ -125,7 +132,26 @@ pub struct Masked<T> {
     pub mask: T,
 }
 
+impl From<u32> for Masked<u32> {
+    fn from(value: u32) -> Masked<u32> {
+        Masked { value, mask: u32::MAX }
+    }
+}
+
+impl From<[u8; 16]> for Masked<[u8; 16]> {
+    fn from(value: [u8; 16]) -> Masked<[u8; 16]> {
+        Masked { value, mask: [u8::MAX; 16] }
+    }
+}
+
 /// The bytes of an address as a tuple holds them.
+///
+/// ```
+/// use ctnetlink::types::address_bytes;
+/// assert_eq!(address_bytes("10.0.0.7".parse()?)[..5], [10, 0, 0, 7, 0]);
+/// assert_eq!(address_bytes("fd00::7".parse()?)[..2], [0xfd, 0]);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub fn address_bytes(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => {
@@ -138,6 +164,10 @@ pub fn address_bytes(address: IpAddr) -> [u8; 16] {
 }
 
 /// The part of a fixed-size string before its first NUL.
+///
+/// ```
+/// assert_eq!(ctnetlink::types::until_nul(b"ftp\0\0\0"), b"ftp");
+/// ```
 pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|&b| b == 0).next().unwrap_or(bytes)
 }

@@ -22,11 +22,8 @@ use std::time::Duration;
 /// ```no_run
 /// use ctrack::{Conntrack, Filter};
 /// let mut conntrack = Conntrack::open()?;
-/// let dead: std::net::IpAddr = "10.0.0.7".parse().unwrap();
-/// let outcome = conntrack.delete(&[
-///     Filter { orig_src: Some(dead.into()), ..Filter::default() },
-///     Filter { reply_src: Some(dead.into()), ..Filter::default() },
-/// ])?;
+/// let dead = std::net::Ipv4Addr::new(10, 0, 0, 7);
+/// let outcome = conntrack.delete(&[Filter::new().with_orig_src(dead), Filter::new().with_reply_src(dead)])?;
 /// println!("{} deleted, {} were gone already", outcome.done, outcome.gone);
 /// # Ok::<(), ctrack::Error>(())
 /// ```
@@ -90,11 +87,24 @@ impl BatchOutcome {
 
 impl Conntrack {
     /// Opens the table of the calling thread's network namespace.
+    ///
+    /// ```no_run
+    /// let mut conntrack = ctrack::Conntrack::open()?;
+    /// println!("{} entries", conntrack.count()?);
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn open() -> Result<Conntrack, Error> {
         Self::open_with(&OpenOptions::default())
     }
 
     /// Opens a table as `options` say.
+    ///
+    /// ```no_run
+    /// use ctrack::{Conntrack, OpenOptions};
+    /// let pod = std::fs::File::open("/run/netns/pod")?;
+    /// let mut conntrack = Conntrack::open_with(&OpenOptions::new().with_netns(pod))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_with(options: &OpenOptions) -> Result<Conntrack, Error> {
         let socket = NetlinkSocket::open(options)?;
         let socket = sys::try_box(socket).ok_or(Error::NoMemory { op: "open" })?;
@@ -104,6 +114,7 @@ impl Conntrack {
     }
 
     /// Works over a transport of the caller's: this is how the operations are tested without a kernel.
+    #[doc(hidden)]
     pub fn over(transport: Box<dyn Transport>, timeout: Duration) -> Conntrack {
         Conntrack { link: Link::new(transport, timeout), open_dump: None, dump_ended: false, care: Care::default() }
     }
@@ -111,6 +122,15 @@ impl Conntrack {
     /// Whether deletes also compare the time at which an entry was made, where the kernel keeps it
     /// (net.netfilter.nf_conntrack_timestamp). A successor with the same tuple can have the same id; it has not the same start.
     /// Takes a look-up for each entry.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// conntrack.compare_start(true);
+    /// let dead = ctrack::presets::dead_endpoint(&[[10, 0, 0, 7].into()])?;
+    /// let outcome = conntrack.delete(&dead)?;
+    /// println!("compared: {}", !outcome.start_unknown);
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn compare_start(&mut self, compare: bool) {
         self.care.compare_start = compare;
     }
@@ -118,13 +138,32 @@ impl Conntrack {
     /// The selected entries; all of them if there is no filter.
     ///
     /// A dump that is disturbed (a resized table, an overrun) is repeated, up to four times in all.
+    ///
+    /// ```no_run
+    /// use ctrack::{line, Filter, Format};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// for entry in conntrack.list(&[Filter::new().with_zone(7)])? {
+    ///     println!("{}", line(&entry, Format::empty()));
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn list(&mut self, filters: &[Filter]) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         self.list_into(filters, &mut entries)?;
         Ok(entries)
     }
 
-    /// Appends the selected entries to `entries`.
+    /// Appends the selected entries to `entries`: to use its memory again, or to gather several lists.
+    ///
+    /// ```no_run
+    /// use ctrack::{Conntrack, OpenOptions};
+    /// let mut entries = Vec::new();
+    /// for pod in ["/run/netns/blue", "/run/netns/green"] {
+    ///     let options = OpenOptions::new().with_netns(std::fs::File::open(pod)?);
+    ///     Conntrack::open_with(&options)?.list_into(&[], &mut entries)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn list_into(&mut self, filters: &[Filter], entries: &mut Vec<Entry>) -> Result<(), Error> {
         self.operation("list", |own| {
             let selection = Selection::new(filters)?;
@@ -133,6 +172,14 @@ impl Conntrack {
     }
 
     /// How the selected entries would be found now: what the kernel is asked for, and what it is known to honour.
+    ///
+    /// ```no_run
+    /// use ctrack::Filter;
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let plan = conntrack.explain(&[Filter::new().with_zone(7)])?;
+    /// println!("{} look-ups, {} dumps by {:?}", plan.look_ups, plan.dumps, plan.kernel_filters);
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn explain(&mut self, filters: &[Filter]) -> Result<Explanation, Error> {
         self.operation("explain", |own| {
             let selection = Selection::new(filters)?;
@@ -141,7 +188,7 @@ impl Conntrack {
         })
     }
 
-    /// For the C functions: begins to stream the selected entries; [`Conntrack::dump_next`] gives them.
+    /// A stream in steps, which borrows nothing between them: begins it; [`Conntrack::dump_next`] gives the entries.
     #[doc(hidden)]
     pub fn dump_start(&mut self, filters: &[Filter]) -> Result<(), Error> {
         self.idle(DUMP)?;
@@ -217,6 +264,12 @@ impl Conntrack {
 
     /// How many entries the network namespace has, by the kernel's own count: expired ones that it has not reaped yet are
     /// included.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// println!("{} entries", conntrack.count()?);
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn count(&mut self) -> Result<u64, Error> {
         self.operation("count", |own| ops::count::count(&mut own.link))
     }
@@ -224,6 +277,19 @@ impl Conntrack {
     /// Deletes the selected entries. Filters that would take everything are refused.
     ///
     /// An error means that nothing was deleted; what went wrong later is in the outcome.
+    ///
+    /// ```no_run
+    /// use ctrack::{Filter, Proto};
+    /// use std::net::Ipv4Addr;
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let dns = Filter::new().with_proto(Proto::UDP).with_orig_dst(Ipv4Addr::new(10, 96, 0, 10)).with_orig_dport(53);
+    /// let outcome = conntrack.delete(&[dns])?;
+    /// println!("{} of {} deleted", outcome.done, outcome.matched);
+    /// if let Some(failure) = outcome.failure() {
+    ///     eprintln!("{failure}");
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn delete(&mut self, filters: &[Filter]) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
         self.delete_into(filters, false, &mut outcome).map(|()| outcome)
@@ -231,6 +297,16 @@ impl Conntrack {
 
     /// The same, but the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
     /// the running kernel: about half the time. [`Outcome::uncounted`] says whether it did.
+    ///
+    /// ```no_run
+    /// use ctrack::Filter;
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let outcome = conntrack.delete_uncounted(&[Filter::new().with_zone(7)])?;
+    /// if !outcome.uncounted {
+    ///     println!("{} deleted", outcome.done);
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn delete_uncounted(&mut self, filters: &[Filter]) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
         self.delete_into(filters, true, &mut outcome).map(|()| outcome)
@@ -252,6 +328,23 @@ impl Conntrack {
     }
 
     /// Deletes the given entries, each only if it is still the one that is meant: same tuple, zone and id.
+    ///
+    /// So what no filter can say is said in Rust: list, choose, delete.
+    ///
+    /// ```no_run
+    /// use ctrack::{Errno, Filter, Proto};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let mut idle = conntrack.list(&[Filter::new().with_proto(Proto::TCP)])?;
+    /// idle.retain(|entry| entry.timeout().is_some_and(|seconds| seconds < 60));
+    /// let batch = conntrack.delete_entries(&idle)?;
+    /// for (entry, result) in idle.iter().zip(batch.results) {
+    ///     match result {
+    ///         Ok(()) | Err(Errno::GONE) => {}
+    ///         Err(errno) => eprintln!("{entry:?}: {errno}"),
+    ///     }
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn delete_entries(&mut self, entries: &[Entry]) -> Result<BatchOutcome, Error> {
         self.batch(entries, Self::delete_entries_into)
     }
@@ -274,6 +367,16 @@ impl Conntrack {
     /// A malformed entry is an error, and nothing is sent. One that is only impossible ([`Error::Impossible`]) has a result of its
     /// own: EOPNOTSUPP only the kernel can make it, ETIME its timeout is 0, EINVAL its status contradicts its reply tuple.
     /// In a full table the kernel makes room by dropping others' entries that are not assured; nothing tells which or how many.
+    ///
+    /// ```no_run
+    /// use ctrack::{Entry, Has, Proto};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+    /// let entry = Entry { has: key.has | Has::TIMEOUT | Has::MARK, timeout: 30, mark: 7, ..key };
+    /// // An entry that is there already has failed: without into_result() that is no error.
+    /// conntrack.create_entries(&[entry])?.into_result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create_entries(&mut self, entries: &[Entry]) -> Result<BatchOutcome, Error> {
         self.batch(entries, Self::create_entries_into)
     }
@@ -292,6 +395,16 @@ impl Conntrack {
 
     /// Changes the given entries: `has` says what. A malformed change is an error, and nothing is sent; one that is impossible has a
     /// result of its own.
+    ///
+    /// ```no_run
+    /// use ctrack::{Entry, Has, Proto};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let key = Entry::key(Proto::TCP, [10, 0, 0, 7].into(), 40001, [10, 0, 0, 8].into(), 443).expect("one family");
+    /// let change = Entry { has: key.has | Has::MARK | Has::MARK_MASK, mark: 0x70, mark_mask: 0xf0, ..key };
+    /// let changed = conntrack.update_entries(&[change])?.into_result()?;
+    /// println!("{}", if changed == 1 { "marked" } else { "it is gone" });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn update_entries(&mut self, entries: &[Entry]) -> Result<BatchOutcome, Error> {
         self.batch(entries, Self::update_entries_into)
     }
@@ -312,8 +425,8 @@ impl Conntrack {
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
-    /// conntrack.flush(&ctrack::Filter { zone: Some(7), ..Default::default() })?;
-    /// # Ok::<(), ctrack::Error>(())
+    /// conntrack.flush(&ctrack::Filter::new().with_zone(7))?.into_result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&mut self, scope: &Filter) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
@@ -324,11 +437,22 @@ impl Conntrack {
     }
 
     /// Deletes every entry of the network namespace.
+    ///
+    /// ```no_run
+    /// ctrack::Conntrack::open()?.flush_all()?;
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn flush_all(&mut self) -> Result<(), Error> {
         self.operation("flush", |own| ops::flush::flush_all(&mut own.link))
     }
 
-    /// The lowest zone of the range that no entry is in.
+    /// The lowest zone of the range that no entry is in. None is free: [`Error::NoFreeZone`].
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let zone = conntrack.find_free_zone(1..=4095)?;
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn find_free_zone(&mut self, range: RangeInclusive<u16>) -> Result<u16, Error> {
         self.operation("zone_find_free", |own| ops::zone::find_free(&mut own.link, *range.start(), *range.end()))
     }
@@ -370,7 +494,7 @@ impl Conntrack {
         result
     }
 
-    /// A running dump of the C functions owns the socket.
+    /// A stream in steps owns the socket.
     fn idle(&self, op: &'static str) -> Result<(), Error> {
         if mutant!("one-dump-at-a-time", self.open_dump.is_some(), false) {
             return Err(Error::DumpOpen { op });
@@ -388,7 +512,7 @@ impl std::fmt::Debug for Conntrack {
     }
 }
 
-/// Entries as they come from the kernel. Ends after the first error.
+/// Entries as they come from the kernel: what [`Conntrack::stream`] gives. Ends after the first error.
 #[must_use = "entries are read as the iterator is"]
 pub struct Stream<'a> {
     conntrack: &'a mut Conntrack,

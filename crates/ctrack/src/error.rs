@@ -1,5 +1,6 @@
 //! One error type for everything, and the one place where an errno is chosen for it.
 
+use crate::filter::PrefixError;
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::encode::{zone_of, By};
 use ctnetlink::types::{Entry, Family, Has, Proto, Tuple};
@@ -38,6 +39,15 @@ impl fmt::Display for Call {
 }
 
 /// What went wrong. Every variant is something that a caller would treat differently.
+///
+/// ```no_run
+/// use ctrack::{Conntrack, Error};
+/// match Conntrack::open().and_then(|mut conntrack| conntrack.count()) {
+///     Ok(count) => println!("{count} entries"),
+///     Err(error @ Error::Permission { .. }) => eprintln!("{error}; try as root"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -123,12 +133,12 @@ pub enum Error {
     },
 
     /// The kernel's reply cannot be understood.
-    #[error("{op}: {source}")]
+    #[error("{op}: {fault}")]
     Malformed {
         /// The operation.
         op: &'static str,
-        /// What is wrong with it.
-        source: WireError,
+        /// What is wrong with it. Not its `source()`, since its text is in that of this error.
+        fault: WireError,
     },
 
     /// Out of memory.
@@ -138,14 +148,16 @@ pub enum Error {
         op: &'static str,
     },
 
-    /// A dump is open on the handle.
+    /// Of the C functions: a dump is open on the handle.
+    #[doc(hidden)]
     #[error("{op}: a dump is open on this handle; read it to its end or end it first")]
     DumpOpen {
         /// The operation.
         op: &'static str,
     },
 
-    /// No dump is open on the handle.
+    /// Of the C functions: no dump is open on the handle.
+    #[doc(hidden)]
     #[error("{op}: no dump is open on this handle")]
     NoDump {
         /// The operation.
@@ -186,7 +198,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The positive errno value that stands for this error at the C boundary.
+    /// The errno that stands for this error, as a positive number: that of the kernel where the kernel refused, else one that says
+    /// what happened.
+    ///
+    /// ```
+    /// let error = ctrack::presets::dead_endpoint(&[]).unwrap_err();
+    /// assert_eq!(std::io::Error::from_raw_os_error(error.errno()).kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Error::Invalid { .. } | Error::NoDump { .. } => libc::EINVAL,
@@ -223,8 +241,8 @@ impl Error {
     }
 
     /// What the kernel sent makes no sense.
-    pub(crate) fn malformed(source: WireError) -> Error {
-        Error::Malformed { op: LATER, source }
+    pub(crate) fn malformed(fault: WireError) -> Error {
+        Error::Malformed { op: LATER, fault }
     }
 
     /// Names the operation, unless that was done further down.
@@ -260,6 +278,12 @@ impl Error {
     }
 }
 
+impl From<PrefixError> for Error {
+    fn from(error: PrefixError) -> Error {
+        Error::invalid("prefix", text("is no address prefix", format_args!("{error}")))
+    }
+}
+
 /// By hand, since the derived one aborts the process where memory is short: then it is the text that suffers.
 impl Clone for Error {
     fn clone(&self) -> Error {
@@ -279,7 +303,7 @@ impl Clone for Error {
             Error::Interrupted { op, tries } => Error::Interrupted { op, tries: *tries },
             Error::Overrun { op } => Error::Overrun { op },
             Error::Truncated { op, length } => Error::Truncated { op, length: *length },
-            Error::Malformed { op, source } => Error::Malformed { op, source: *source },
+            Error::Malformed { op, fault } => Error::Malformed { op, fault: *fault },
             Error::NoMemory { op } => Error::NoMemory { op },
             Error::DumpOpen { op } => Error::DumpOpen { op },
             Error::NoDump { op } => Error::NoDump { op },
@@ -439,18 +463,22 @@ fn refusal_text(op: &str, errno: i32) -> &'static str {
     }
 }
 
-/// Static text for an errno value of either sign.
+/// What an errno means when it comes from this library or from ctnetlink; of either sign.
+///
+/// ```
+/// assert_eq!(ctrack::errno_text(2), "no such entry");
+/// ```
 pub fn errno_text(errno: i32) -> &'static str {
     errno_c_text(errno).to_str().unwrap_or_default()
 }
 
-/// The same for C. Not `strerror`: that one knows locales and is not thread-safe.
+/// The same, ended by a NUL. Not `strerror`: that one knows locales and is not thread-safe.
 pub fn errno_c_text(errno: i32) -> &'static CStr {
     let errno = errno.checked_abs().unwrap_or(i32::MAX);
     ERRNO_TEXTS.iter().find(|(value, _)| *value == errno).map_or(c"unknown error", |(_, text)| text)
 }
 
-/// What an errno means when it comes from this library or from ctnetlink.
+/// By their numbers, without a sign.
 const ERRNO_TEXTS: &[(i32, &CStr)] = &[
     (0, c"success"),
     (libc::EPERM, c"operation not permitted"),
@@ -527,7 +555,7 @@ mod tests {
             Error::Interrupted { op, tries: 10 },
             Error::Overrun { op },
             Error::Truncated { op, length: 70_000 },
-            Error::Malformed { op, source: WireError::BadMessage { length: 20, available: 3 } },
+            Error::Malformed { op, fault: WireError::BadMessage { length: 20, available: 3 } },
             Error::NoMemory { op },
             Error::DumpOpen { op },
             Error::NoDump { op },

@@ -28,15 +28,18 @@ mod sys;
 mod testing;
 mod text;
 
+/// Its examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../MIGRATING.md")]
+mod migrating {}
+
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
 pub use ctnetlink::types::*;
 pub use ctnetlink::KernelDetail;
 pub use error::{errno_text, Call, Errno, Error, Failure, Hider, NetnsName};
-pub use filter::{Filter, Prefix};
+pub use filter::{Filter, Prefix, PrefixError};
 pub use ops::Outcome;
 pub use selection::plan::{Caps, Explanation};
 pub use selection::Selection;
-pub use socket::known::Known;
-pub use socket::netlink::{NetlinkSocket, OpenOptions};
-pub use socket::{Received, Transport};
+pub use socket::netlink::OpenOptions;
 pub use text::{json, line, Format};

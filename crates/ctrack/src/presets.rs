@@ -34,6 +34,14 @@ pub fn dead_endpoint(addresses: &[IpAddr]) -> Result<Vec<Filter>, Error> {
 /// The flows of a service that are not answered by one of its live endpoints; without a live endpoint all of its flows.
 ///
 /// `address`: the service as clients call it, before NAT. The protocol must have ports.
+///
+/// ```
+/// use ctrack::{presets, Proto};
+/// let live = ["10.0.0.8:5353".parse()?, "10.0.0.9:5353".parse()?];
+/// let filters = presets::changed_service(Proto::UDP, "10.96.0.10:53".parse()?, &live)?;
+/// assert_eq!(filters.iter().filter(|filter| filter.exclude).count(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn changed_service(proto: Proto, address: SocketAddr, live: &[SocketAddr]) -> Result<Vec<Filter>, Error> {
     const ELSE: &str = "for a port on any address use port_on_any_address()";
     let host = check_socket(&|| "address".into(), address, ELSE)?;
@@ -49,6 +57,17 @@ pub fn changed_service(proto: Proto, address: SocketAddr, live: &[SocketAddr]) -
 ///
 /// `family`: of these flows only. It must be given if the live endpoints are of one family, since no flow of the other one is
 /// answered by them.
+///
+/// ```
+/// use ctrack::{presets, Family, Proto, Status};
+/// let live = ["10.0.0.8:8080".parse()?];
+/// let mut filters = presets::port_on_any_address(Proto::TCP, 30080, Some(Family::IPV4), &live)?;
+/// // Only what is translated on this machine.
+/// for filter in &mut filters {
+///     filter.status_set = Status::DST_NAT;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn port_on_any_address(
     proto: Proto,
     port: u16,
@@ -87,6 +106,12 @@ fn of_service(
 }
 
 /// Filters that together match every entry, for [`everything_but`].
+///
+/// ```
+/// use ctrack::{presets, Filter};
+/// let all_but_host_zone = presets::everything_but(&presets::whole_table(), &[Filter::new().with_zone(0)])?;
+/// # Ok::<(), ctrack::Error>(())
+/// ```
 pub fn whole_table() -> [Filter; 2] {
     [Family::IPV4, Family::IPV6].map(|family| Filter { family: Some(family), ..Filter::default() })
 }
@@ -99,9 +124,10 @@ pub fn whole_table() -> [Filter; 2] {
 ///
 /// ```
 /// use ctrack::{presets, Filter};
-/// let zone = |zone| Filter { zone: Some(zone), ..Filter::default() };
-/// let filters = presets::everything_but(&presets::whole_table(), &[zone(0), zone(5)])?;
-/// assert_eq!(filters.iter().filter(|filter| filter.exclude).count(), 2);
+/// let zone = Filter::new().with_zone(5);
+/// let peer = zone.clone().with_orig_dst(std::net::Ipv4Addr::new(192, 0, 2, 9));
+/// let filters = presets::everything_but(&[zone.clone()], &[peer.clone()])?;
+/// assert_eq!(filters, [zone, peer.excluding()]);
 /// # Ok::<(), ctrack::Error>(())
 /// ```
 pub fn everything_but(within: &[Filter], spared: &[Filter]) -> Result<Vec<Filter>, Error> {

@@ -1,8 +1,14 @@
-//! What the C library and the fuzz targets take of this crate beside its interface. No part of that: it changes without notice.
+//! What the C library, tests and fuzz targets take of this crate beside its interface. No part of that: it changes without notice.
+//!
+//! The other seams are hidden methods: [`Conntrack::over`](crate::Conntrack::over) for a transport of one's own, and those that a C function
+//! is made of.
 
 pub use crate::error::{errno_c_text, text};
 pub use crate::ops::check;
 pub use crate::selection::plan::{Load, Plan};
+pub use crate::socket::known::Known;
+pub use crate::socket::netlink::NetlinkSocket;
+pub use crate::socket::{Received, Transport};
 pub use crate::sys::try_box;
 pub use crate::text::{with_json, with_line};
 

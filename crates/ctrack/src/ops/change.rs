@@ -110,7 +110,7 @@ impl<'a> Changer<'a> {
         }
     }
 
-    /// Changes all entries. `status[i]`: 0 done, -ENOENT gone, another negative errno for a failure.
+    /// Changes all entries. `status[i]`: 0 done, else a negative errno; that of ENOENT: gone.
     ///
     /// An error means that nothing was done. What goes wrong later, or leaves fates unknown, is in `outcome`.
     pub fn all(
@@ -364,8 +364,8 @@ impl<'a> Changer<'a> {
         result
     }
 
-    /// An answer that proves nothing is no answer: -ENOENT of a request that names an id or may have met a hidden entry, and
-    /// -EBUSY of an update whose entry may have got another status bit meanwhile.
+    /// An answer that proves nothing is no answer: ENOENT of a request that names an id or may have met a hidden entry, and
+    /// EBUSY of an update whose entry may have got another status bit meanwhile.
     fn reopen(&mut self, chunk: &[Entry], status: &mut [i32], last: bool) {
         for &at in &self.targets {
             let status = &mut status[at];

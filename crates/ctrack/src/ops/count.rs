@@ -19,7 +19,7 @@ pub(crate) fn count(link: &mut Link) -> Result<u64, Error> {
     }
     reply
         .count
-        .ok_or(Error::Malformed { op: LATER, source: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
+        .ok_or(Error::Malformed { op: LATER, fault: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
 }
 
 /// The count, if the kernel can count: one that cannot is no reason to fail.

@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::socket::link::Link;
 use ctnetlink::types::Entry;
 
-/// Makes the given entries, each as it is given or not at all. `status[i]`: 0 made, -EEXIST if one of its tuples is taken, another
-/// negative errno otherwise.
+/// Makes the given entries, each as it is given or not at all. `status[i]`: 0 made, else a negative errno; that of EEXIST: one
+/// of its tuples is taken.
 pub(crate) fn create_entries(
     link: &mut Link,
     entries: &[Entry],

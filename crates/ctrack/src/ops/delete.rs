@@ -100,7 +100,7 @@ impl Visitor for Marked {
     }
 }
 
-/// Deletes the given entries. `status[i]`: 0 deleted, -ENOENT gone, another negative errno for a failure.
+/// Deletes the given entries. `status[i]`: 0 deleted, else a negative errno; that of ENOENT: gone.
 ///
 /// Those whose name and id leave something open are looked up first (see [`Name::says_all`](ctnetlink::encode::Name)).
 pub(crate) fn delete_entries(

@@ -53,6 +53,15 @@ pub struct Outcome {
 
 impl Outcome {
     /// Why entries failed: the error of the first one, which one that is and how many more. `None` if none did.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let outcome = conntrack.delete(&[ctrack::Filter::new().with_zone(7)])?;
+    /// if let Some(failure) = outcome.failure() {
+    ///     eprintln!("{} deleted; {failure}", outcome.done);
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
     pub fn failure(&self) -> Option<Failure> {
         self.clone().into_failure()
     }
@@ -61,8 +70,7 @@ impl Outcome {
     ///
     /// ```no_run
     /// # let mut conntrack = ctrack::Conntrack::open()?;
-    /// # let filters = [ctrack::Filter { zone: Some(7), ..Default::default() }];
-    /// let done = conntrack.delete(&filters)?.into_result()?;
+    /// let done = conntrack.delete(&[ctrack::Filter::new().with_zone(7)])?.into_result()?;
     /// println!("{done} deleted, and none of the others is left");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -72,6 +80,11 @@ impl Outcome {
     }
 
     /// The same as [`Outcome::failure`], without a copy.
+    ///
+    /// ```
+    /// let outcome = ctrack::Outcome::default();
+    /// assert_eq!(outcome.into_failure(), None);
+    /// ```
     pub fn into_failure(self) -> Option<Failure> {
         let Outcome { error, first_failed, failed, .. } = self;
         error.map(|error| Failure { error, index: first_failed, more: failed.saturating_sub(1) })

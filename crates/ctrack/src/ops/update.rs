@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::socket::link::Link;
 use ctnetlink::types::Entry;
 
-/// Changes what `has` names of the given entries. `status[i]`: 0 it is as asked, -ENOENT gone, another negative errno otherwise.
+/// Changes what `has` names of the given entries. `status[i]`: 0 it is as asked, else a negative errno; that of ENOENT: gone.
 ///
 /// They are looked up first, since the kernel compares neither direction nor id when it updates, applies one field after the
 /// other until one is refused, and ignores some of what it cannot do.

@@ -15,6 +15,26 @@ use std::borrow::Cow;
 
 /// A validated set of filters: an entry is selected if it matches at least one including filter (or there is none of them)
 /// and no excluding one.
+///
+/// What every operation makes of its filters first. By itself it says what is wrong with filters without asking a kernel, and
+/// compares entries that are at hand.
+///
+/// ```
+/// use ctrack::{Entry, Filter, Proto, Selection};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let udp = Filter::new().with_proto(Proto::UDP);
+/// let selection = Selection::new(&[Filter::new().with_zone(7), udp.clone()])?;
+/// assert!(selection.selects(&key));
+/// // By the second filter; in zone 7 by the first one.
+/// assert_eq!(selection.selected_by(&key), Some(1));
+/// assert_eq!(selection.selected_by(&key.in_zone(7)), Some(0));
+///
+/// let but_udp = Selection::new(&[udp.excluding()])?;
+/// assert!(!but_udp.selects(&key) && !but_udp.takes_everything());
+/// assert!(but_udp.refuse_everything().is_err(), "nothing says what to delete");
+/// assert!(Selection::new(&[])?.takes_everything());
+/// # Ok::<(), ctrack::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     include: Index,
@@ -23,6 +43,12 @@ pub struct Selection {
 
 impl Selection {
     /// Checks and compiles the filters. No filter at all selects every entry.
+    ///
+    /// ```
+    /// use ctrack::{Filter, Selection};
+    /// let error = Selection::new(&[Filter::new(), Filter::new().with_orig_dport(53)]).unwrap_err();
+    /// assert_eq!(error.to_string(), "filter[1].orig_dport: needs a protocol that has ports");
+    /// ```
     pub fn new(filters: &[Filter]) -> Result<Selection, Error> {
         Self::compile(filters, &|index, field| text("filter", format_args!("filter[{index}].{field}")))
     }

@@ -48,7 +48,8 @@ pub enum Plan {
     Each(Vec<(usize, KernelFilter)>),
 }
 
-/// The plan that was taken, for programs that want to know why something takes as long as it does.
+/// The plan that was taken, for programs that want to know why something takes as long as it does: see
+/// [`Conntrack::explain`](crate::Conntrack::explain).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {

@@ -163,8 +163,7 @@ impl Requests {
             };
             let mut at = 0;
             while at < length {
-                let (message, step) = first_message(&link.received(length)[at..])
-                    .map_err(|source| Error::Malformed { op: LATER, source })?;
+                let (message, step) = first_message(&link.received(length)[at..]).map_err(Error::malformed)?;
                 at += step;
                 let index = usize::try_from(message.header.seq.wrapping_sub(seq)).unwrap_or(usize::MAX);
                 if index >= count || mutant!("batch-port", message.header.port != link.port(), false) {
@@ -174,8 +173,7 @@ impl Requests {
                 forbidden = None;
                 match message.header.kind {
                     NLMSG_ERROR => {
-                        let ack = decode_ack(&message, self.request(first + index))
-                            .map_err(|source| Error::Malformed { op: LATER, source })?;
+                        let ack = decode_ack(&message, self.request(first + index)).map_err(Error::malformed)?;
                         let is_first = mutant!("forbidden-at-once", index == 0, false);
                         if is_first && Link::is_forbidden(self.about, ack.errno) {
                             // Without the capability the first message is answered, and the others are dropped without a
@@ -198,9 +196,7 @@ impl Requests {
                     NLMSG_OVERRUN => return Err(Error::Overrun { op: LATER }),
                     NLMSG_NOOP | NLMSG_DONE => {}
                     kind => {
-                        replies
-                            .data(first + index, kind, message.payload)
-                            .map_err(|source| Error::Malformed { op: LATER, source })?;
+                        replies.data(first + index, kind, message.payload).map_err(Error::malformed)?;
                         if !self.barrier {
                             return Ok(());
                         }

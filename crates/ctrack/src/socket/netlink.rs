@@ -28,6 +28,18 @@ const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to open a [`crate::Conntrack`].
+///
+/// ```no_run
+/// use ctrack::{Conntrack, OpenOptions};
+/// use std::time::Duration;
+/// let options = OpenOptions::new()
+///     .with_netns(std::fs::File::open("/run/netns/pod")?)
+///     .with_timeout(Duration::from_secs(2))
+///     .with_receive_buffer(8 << 20)
+///     .with_compared_start();
+/// let mut conntrack = Conntrack::open_with(&options)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
@@ -48,13 +60,6 @@ impl OpenOptions {
     }
 
     /// Works in this network namespace.
-    ///
-    /// ```no_run
-    /// use ctrack::{Conntrack, OpenOptions};
-    /// let pod = std::fs::File::open("/run/netns/pod")?;
-    /// let mut conntrack = Conntrack::open_with(&OpenOptions::new().with_netns(pod))?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn with_netns(self, netns: impl Into<OwnedFd>) -> OpenOptions {
         OpenOptions { netns: Some(netns.into()), ..self }

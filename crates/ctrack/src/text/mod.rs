@@ -13,14 +13,27 @@ use out::Out;
 
 pub use options::*;
 
-/// The entry as `conntrack -L` prints it. `options`: `Format::EXTENDED`, `Format::ID`, `Format::TIMESTAMP`.
+/// The entry as `conntrack -L` prints it, with what the options add.
 ///
 /// Two things the program knows and an [`Entry`] does not: the security context, and label names of its own.
+///
+/// ```
+/// use ctrack::{line, Entry, Format, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// assert_eq!(line(&key, Format::empty()), "udp      17 src=10.0.0.7 dst=10.0.0.8 sport=4000 dport=53");
+/// assert!(line(&key, Format::EXTENDED | Format::ID).starts_with("ipv4     2 udp      17 "));
+/// ```
 pub fn line(entry: &Entry, options: Format) -> String {
     with_line(entry, options, owned)
 }
 
 /// The entry as a JSON object.
+///
+/// ```
+/// use ctrack::{json, Entry, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// assert!(json(&key.in_zone(7)).contains("\"zone\":7"));
+/// ```
 pub fn json(entry: &Entry) -> String {
     with_json(entry, owned)
 }

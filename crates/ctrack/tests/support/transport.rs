@@ -3,7 +3,8 @@
 
 pub use super::wire::{requests_in, Request};
 
-use ctrack::{NetnsName, Received, Transport};
+use ctrack::seams::{Received, Transport};
+use ctrack::NetnsName;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
