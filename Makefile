@@ -50,7 +50,7 @@ else
 ASK_CARGO := FORCE
 endif
 
-.PHONY: FORCE all install install-musl uninstall header doc demo check format test test-abi test-crates test-cross test-differential test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
+.PHONY: FORCE all install install-musl uninstall header doc demo check format test test-abi test-crates test-cross test-differential test-fields test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
 # What fails a check is not there for the next `make`.
 .DELETE_ON_ERROR:
 
@@ -162,6 +162,10 @@ test:
 # Programs of each release with the library as it is, and with a mock of the next release.
 test-abi:
 	./scripts/test-abi.sh
+
+# A mock field of each kind, at all of its places and without each one.
+test-fields:
+	./scripts/test-fields.sh --all
 
 # The library for other machines, 64 and 32 bits, little and big endian: in qemu, and 32 bits on this kernel.
 test-cross:

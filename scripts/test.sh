@@ -26,6 +26,9 @@ cargo test --locked --workspace
 step 'mistakes that the fast tests must notice'
 ./scripts/test-mutants.sh
 
+step 'fields that are added, and places that are forgotten'
+./scripts/test-fields.sh
+
 step 'lines that the fast tests execute'
 ./scripts/test-coverage.sh
 

@@ -72,7 +72,8 @@ impl ResultOut {
             return Err(Error::invalid("result.flags", "unknown bits, or padding that is not zero"));
         }
         let size = given.size as usize;
-        let covered = RESULT_SIZES.into_iter().rfind(|&known| known <= size).unwrap_or(RESULT_SIZE_V0);
+        let fits = |known: &usize| mutant!("result-room", *known <= size, true);
+        let covered = RESULT_SIZES.into_iter().rfind(fits).unwrap_or(RESULT_SIZE_V0);
         let result = ResultOut { pointer, covered };
         result.write(&Outcome::default());
         Ok(result)

@@ -172,7 +172,7 @@ fn entries_that_cannot_be_made_as_given_are_refused_before_anything_is_sent() {
         for (wrong, field) in [
             (with(|e| (e.has, e.timeout) = (e.has & !Has::TIMEOUT, 0)), ".timeout"),
             (with(|e| e.mark = 1), ".mark: "),
-            (with(|e| e.reserved[3] = 1), ".reserved"),
+            (with(|e| e.reserved[0] = 1), ".reserved"),
             (with(|e| e.has |= Has::from_bits_retain(1 << 63)), ": announces"),
             (with(|e| (e.has, e.status) = (e.has | Has::STATUS, Status::SRC_NAT)), ".reply"),
             (with(|e| (e.has, e.mark_mask) = (e.has | Has::MARK | Has::MARK_MASK, 1)), ".mark_mask"),

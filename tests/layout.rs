@@ -24,6 +24,13 @@ macro_rules! layout {
             let field = stringify!($field).trim_start_matches("r#");
             writeln!($out, "{}.{field} {} {size}", $name, offset_of!($type, $field)).unwrap();
         )+
+    };
+}
+
+/// The same of a struct of C.
+macro_rules! layout_of_c {
+    ($out:ident, $name:literal, $type:ident { $($field:ident),+ $(,)? }) => {
+        layout! { $out, $name, $type { $($field),+ } }
         // A field that is missing above does not compile.
         let _ = |value: $type| { let $type { $($field: _),+ } = value; };
     };
@@ -33,7 +40,7 @@ macro_rules! layout {
 macro_rules! same_layout {
     ($out:ident, $name:literal, $rust:ident, $c:ident $fields:tt) => {
         let mut of_c = String::new();
-        layout! { of_c, $name, $c $fields }
+        layout_of_c! { of_c, $name, $c $fields }
         let mut of_rust = String::new();
         layout! { of_rust, $name, $rust $fields }
         for (c, rust) in of_c.lines().zip(of_rust.lines()) {
@@ -41,6 +48,18 @@ macro_rules! same_layout {
         }
         $out.push_str(&of_rust);
     };
+}
+
+#[test]
+fn every_field_of_ctnetlinks_entry_is_one_of_the_entry_of_c() {
+    let recorded = include_str!("../abi/layout.txt");
+    for field in FIELDS.iter().copied().flatten() {
+        let name = field.name.split('.').next().unwrap();
+        assert!(
+            recorded.contains(&format!("ct_entry.{name} ")),
+            "ct_entry has no {name}: src/entry.rs, abi/layout.txt"
+        );
+    }
 }
 
 /// A file of `abi/` is what was found now.
@@ -58,8 +77,8 @@ fn assert_recorded(name: &str, recorded: &str, found: &str) {
 #[test]
 fn every_field_lies_where_the_abi_says() {
     let mut found = String::new();
-    layout! { found, "ct_open_opts", ct_open_opts { size, flags, netns_fd, timeout_ms, rcvbuf, pad0 } }
-    layout! { found, "ct_filter", ct_filter {
+    layout_of_c! { found, "ct_open_opts", ct_open_opts { size, flags, netns_fd, timeout_ms, rcvbuf, pad0 } }
+    layout_of_c! { found, "ct_filter", ct_filter {
         size, flags, r#match, family, proto, icmp_type, icmp_code, icmp_id, tcp_states, zone, mark, mark_mask,
         status_set, status_clear, orig_src_prefix, orig_dst_prefix, reply_src_prefix, reply_dst_prefix, orig_src,
         orig_dst, reply_src, reply_dst, orig_sport_first, orig_sport_last, orig_dport_first, orig_dport_last,
@@ -76,8 +95,21 @@ fn every_field_lies_where_the_abi_says() {
         sctp_vtag_orig, sctp_vtag_reply, mark_mask, orig, reply, orig_counters, reply_counters, start_ns, stop_ns,
         labels, helper, reserved,
     } }
-    layout! { found, "ct_result", ct_result { size, flags, matched, done, gone, failed, first_error, pad0, spared } }
+    layout_of_c! { found, "ct_result", ct_result { size, flags, matched, done, gone, failed, first_error, pad0, spared } }
     assert_recorded("layout.txt", include_str!("../abi/layout.txt"), &found);
+}
+
+#[test]
+fn every_field_of_the_layout_is_in_the_header() {
+    let header = include_str!("../include/ctrack.h");
+    for line in include_str!("../abi/layout.txt").lines() {
+        let name = line.split(' ').next().unwrap();
+        let Some((of, field)) = name.split_once('.') else { continue };
+        let (_, rest) = header.split_once(&format!("\nstruct {of} {{\n")).expect(of);
+        let (declared, _) = rest.split_once("\n};\n").expect(of);
+        let is_there = [';', '['].iter().any(|end| declared.contains(&format!(" {field}{end}")));
+        assert!(is_there, "include/ctrack.h has no {name}: make header");
+    }
 }
 
 /// Bits by their names, joined by a sign.

@@ -258,3 +258,45 @@ fn open_options_of_any_size_are_read_up_to_their_end() {
         drop(Handle(unsafe { handle.at::<*mut ct_handle>().read() }));
     }
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "reads files")]
+fn a_result_of_each_release_is_filled_to_its_end_and_no_further() {
+    let (h, ..) = on(&[]);
+    let mut releases = 0;
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/abi")).unwrap() {
+        let file = file.unwrap().path();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if !name.starts_with("ctrack-") {
+            continue;
+        }
+        let header = std::fs::read_to_string(&file).unwrap();
+        let (_, rest) = header.split_once("\nstruct ct_result {\n").unwrap();
+        let (fields, _) = rest.split_once("\n};\n").unwrap();
+        let bytes = |line: &str| match line.trim().split_once(' ') {
+            Some(("uint32_t" | "int32_t", _)) => 4,
+            Some(("uint64_t", _)) => 8,
+            _ => 0,
+        };
+        let size: usize = fields.lines().map(bytes).sum();
+        assert!((RESULT_SIZE_V0..=size_of::<ct_result>()).contains(&size), "{name}: {size}");
+
+        let mut r = ct_result { size: size as u32, ..result() };
+        let word = |at: usize| (&raw mut r).cast::<u64>().wrapping_add(at / 8);
+        let later = || (RESULT_SIZE_V0..size_of::<ct_result>()).step_by(8);
+        later().for_each(|at| unsafe { word(at).write(99) });
+        assert_eq!(unsafe { ct_delete_entries(h.0, null(), 0, null_mut(), &mut r) }, 0);
+        let next = include_str!("../../abi/layout.txt")
+            .lines()
+            .find(|line| line.starts_with("ct_result.") && line.split(' ').nth(1) == Some(&size.to_string()));
+        for at in later() {
+            assert_eq!(
+                unsafe { word(at).read() } != 99,
+                at < size,
+                "{name}: a ct_result of {size} bytes, at {at}: does RESULT_SIZES have that size? Next in it is {next:?}"
+            );
+        }
+        releases += 1;
+    }
+    assert!(releases >= 2);
+}

@@ -90,7 +90,6 @@ zero! {
     u64 = 0, 0x0102_0304_0506_0708;
     [u8; 16] = [0; 16], [1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     [c_char; 16] = [0; 16], [b's' as c_char, b'a' as c_char, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    [u64; 4] = [0; 4], [1; 4];
     Has = Has::empty(), Has::ID;
     Status = Status::empty(), Status::SEEN_REPLY.union(Status::ASSURED);
     Family = Family::UNSPEC, Family::IPV4;
@@ -98,6 +97,12 @@ zero! {
     TcpState = TcpState::NONE, TcpState::ESTABLISHED;
     Tuple = Tuple::EMPTY, Tuple::EMPTY;
     Counters = Counters { packets: 0, bytes: 0 }, Counters { packets: 1, bytes: 1 };
+}
+
+/// The bytes that are left for fields to come.
+impl<const N: usize> Zero for [u64; N] {
+    const ZERO: [u64; N] = [0; N];
+    const SOME: [u64; N] = [1; N];
 }
 
 /// Declares [`Entry`]: of each field its name and type, and then

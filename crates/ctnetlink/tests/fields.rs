@@ -18,7 +18,8 @@ fn fields() -> impl Iterator<Item = &'static Field> {
 #[test]
 fn every_byte_of_an_entry_belongs_to_one_field_of_the_table() {
     let mut owners = vec![Vec::new(); size_of::<Entry>()];
-    let always = [("has", 0, 8), ("family", 32, 1), ("proto", 33, 1), ("reserved", 224, 32)];
+    let reserved = std::mem::offset_of!(Entry, reserved);
+    let always = [("has", 0, 8), ("family", 32, 1), ("proto", 33, 1), ("reserved", reserved, owners.len() - reserved)];
     for (name, offset, size) in fields().map(|field| (field.name, field.offset, field.size)).chain(always) {
         owners[offset..offset + size].iter_mut().for_each(|owners| owners.push(name));
     }

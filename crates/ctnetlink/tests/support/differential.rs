@@ -71,7 +71,14 @@ pub fn compare(payload: &[u8]) -> Verdict {
 
 /// The result depends on the bytes alone, and both entrances to the decoder say the same.
 fn assert_deterministic(payload: &[u8], ours: &Result<(), WireError>, entry: &Entry) {
-    let mut used = Entry { has: Has::all(), id: !0, labels: [0xff; 16], helper: [1; 16], reserved: [!0; 4], ..*entry };
+    let mut used = Entry {
+        has: Has::all(),
+        id: !0,
+        labels: [0xff; 16],
+        helper: [1; 16],
+        reserved: Entry::EMPTY.reserved.map(|_| !0),
+        ..*entry
+    };
     (used.orig.src, used.reply.zone, used.stop_ns) = ([0xff; 16], 77, 77);
     assert_eq!(*ours, decode_entry(payload, &mut used), "it matters what was in the entry before");
     if ours.is_ok() {
@@ -111,7 +118,8 @@ fn assert_memory_changes_nothing(payload: &[u8]) {
 
 /// This decoder says of a message what `decode_entry` says.
 pub fn assert_as_without_memory(decoder: &mut Decoder, payload: &[u8]) {
-    let (mut entry, mut same) = (Entry::EMPTY, Entry { labels: [0xff; 16], reserved: [!0; 4], ..Entry::EMPTY });
+    let (mut entry, mut same) =
+        (Entry::EMPTY, Entry { labels: [0xff; 16], reserved: Entry::EMPTY.reserved.map(|_| !0), ..Entry::EMPTY });
     let wanted = decode_entry(payload, &mut entry);
     assert_eq!(decoder.decode(payload, &mut same), wanted, "{payload:02x?}");
     assert!(wanted.is_err() || same == entry, "{entry:?} became {same:?}: {payload:02x?}");
@@ -122,7 +130,7 @@ pub fn assert_consistent(payload: &[u8], e: &Entry) {
     assert_eq!(e.has.bits() & !((1 << 28) - 1), 0, "unknown bits");
     assert!(e.has(Has::ORIG | Has::REPLY));
     assert!(!e.has(Has::MARK_MASK));
-    assert_eq!(e.reserved, [0; 4]);
+    assert_eq!(e.reserved, Entry::EMPTY.reserved);
     assert!(e.family == Family::IPV4 || e.family == Family::IPV6, "family {}", e.family);
     for address in [e.orig.src, e.orig.dst, e.reply.src, e.reply.dst] {
         assert!(e.family == Family::IPV6 || address[4..] == [0; 12]);

@@ -1,6 +1,7 @@
 //! What a caller may hand in as an entry. Nothing is sent before everything was found right.
 
 use crate::error::{text, Error};
+use ctnetlink::fields::Within;
 use ctnetlink::types::*;
 
 /// What an entry is wanted for.
@@ -14,16 +15,21 @@ pub enum Purpose {
     Update,
 }
 
-/// What `update` can change.
-pub const CHANGEABLE: Has = Has::TIMEOUT
-    .union(Has::STATUS)
-    .union(Has::MARK)
-    .union(Has::LABELS)
-    .union(Has::HELPER)
-    .union(Has::TCP_STATE)
-    .union(Has::TCP_WSCALE)
-    .union(Has::TCP_FLAGS)
-    .union(Has::SCTP);
+/// What `update` can change: what its message has, but for the mask, which alone changes nothing.
+pub const CHANGEABLE: Has = {
+    let (mut changeable, mut group) = (Has::empty(), 0);
+    while group < FIELDS.len() {
+        let mut at = 0;
+        while at < FIELDS[group].len() {
+            if FIELDS[group][at].within.contains(Within::UPDATE) {
+                changeable = changeable.union(FIELDS[group][at].all);
+            }
+            at += 1;
+        }
+        group += 1;
+    }
+    changeable.difference(Has::MARK_MASK)
+};
 
 /// Status bits that a new entry can have. The others only the kernel itself can give, or they are of a later one.
 const CREATABLE: Status = Status::SEEN_REPLY
@@ -68,7 +74,7 @@ fn entry(e: &Entry, purpose: Purpose) -> Check {
     if mutant!("unknown-has-bits", !e.has.difference(Has::KNOWN).is_empty(), false) {
         return Err(("", "announces fields that this release does not know"));
     }
-    if e.reserved != [0; 4] {
+    if e.reserved != Entry::EMPTY.reserved {
         return Err(("reserved", "is not zero"));
     }
     if let Some(field) = e.unannounced() {
@@ -157,8 +163,10 @@ fn create(e: &Entry) -> Check {
     if e.status.intersects(NAT) && !e.has(Has::REPLY) {
         return Err(("reply", "NAT needs the reply tuple: it says to what is translated"));
     }
-    if e.has(Has::MARK_MASK) {
-        return Err(("mark_mask", "is for updates only"));
+    if let Some(field) =
+        FIELDS.iter().copied().flatten().find(|field| field.within == Within::UPDATE && e.has(field.all))
+    {
+        return Err((field.name, "is for updates only"));
     }
     if e.has.intersects(Has::LABELS_ADD | Has::LABELS_REMOVE) {
         return Err(("labels", "can be added or removed by updates only"));

@@ -226,24 +226,59 @@ impl Matcher {
     /// Whether what `needs` has beyond these bits, and all else, holds for every entry. With Has::ID: whether nothing but an id
     /// is wanted.
     pub fn matches_all_but(&self, ignored: Has) -> bool {
-        self.needs.difference(ignored).is_empty()
-            && self.family.is_none()
-            && self.proto.is_none()
-            && self.zone.is_none()
-            && self.zones == [None; 2]
-            && self.mark.1 == 0
+        // All are named: the compiler asks for each new one. Those without a name here need bits, or a family or protocol.
+        let Matcher {
+            needs,
+            family,
+            proto,
+            zone,
+            zones,
+            mark,
+            status,
+            labels,
+            id: _,
+            nets: _,
+            ports: _,
+            icmp: _,
+            tcp_states: _,
+            helper: _,
+            rest: _,
+        } = self;
+        needs.difference(ignored).is_empty()
+            && family.is_none()
+            && proto.is_none()
+            && zone.is_none()
+            && *zones == [None; 2]
+            && mark.1 == 0
             // Every entry of the table is confirmed.
-            && (self.status == (0, 0)
-                || mutant!("all-are-confirmed", self.status == (CONFIRMED, CONFIRMED), false))
-            && self.labels.1 == 0
+            && (*status == (0, 0) || mutant!("all-are-confirmed", *status == (CONFIRMED, CONFIRMED), false))
+            && labels.1 == 0
     }
 
     pub fn depends_on_changes(&self) -> bool {
-        mutant!("status-changes", self.status.1 & !CONFIRMED != 0, false)
-            || mutant!("mark-changes", self.mark.1 != 0, false)
-            || mutant!("tcp-state-changes", self.tcp_states.is_some(), false)
-            || mutant!("labels-change", self.labels.1 != 0, false)
-            || mutant!("helper-changes", self.helper.is_some(), false)
+        // All are named: the compiler asks for each new one. Those without a name never change while an entry lives.
+        let Matcher {
+            status,
+            mark,
+            tcp_states,
+            labels,
+            helper,
+            needs: _,
+            family: _,
+            proto: _,
+            zone: _,
+            zones: _,
+            id: _,
+            nets: _,
+            ports: _,
+            icmp: _,
+            rest: _,
+        } = self;
+        mutant!("status-changes", status.1 & !CONFIRMED != 0, false)
+            || mutant!("mark-changes", mark.1 != 0, false)
+            || mutant!("tcp-state-changes", tcp_states.is_some(), false)
+            || mutant!("labels-change", labels.1 != 0, false)
+            || mutant!("helper-changes", helper.is_some(), false)
     }
 
     #[inline]

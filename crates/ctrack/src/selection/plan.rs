@@ -349,23 +349,40 @@ fn pinned(matcher: &Matcher) -> Option<Entry> {
 /// The filter as a flush that the kernel carries out alone, if that takes exactly what the filter takes: then nobody looks at
 /// the entries again.
 pub(crate) fn exact_flush(matcher: &Matcher, caps: Caps) -> Option<KernelFilter> {
+    // All are named: the compiler asks for each new one. What has no name here, the kernel's filter has as it is, or others say it.
+    let Matcher {
+        proto,
+        zone,
+        zones,
+        id,
+        status,
+        nets,
+        ports,
+        tcp_states,
+        labels,
+        helper,
+        needs: _,
+        family: _,
+        mark: _,
+        icmp: _,
+        rest: _,
+    } = matcher;
     let caps = Caps { ipv6: mutant!("ipv6-never-flushed", false, true), ..caps };
     let filter = kernel_filter(matcher, caps);
     // Zone 0 is left out: partial backports of the zone filter take it for "every zone".
-    let zone =
-        matcher.zone.is_none() || filter.zone.is_some_and(|zone| mutant!("zone-0-never-flushed", zone != 0, true));
-    let status = matcher.status.1 == 0 || filter.status.is_some();
+    let zone = zone.is_none() || filter.zone.is_some_and(|zone| mutant!("zone-0-never-flushed", zone != 0, true));
+    let status = status.1 == 0 || filter.status.is_some();
     let sides = [filter.orig.src, filter.orig.dst, filter.reply.src, filter.reply.dst];
-    let nets = matcher.nets.iter().zip(sides).all(|(net, side)| net.is_none_or(|net| net.mask == 0 || side.is_some()));
+    let nets = nets.iter().zip(sides).all(|(net, side)| net.is_none_or(|net| net.mask == 0 || side.is_some()));
     let sides = [filter.orig.sport, filter.orig.dport, filter.reply.sport, filter.reply.dport];
-    let ports = matcher.ports.iter().zip(sides).all(|(range, side)| range.is_none() || side.is_some());
-    let rest = mutant!("flush-tcp-states", matcher.tcp_states.is_none(), true)
-        && mutant!("flush-labels", matcher.labels.1 == 0, true)
-        && mutant!("flush-helper", matcher.helper.is_none(), true)
+    let ports = ports.iter().zip(sides).all(|(range, side)| range.is_none() || side.is_some());
+    let rest = mutant!("flush-tcp-states", tcp_states.is_none(), true)
+        && mutant!("flush-labels", labels.1 == 0, true)
+        && mutant!("flush-helper", helper.is_none(), true)
         // The kernel's zone is that of any direction, and it compares no ids.
-        && mutant!("flush-own-zones", matcher.zones == [None; 2], true)
-        && mutant!("flush-id", matcher.id.is_none(), true);
-    let proto = matcher.proto.is_none() || filter.proto.is_some();
+        && mutant!("flush-own-zones", *zones == [None; 2], true)
+        && mutant!("flush-id", id.is_none(), true);
+    let proto = proto.is_none() || filter.proto.is_some();
     let family = mutant!("flush-tuple-wants-a-family", filter.family != Family::UNSPEC, true);
     let tuple = !filter.has_tuple() || (mutant!("flush-tuple-wants-proof", caps.flush, true) && family);
     let kept = mutant!("flush-zone", zone, true)

@@ -218,7 +218,7 @@ fn fields(chance: &mut Chance) -> u32 {
     // Those by which kernels filter: with them the planner has a choice.
     const KERNELS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 9, 10];
     (0..chance.pick(&[1, 1, 2, 3])).fold(0, |fields, _| {
-        fields | 1 << if chance.one_in(2) { chance.pick(&KERNELS) } else { chance.below(judge::CONDITIONS) }
+        fields | 1 << if chance.one_in(2) { chance.pick(&KERNELS) } else { chance.below(judge::CONDITIONS.len()) }
     })
 }
 
@@ -244,7 +244,7 @@ pub fn pinning(one: &Entry) -> Filter {
 /// A filter that mostly holds for an entry.
 fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
     let mut filter = Filter::default();
-    for number in (0..judge::CONDITIONS).filter(|number| fields >> number & 1 == 1) {
+    for number in (0..judge::CONDITIONS.len()).filter(|number| fields >> number & 1 == 1) {
         let near = !chance.one_in(6);
         let mut address = |at: IpAddr| Some(prefix(chance, at));
         match number {

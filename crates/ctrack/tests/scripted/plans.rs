@@ -121,7 +121,7 @@ fn for_all(
 fn every_plan_lists_on_every_kernel_what_the_plain_matcher_selects() {
     let mut seen = Seen::default();
     // How often a condition alone decided that an entry is not taken, as a mistake in it shows then.
-    let mut alone = [0; judge::CONDITIONS];
+    let mut alone = [0; judge::CONDITIONS.len()];
     for_all(12, |chance, honours, open, entries, name| {
         let filters = match entries {
             [] => vec![Filter { mark: Some(Masked { value: 1, mask: 1 }), ..Filter::default() }],
@@ -173,7 +173,8 @@ fn every_plan_lists_on_every_kernel_what_the_plain_matcher_selects() {
         ("look-ups", 30),
         ("a dump instead of look-ups", 5),
     ]);
-    assert!(alone.iter().all(|count| *count >= 15), "conditions that hardly ever decide: {alone:?}");
+    let rare: Vec<_> = judge::CONDITIONS.iter().zip(alone).filter(|(_, count)| *count < 15).collect();
+    assert!(rare.is_empty(), "conditions that hardly ever decide (scripted/chance.rs), and how often: {rare:?}");
 }
 
 #[test]

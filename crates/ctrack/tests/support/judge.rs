@@ -27,7 +27,7 @@ pub fn matches(filter: &Filter, entry: &Entry) -> bool {
     broken(filter, entry).next().is_none()
 }
 
-/// The conditions that do not hold, by their numbers, of which there are [`CONDITIONS`].
+/// The conditions that do not hold, by their places in [`CONDITIONS`].
 pub fn broken<'a>(filter: &'a Filter, entry: &'a Entry) -> impl Iterator<Item = usize> + 'a {
     conditions(filter, entry)
         .into_iter()
@@ -36,11 +36,34 @@ pub fn broken<'a>(filter: &'a Filter, entry: &'a Entry) -> impl Iterator<Item = 
         .map(|(number, _)| number)
 }
 
-/// How many kinds of conditions there are.
-pub const CONDITIONS: usize = 22;
+/// All conditions.
+pub const CONDITIONS: [&str; 22] = [
+    "family",
+    "proto",
+    "zone",
+    "mark",
+    "status",
+    "orig_src",
+    "orig_dst",
+    "reply_src",
+    "reply_dst",
+    "orig_sport",
+    "orig_dport",
+    "reply_sport",
+    "reply_dport",
+    "icmp_type",
+    "icmp_code",
+    "icmp_id",
+    "tcp_states",
+    "labels",
+    "helper",
+    "orig_zone",
+    "reply_zone",
+    "id",
+];
 
 /// Whether each condition holds; `None`: the filter does not have it. All fields are named: the compiler asks for each new one.
-fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS] {
+fn conditions(f: &Filter, e: &Entry) -> [Option<bool>; CONDITIONS.len()] {
     let Filter {
         exclude: _,
         family,

@@ -1,0 +1,14 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# test-fields.sh [OPTION...] [KIND...]: whether a mock field of each kind can be added by the places that tests/fields/places.py lists,
+# and whether the tests notice, by name, if one of them is forgotten. Without --all one place of each kind is left out, drawn by a seed
+# that is printed (--seed repeats it). The other options: tests/fields/mock.py --help.
+#
+# Honours CARGO_TARGET_DIR.
+
+set -eu
+cd "$(dirname "$0")/.."
+. ./scripts/path.sh
+export PYTHONDONTWRITEBYTECODE=1
+exec python3 tests/fields/mock.py "$@"
