@@ -282,10 +282,11 @@ fn a_result_of_each_release_is_filled_to_its_end_and_no_further() {
         assert!((RESULT_SIZE_V0..=size_of::<ct_result>()).contains(&size), "{name}: {size}");
 
         let mut r = ct_result { size: size as u32, ..result() };
-        let word = |at: usize| (&raw mut r).cast::<u64>().wrapping_add(at / 8);
+        let result = &raw mut r;
+        let word = |at: usize| result.cast::<u64>().wrapping_add(at / 8);
         let later = || (RESULT_SIZE_V0..size_of::<ct_result>()).step_by(8);
         later().for_each(|at| unsafe { word(at).write(99) });
-        assert_eq!(unsafe { ct_delete_entries(h.0, null(), 0, null_mut(), &mut r) }, 0);
+        assert_eq!(unsafe { ct_delete_entries(h.0, null(), 0, null_mut(), result) }, 0);
         let next = include_str!("../../abi/layout.txt")
             .lines()
             .find(|line| line.starts_with("ct_result.") && line.split(' ').nth(1) == Some(&size.to_string()));
