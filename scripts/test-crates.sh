@@ -58,7 +58,7 @@ for crate in $crates; do
 	(cd "$unpacked/$crate" && find . -type f) | grep -vE '^\./((src|examples|tests)/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|lock|toml\.orig)|\.cargo_vcs_info\.json)$' |
 		case $crate in
 		ctnetlink) grep -vE '^\./tests/data/' ;;
-		ctrack) grep -vE '^\./tests/data/' ;;
+		ctrack) grep -vE '^\./(tests/data/|MIGRATING\.md$)' ;;
 		libctrack) grep -vE '^\./(build\.rs|cbindgen\.toml|include/ctrack\.h|abi/[a-zA-Z0-9.-]*|tests/[a-z_]*/[a-z]*\.c)$' ;;
 		esac >>"$work/found" || :
 	(cd "$unpacked/$crate" && find . -type l) >>"$work/found"

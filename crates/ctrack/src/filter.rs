@@ -397,6 +397,71 @@ mod tests {
         assert_eq!(format!("{pods:>12}|{pods:<12}|"), "  10.0.0.0/8|10.0.0.0/8  |");
     }
 
+    /// A new field does not compile here until it is named; what it is named for is its method.
+    #[test]
+    fn every_field_has_a_method_that_sets_it_and_no_other() {
+        let host = Prefix::from(Ipv4Addr::new(10, 0, 0, 7));
+        let label = [1; 16];
+        let Filter {
+            exclude,
+            family,
+            proto,
+            zone,
+            orig_zone,
+            reply_zone,
+            id,
+            mark,
+            status_set,
+            status_clear,
+            orig_src,
+            orig_dst,
+            reply_src,
+            reply_dst,
+            orig_sport,
+            orig_dport,
+            reply_sport,
+            reply_dport,
+            icmp_type,
+            icmp_code,
+            icmp_id,
+            tcp_states,
+            labels,
+            helper,
+        } = Filter::new();
+        let set = |filter: Filter, own: Filter| assert_eq!(filter, own);
+        let none = Filter::new;
+        set(none().excluding(), Filter { exclude: !exclude, ..none() });
+        set(none().with_family(Family::IPV6), Filter { family: family.or(Some(Family::IPV6)), ..none() });
+        set(none().with_proto(Proto::UDP), Filter { proto: proto.or(Some(Proto::UDP)), ..none() });
+        set(none().with_zone(1), Filter { zone: zone.or(Some(1)), ..none() });
+        set(none().with_orig_zone(2), Filter { orig_zone: orig_zone.or(Some(2)), ..none() });
+        set(none().with_reply_zone(3), Filter { reply_zone: reply_zone.or(Some(3)), ..none() });
+        set(none().with_id(4), Filter { id: id.or(Some(4)), ..none() });
+        set(none().with_mark(5), Filter { mark: mark.or(Some(Masked { value: 5, mask: !0 })), ..none() });
+        set(none().with_status_set(Status::ASSURED), Filter { status_set: status_set | Status::ASSURED, ..none() });
+        set(none().with_status_clear(Status::DYING), Filter { status_clear: status_clear | Status::DYING, ..none() });
+        set(none().with_orig_src(host), Filter { orig_src: orig_src.or(Some(host)), ..none() });
+        set(none().with_orig_dst(host), Filter { orig_dst: orig_dst.or(Some(host)), ..none() });
+        set(none().with_reply_src(host), Filter { reply_src: reply_src.or(Some(host)), ..none() });
+        set(none().with_reply_dst(host), Filter { reply_dst: reply_dst.or(Some(host)), ..none() });
+        set(none().with_orig_sport(6), Filter { orig_sport: orig_sport.clone().or(Some(6..=6)), ..none() });
+        set(none().with_orig_sports(6..=7), Filter { orig_sport: orig_sport.or(Some(6..=7)), ..none() });
+        set(none().with_orig_dport(8), Filter { orig_dport: orig_dport.clone().or(Some(8..=8)), ..none() });
+        set(none().with_orig_dports(8..=9), Filter { orig_dport: orig_dport.or(Some(8..=9)), ..none() });
+        set(none().with_reply_sport(1), Filter { reply_sport: reply_sport.clone().or(Some(1..=1)), ..none() });
+        set(none().with_reply_sports(1..=2), Filter { reply_sport: reply_sport.or(Some(1..=2)), ..none() });
+        set(none().with_reply_dport(3), Filter { reply_dport: reply_dport.clone().or(Some(3..=3)), ..none() });
+        set(none().with_reply_dports(3..=4), Filter { reply_dport: reply_dport.or(Some(3..=4)), ..none() });
+        set(none().with_icmp_type(8), Filter { icmp_type: icmp_type.or(Some(8)), ..none() });
+        set(none().with_icmp_code(9), Filter { icmp_code: icmp_code.or(Some(9)), ..none() });
+        set(none().with_icmp_id(10), Filter { icmp_id: icmp_id.or(Some(10)), ..none() });
+        let closed = Some(TcpStates::CLOSE);
+        set(none().with_tcp_states(TcpState::CLOSE), Filter { tcp_states: tcp_states.or(closed), ..none() });
+        let labelled = Some(Masked { value: label, mask: [0xff; 16] });
+        set(none().with_labels(label), Filter { labels: labels.or(labelled), ..none() });
+        set(none().with_helper("ftp"), Filter { helper: helper.or(Some("ftp".into())), ..none() });
+    }
+
     #[test]
     fn what_is_no_prefix_is_refused_with_the_reason() {
         for text in ["", "/8", "10.0.0/8", "10.0.0.0.0", "host/8", " 10.0.0.0/8", "fe80::1%eth0"] {
