@@ -310,7 +310,7 @@ fn look_ups(include: &[Matcher]) -> Option<Plan> {
     keys.dedup_by(|again, first| {
         let same = mutant!("look-up-once", name(again) == name(first), false);
         if same {
-            first.has |= mutant!("look-up-for-both", again.has, 0);
+            first.has |= mutant!("look-up-for-both", again.has, Has::empty());
         }
         same
     });
