@@ -79,7 +79,7 @@ static void make_room(void)
 
 static void bring_up_loopback(void)
 {
-    struct ifreq request = {0};
+    struct ifreq request = { 0 };
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     strcpy(request.ifr_name, "lo");
@@ -92,10 +92,10 @@ static void bring_up_loopback(void)
 int main(void)
 {
     static char text[4096];
-    char *arguments[64] = {"/matrix"};
+    char *arguments[64] = { "/matrix" };
     /* What the kernel's command line has for a library with mutants (crates/ctnetlink): it comes as a variable of this program. */
     char mutant[512] = "CTRACK_MUTANT=";
-    char *environment[] = {mutant, NULL};
+    char *environment[] = { mutant, NULL };
     int console, status = 0;
     size_t count = 1, length;
     FILE *file;

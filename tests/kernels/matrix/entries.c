@@ -82,13 +82,27 @@ static void read_proto(void *context, unsigned type, const unsigned char *data, 
 
     (void)length;
     switch (type) {
-    case CTA_PROTO_NUM: r->entry->proto = data[0]; break;
-    case CTA_PROTO_SRC_PORT: r->tuple->sport = be16(data), r->entry->has |= CT_HAS_PORTS; break;
-    case CTA_PROTO_DST_PORT: r->tuple->dport = be16(data), r->entry->has |= CT_HAS_PORTS; break;
-    case CTA_PROTO_ICMP_ID: case CTA_PROTO_ICMPV6_ID:
-        r->tuple->icmp_id = be16(data), r->entry->has |= CT_HAS_ICMP; break;
-    case CTA_PROTO_ICMP_TYPE: case CTA_PROTO_ICMPV6_TYPE: r->tuple->icmp_type = data[0]; break;
-    case CTA_PROTO_ICMP_CODE: case CTA_PROTO_ICMPV6_CODE: r->tuple->icmp_code = data[0]; break;
+    case CTA_PROTO_NUM:
+        r->entry->proto = data[0];
+        break;
+    case CTA_PROTO_SRC_PORT:
+        r->tuple->sport = be16(data), r->entry->has |= CT_HAS_PORTS;
+        break;
+    case CTA_PROTO_DST_PORT:
+        r->tuple->dport = be16(data), r->entry->has |= CT_HAS_PORTS;
+        break;
+    case CTA_PROTO_ICMP_ID:
+    case CTA_PROTO_ICMPV6_ID:
+        r->tuple->icmp_id = be16(data), r->entry->has |= CT_HAS_ICMP;
+        break;
+    case CTA_PROTO_ICMP_TYPE:
+    case CTA_PROTO_ICMPV6_TYPE:
+        r->tuple->icmp_type = data[0];
+        break;
+    case CTA_PROTO_ICMP_CODE:
+    case CTA_PROTO_ICMPV6_CODE:
+        r->tuple->icmp_code = data[0];
+        break;
     }
 }
 
@@ -97,24 +111,42 @@ static void read_tuple(void *context, unsigned type, const unsigned char *data, 
     struct tuple_reader *r = context;
 
     switch (type) {
-    case CTA_TUPLE_IP: walk_attributes(data, length, read_address, r); break;
-    case CTA_TUPLE_PROTO: walk_attributes(data, length, read_proto, r); break;
-    case CTA_TUPLE_ZONE: r->entry->zone = r->tuple->zone = be16(data), r->entry->has |= r->zone_bit; break;
+    case CTA_TUPLE_IP:
+        walk_attributes(data, length, read_address, r);
+        break;
+    case CTA_TUPLE_PROTO:
+        walk_attributes(data, length, read_proto, r);
+        break;
+    case CTA_TUPLE_ZONE:
+        r->entry->zone = r->tuple->zone = be16(data), r->entry->has |= r->zone_bit;
+        break;
     }
 }
 
 void read_entry(void *context, unsigned type, const unsigned char *data, size_t length)
 {
     struct ct_entry *e = context;
-    struct tuple_reader orig = {e, &e->orig, CT_HAS_ORIG_ZONE}, reply = {e, &e->reply, CT_HAS_REPLY_ZONE};
+    struct tuple_reader orig = { e, &e->orig, CT_HAS_ORIG_ZONE }, reply = { e, &e->reply, CT_HAS_REPLY_ZONE };
 
     switch (type) {
-    case CTA_TUPLE_ORIG: walk_attributes(data, length, read_tuple, &orig); break;
-    case CTA_TUPLE_REPLY: walk_attributes(data, length, read_tuple, &reply); break;
-    case CTA_STATUS: e->status = be32(data); break;
-    case CTA_MARK: e->mark = be32(data); break;
-    case CTA_ID: e->id = be32(data); break;
-    case CTA_ZONE: e->zone = e->orig.zone = e->reply.zone = be16(data), e->has |= CT_HAS_ZONE; break;
+    case CTA_TUPLE_ORIG:
+        walk_attributes(data, length, read_tuple, &orig);
+        break;
+    case CTA_TUPLE_REPLY:
+        walk_attributes(data, length, read_tuple, &reply);
+        break;
+    case CTA_STATUS:
+        e->status = be32(data);
+        break;
+    case CTA_MARK:
+        e->mark = be32(data);
+        break;
+    case CTA_ID:
+        e->id = be32(data);
+        break;
+    case CTA_ZONE:
+        e->zone = e->orig.zone = e->reply.zone = be16(data), e->has |= CT_HAS_ZONE;
+        break;
     }
 }
 
@@ -167,7 +199,7 @@ struct ident ident_of(const struct ct_entry *e, int with_id)
 {
     struct ident ident;
     unsigned char *at = ident.bytes;
-    const struct ct_tuple *tuples[2] = {&e->orig, &e->reply};
+    const struct ct_tuple *tuples[2] = { &e->orig, &e->reply };
     uint64_t kind = e->has & (CT_HAS_ZONE | CT_HAS_ORIG_ZONE | CT_HAS_REPLY_ZONE | CT_HAS_PORTS | CT_HAS_ICMP);
     uint32_t id = with_id ? e->id : 0;
 

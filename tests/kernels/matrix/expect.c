@@ -11,11 +11,12 @@ static const char *describe(const struct ct_filter *f, size_t n)
 
     at += (size_t)snprintf(text, sizeof text, "%zu filters:", n);
     for (size_t i = 0; i < n && i < 3 && at < sizeof text; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at,
-                               " {%smatch %#llx family %u proto %u zone %u mark %#x/%#x status %#x/%#x prefixes %u %u %u %u}",
-                               f[i].flags ? "exclude " : "", (unsigned long long)f[i].match, f[i].family, f[i].proto,
-                               f[i].zone, f[i].mark, f[i].mark_mask, f[i].status_set, f[i].status_clear,
-                               f[i].orig_src_prefix, f[i].orig_dst_prefix, f[i].reply_src_prefix, f[i].reply_dst_prefix);
+        at += (size_t)snprintf(
+            text + at, sizeof text - at,
+            " {%smatch %#llx family %u proto %u zone %u mark %#x/%#x status %#x/%#x prefixes %u %u %u %u}",
+            f[i].flags ? "exclude " : "", (unsigned long long)f[i].match, f[i].family, f[i].proto, f[i].zone, f[i].mark,
+            f[i].mark_mask, f[i].status_set, f[i].status_clear, f[i].orig_src_prefix, f[i].orig_dst_prefix,
+            f[i].reply_src_prefix, f[i].reply_dst_prefix);
     return text;
 }
 
@@ -41,7 +42,7 @@ void expect_list(const char *what, const struct ct_filter *f, size_t n, const st
 void expect_dump(const char *what, const struct ct_filter *f, size_t n, const struct table *selected, unsigned cap)
 {
     struct ct_entry buffer[100];
-    struct table got = {0};
+    struct table got = { 0 };
     int ret = ct_dump_start(h, n ? f : NULL, n);
 
     if (!check(ret == 0, "%s: ct_dump_start of %s: %s", what, describe(f, n), ct_handle_error(h)))
@@ -59,20 +60,20 @@ void expect_dump(const char *what, const struct ct_filter *f, size_t n, const st
 void expect_rest(const char *what, const struct ct_filter *f, size_t n, const struct table *selected,
                  const struct table *rest)
 {
-    struct table after = {0};
+    struct table after = { 0 };
 
     dump_all(&after);
     check(same_rows(after.rows, after.count, rest->rows, rest->count, 1),
-          "%s: %zu entries are left, not the %zu others; %zu matched %s", what, after.count, rest->count, selected->count,
-          describe(f, n));
+          "%s: %zu entries are left, not the %zu others; %zu matched %s", what, after.count, rest->count,
+          selected->count, describe(f, n));
     free(after.rows);
 }
 
 /* Deletes by filter: exactly what matches, and the result says so. The table is filled again. */
 void expect_delete(const char *what, const struct ct_filter *f, size_t n, unsigned flags)
 {
-    struct ct_result r = {.size = sizeof r};
-    struct table selected = {0}, rest = {0}, before = {0};
+    struct ct_result r = { .size = sizeof r };
+    struct table selected = { 0 }, rest = { 0 }, before = { 0 };
     int refused = must_refuse(f, n), ret;
 
     copy_rows(&before, now.rows, now.count);
@@ -103,7 +104,7 @@ void expect_delete(const char *what, const struct ct_filter *f, size_t n, unsign
 
 void expect_flush(const char *what, const struct ct_filter *scope)
 {
-    struct table selected = {0}, rest = {0}, before = {0};
+    struct table selected = { 0 }, rest = { 0 }, before = { 0 };
 
     copy_rows(&before, now.rows, now.count);
     expected_of(scope, 1, &selected, &rest);
@@ -118,7 +119,7 @@ void expect_flush(const char *what, const struct ct_filter *scope)
 /* All that can be done with a filter. `least`: how many entries it must match for the test to mean anything. */
 void expect_all(const char *what, const struct ct_filter *f, size_t n, size_t least)
 {
-    struct table selected = {0}, rest = {0};
+    struct table selected = { 0 }, rest = { 0 };
 
     expected_of(f, n, &selected, &rest);
     check(selected.count >= least, "%s: only %zu entries to test with", what, selected.count);

@@ -6,7 +6,7 @@
 
 struct ct_filter no_filter(void)
 {
-    struct ct_filter f = {.size = sizeof f};
+    struct ct_filter f = { .size = sizeof f };
 
     return f;
 }
@@ -95,7 +95,9 @@ static int in_icmp(const struct ct_entry *e, unsigned value, unsigned wanted)
 /* ctrack.h, struct ct_filter, line by line. */
 static int matches(const struct ct_filter *f, const struct ct_entry *e)
 {
-#define IF(bit, condition) if ((f->match & (bit)) && !(condition)) return 0
+#define IF(bit, condition) \
+    if ((f->match & (bit)) && !(condition)) \
+    return 0
     IF(CT_MATCH_FAMILY, e->family == f->family);
     IF(CT_MATCH_PROTO, e->proto == f->proto);
     IF(CT_MATCH_ZONE, e->zone == f->zone);

@@ -6,8 +6,8 @@
 
 static void random_prefix(uint8_t family, const uint8_t *address, uint8_t *net, uint8_t *prefix)
 {
-    static const uint8_t prefixes_v4[] = {0, 8, 15, 22, 24, 30, 31, 32, 32, 32, 32};
-    static const uint8_t prefixes_v6[] = {0, 8, 16, 48, 64, 96, 120, 127, 128, 128, 128, 128};
+    static const uint8_t prefixes_v4[] = { 0, 8, 15, 22, 24, 30, 31, 32, 32, 32, 32 };
+    static const uint8_t prefixes_v6[] = { 0, 8, 16, 48, 64, 96, 120, 127, 128, 128, 128, 128 };
 
     *prefix = family == CT_FAMILY_IPV4 ? pick(prefixes_v4) : pick(prefixes_v6);
     for (unsigned bit = 0; bit < *prefix; bit++)
@@ -29,11 +29,11 @@ static void random_range(uint16_t port, uint16_t *first, uint16_t *last)
 /* A filter that is taken from an entry, and perhaps from two, so that it matches nothing. */
 static struct ct_filter random_filter(void)
 {
-    static const uint32_t masks[] = {UINT32_MAX, UINT32_MAX, 0xff, 0x0f, 0x80000000, 0xffff0000};
-    static const unsigned zones[] = {0, 5, 7, 11, 13, ZONE_SWAPPED, ZONE_EMPTY};
-    static const uint32_t bits[] = {CT_STATUS_SEEN_REPLY, CT_STATUS_ASSURED, CT_STATUS_CONFIRMED,
-                                    CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED};
-    static const uint64_t nothing[] = {0, CT_MATCH_MARK, CT_MATCH_STATUS, CT_MATCH_MARK | CT_MATCH_STATUS};
+    static const uint32_t masks[] = { UINT32_MAX, UINT32_MAX, 0xff, 0x0f, 0x80000000, 0xffff0000 };
+    static const unsigned zones[] = { 0, 5, 7, 11, 13, ZONE_SWAPPED, ZONE_EMPTY };
+    static const uint32_t bits[] = { CT_STATUS_SEEN_REPLY, CT_STATUS_ASSURED, CT_STATUS_CONFIRMED,
+                                     CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED };
+    static const uint64_t nothing[] = { 0, CT_MATCH_MARK, CT_MATCH_STATUS, CT_MATCH_MARK | CT_MATCH_STATUS };
     const struct ct_entry *e = &now.rows[below((unsigned)now.count)];
     const struct ct_entry *other = one_in(6) ? &now.rows[below((unsigned)now.count)] : e;
     struct ct_filter f = no_filter();
@@ -123,7 +123,7 @@ static struct ct_filter random_filter(void)
 /* A set of filters. Returns how many. */
 static size_t random_set(struct ct_filter *f)
 {
-    static const unsigned one_of[] = {0, CT_FILTER_EXCLUDE};
+    static const unsigned one_of[] = { 0, CT_FILTER_EXCLUDE };
     unsigned kind = below(40);
     size_t n = kind == 0 ? 0 : kind == 1 ? 1000 : kind < 24 ? 1 + below(3) : 4 + below(37);
     unsigned excludes = one_in(3) ? 4 : 0;
@@ -134,7 +134,8 @@ static size_t random_set(struct ct_filter *f)
 
         f[i] = pinned ? in_zone(tuple_filter(e), e->zone) : random_filter();
         /* Sets that have something in common are planned in another way than others. */
-        if (!pinned && narrow && i > 0 && (f[0].match & CT_MATCH_ZONE) && !(f[i].match & (CT_MATCH_ORIG_ZONE | CT_MATCH_REPLY_ZONE)))
+        if (!pinned && narrow && i > 0 && (f[0].match & CT_MATCH_ZONE) &&
+            !(f[i].match & (CT_MATCH_ORIG_ZONE | CT_MATCH_REPLY_ZONE)))
             f[i] = in_zone(f[i], f[0].zone);
         if (excludes && one_in(excludes))
             f[i].flags = pick(one_of);
@@ -167,13 +168,13 @@ static size_t kernel_set(struct ct_filter *f, int by_tuple)
 void group_filters(void)
 {
     static struct ct_filter f[1000];
-    struct table selected = {0}, rest = {0};
+    struct table selected = { 0 }, rest = { 0 };
     unsigned long empty = 0, everything = 0, refused = 0, deleted = 0, some = 0;
     uint64_t count = 0;
 
     fill();
-    check(ct_count(h, &count) == 0 && count == now.count, "ct_count says %llu, the dump has %zu", (unsigned long long)count,
-          now.count);
+    check(ct_count(h, &count) == 0 && count == now.count, "ct_count says %llu, the dump has %zu",
+          (unsigned long long)count, now.count);
     expect_list("everything", NULL, 0, &now);
     for (unsigned s = 0; s < sets; s++) {
         /* Both are odd, and below 3 by 5: they are deleted by, uncounted. */
@@ -204,16 +205,17 @@ void group_filters(void)
         if (report.failed > 100)
             break;
     }
-    snprintf(report.note, sizeof report.note,
-             "%u sets of seed %llu on %zu entries (%lu select some, %lu none, %lu all), %lu deleted by, %lu of them refused",
-             sets, (unsigned long long)seed, now.count, some, empty, everything, deleted, refused);
+    snprintf(
+        report.note, sizeof report.note,
+        "%u sets of seed %llu on %zu entries (%lu select some, %lu none, %lu all), %lu deleted by, %lu of them refused",
+        sets, (unsigned long long)seed, now.count, some, empty, everything, deleted, refused);
     if (sets >= 300) {
         check(empty && everything && some >= 100, "the sets are too much alike: %s", report.note);
         check(deleted - refused >= 100 && refused, "too few deletes: %s", report.note);
         check(report.look_ups > 0, "no set was looked up by tuple");
         check(report.guarded_flushes >= 5 && report.tuple_flushes >= (kernel.flush ? 5 : 0),
-              "the kernel was let to delete by itself only %lu times guarded and %lu times by tuple", report.guarded_flushes,
-              report.tuple_flushes);
+              "the kernel was let to delete by itself only %lu times guarded and %lu times by tuple",
+              report.guarded_flushes, report.tuple_flushes);
     }
     free(selected.rows);
     free(rest.rows);

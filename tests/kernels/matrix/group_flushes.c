@@ -6,7 +6,7 @@
 
 static void refuse_flush(const char *what, const struct ct_filter *scope, unsigned flags)
 {
-    struct table before = {0};
+    struct table before = { 0 };
 
     dump_all(&before);
     check(ct_flush(h, scope, flags) == -EINVAL, "%s: was not refused", what);
@@ -16,7 +16,7 @@ static void refuse_flush(const char *what, const struct ct_filter *scope, unsign
 
 void group_flushes(void)
 {
-    static const unsigned zones[] = {0, 5, 7, 11, 13, ZONE_SWAPPED, ZONE_EMPTY};
+    static const unsigned zones[] = { 0, 5, 7, 11, 13, ZONE_SWAPPED, ZONE_EMPTY };
     const struct ct_filter none = no_filter();
     struct ct_filter f;
 

@@ -17,12 +17,12 @@ static void put_guard(struct message *m, uint8_t family)
 /* The message that scoped flushes rest on, without the library: kernels that cannot do it must refuse it and delete nothing. */
 void group_guard(void)
 {
-    static const uint8_t families[] = {0, CT_FAMILY_IPV4, CT_FAMILY_IPV6};
+    static const uint8_t families[] = { 0, CT_FAMILY_IPV4, CT_FAMILY_IPV6 };
 
     fill();
     for (size_t i = 0; i < LENGTH(families); i++)
         for (unsigned kind = 0; kind < 3; kind++) {
-            struct table selected = {0}, rest = {0}, before = {0};
+            struct table selected = { 0 }, rest = { 0 }, before = { 0 };
             struct ct_filter f = no_filter();
             struct message m;
             int code;
@@ -62,7 +62,7 @@ void group_guard(void)
 /* What the guard is for. Nothing here uses the library: it shows that the traps are there to fall into, on this kernel. */
 void group_naive(void)
 {
-    struct table before = {0}, selected = {0}, rest = {0};
+    struct table before = { 0 }, selected = { 0 }, rest = { 0 };
     struct ct_filter f = zone_scope(5);
     struct message m;
     size_t left_zone, left_status, left_family;
@@ -86,8 +86,8 @@ void group_naive(void)
     ask(&m);
     dump_all(&now);
     left_status = now.count;
-    check(kernel.status ? left_status == rest.count : left_status == 0, "a naive flush of what is assured left %zu of %zu",
-          left_status, before.count);
+    check(kernel.status ? left_status == rest.count : left_status == 0,
+          "a naive flush of what is assured left %zu of %zu", left_status, before.count);
     refill(&before);
     copy_rows(&before, now.rows, now.count);
     begin_message(&m, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, CT_FAMILY_IPV6, 0);
@@ -95,9 +95,8 @@ void group_naive(void)
     dump_all(&now);
     left_family = now.count;
     check(left_family == 0, "a naive flush of IPv6 left %zu of %zu", left_family, before.count);
-    snprintf(report.note, sizeof report.note,
-             "naive messages leave of %zu entries: zone 5 %zu, assured %zu, IPv6 %zu", before.count, left_zone, left_status,
-             left_family);
+    snprintf(report.note, sizeof report.note, "naive messages leave of %zu entries: zone 5 %zu, assured %zu, IPv6 %zu",
+             before.count, left_zone, left_status, left_family);
     free(before.rows);
     free(selected.rows);
     free(rest.rows);

@@ -8,8 +8,8 @@
 static struct ct_filter v6_filter(unsigned place, const uint8_t *address)
 {
     struct ct_filter f = with_family(no_filter(), CT_FAMILY_IPV6);
-    uint8_t *nets[] = {f.orig_src, f.orig_dst, f.reply_src, f.reply_dst};
-    uint8_t *prefixes[] = {&f.orig_src_prefix, &f.orig_dst_prefix, &f.reply_src_prefix, &f.reply_dst_prefix};
+    uint8_t *nets[] = { f.orig_src, f.orig_dst, f.reply_src, f.reply_dst };
+    uint8_t *prefixes[] = { &f.orig_src_prefix, &f.orig_dst_prefix, &f.reply_src_prefix, &f.reply_dst_prefix };
 
     f.match |= CT_MATCH_ORIG_SRC << place;
     memcpy(nets[place], address, 16);
@@ -26,7 +26,7 @@ static void ipv6_addresses(const char *what, size_t least)
         e = now.rows[i];
     v6(nobody, 9, 9, 9);
     for (unsigned place = 0; place < 4; place++) {
-        const uint8_t *addresses[] = {e.orig.src, e.orig.dst, e.reply.src, e.reply.dst};
+        const uint8_t *addresses[] = { e.orig.src, e.orig.dst, e.reply.src, e.reply.dst };
         struct ct_filter f = v6_filter(place, addresses[place]);
 
         expect_all(what, &f, 1, least);
@@ -40,7 +40,7 @@ static void ipv6_addresses(const char *what, size_t least)
 
 void group_ipv6_one(void)
 {
-    struct table one = {0};
+    struct table one = { 0 };
 
     flush_everything();
     *add_row(&one) = flow(CT_FAMILY_IPV6, CT_PROTO_UDP, 1);
@@ -68,7 +68,7 @@ void group_ipv6_some(void)
  */
 void group_ipv6_many(void)
 {
-    struct table many = {0}, selected = {0}, rest = {0};
+    struct table many = { 0 }, selected = { 0 }, rest = { 0 };
     unsigned wanted = kernel.max / 4 * 3 < 8000 ? (unsigned)(kernel.max / 4 * 3) : 8000;
     struct ct_filter f[2];
     unsigned long pushed;
@@ -110,8 +110,8 @@ void group_ipv6_many(void)
         /* From here on with what was found out. */
         reopen();
     }
-    snprintf(report.note, sizeof report.note, "%zu entries in %lu buckets; the kernel is %s for addresses of IPv6", now.count,
-             kernel.buckets, pushed ? "asked" : "not asked");
+    snprintf(report.note, sizeof report.note, "%zu entries in %lu buckets; the kernel is %s for addresses of IPv6",
+             now.count, kernel.buckets, pushed ? "asked" : "not asked");
     expect_all("an address of IPv6 among many", f, 1, 2);
     v6(f[0].orig_src, 9, 9, 9);
     expect_all("an address of IPv6 that no entry has, among many", f, 1, 0);
@@ -128,7 +128,7 @@ void group_ipv6_many(void)
 /* A table in which the library can measure nothing comes first; what it took from that must not hold for another one. */
 void group_ipv6_after_empty(void)
 {
-    struct table one = {0}, nothing = {0};
+    struct table one = { 0 }, nothing = { 0 };
     struct ct_filter f;
     uint8_t address[16];
 

@@ -72,7 +72,8 @@ static void stream_million(unsigned first)
         }
     }
     check(got == 0, "the stream ended with %s", ct_strerror(got));
-    check(count == MILLION - first && wrong == 0, "the stream had %u of %u entries, %u wrong", count, MILLION - first, wrong);
+    check(count == MILLION - first && wrong == 0, "the stream had %u of %u entries, %u wrong", count, MILLION - first,
+          wrong);
 }
 
 /* Streams, selects, deletes and flushes in a table of a million, in less than 4 MB with all that this program keeps itself. */
@@ -81,7 +82,7 @@ void group_million(void)
     static struct ct_entry batch[BATCH];
     static int32_t status[BATCH];
     struct ct_filter f[POD];
-    struct ct_result r = {.size = sizeof r};
+    struct ct_result r = { .size = sizeof r };
     struct ct_entry *entries = NULL;
     unsigned long streamed, deleted;
     uint64_t left = 0;
@@ -111,8 +112,8 @@ void group_million(void)
     check(ct_list(h, f, POD, &entries, &count) == 0 && count == POD * POD, "listed %zu by address: %s", count,
           ct_handle_error(h));
     ct_entries_free(entries);
-    check(ct_delete(h, f, POD, 0, &r) == 0 && r.matched == POD * POD && r.done == POD * POD, "deleted %llu by address: %s",
-          (unsigned long long)r.done, ct_handle_error(h));
+    check(ct_delete(h, f, POD, 0, &r) == 0 && r.matched == POD * POD && r.done == POD * POD,
+          "deleted %llu by address: %s", (unsigned long long)r.done, ct_handle_error(h));
     stream_million(POD * POD);
     deleted = peak_memory();
     f[0] = zone_scope(1);
@@ -126,6 +127,7 @@ void group_million(void)
     check(ct_flush(h, NULL, CT_FLUSH_ALL) == 0, "ct_flush of everything: %s", ct_handle_error(h));
     may_flush_all = 0;
     check(ct_count(h, &left) == 0 && left == 0, "%llu entries survived", (unsigned long long)left);
-    snprintf(report.note, sizeof report.note, "a million entries in %lu buckets; largest memory %lu KiB, %lu after deletes",
-             kernel.buckets, streamed, deleted);
+    snprintf(report.note, sizeof report.note,
+             "a million entries in %lu buckets; largest memory %lu KiB, %lu after deletes", kernel.buckets, streamed,
+             deleted);
 }

@@ -7,7 +7,7 @@
 /* One new entry: its status. */
 static int32_t create_one(const struct ct_entry *e)
 {
-    struct ct_result r = {.size = sizeof r};
+    struct ct_result r = { .size = sizeof r };
     int32_t status = 1;
 
     ct_create_entries(h, e, 1, &status, &r);
@@ -44,11 +44,11 @@ static int translate(struct ct_entry *e, uint32_t nat, unsigned what)
 void group_nat(void)
 {
     static const uint8_t protocols[][2] = {
-        {CT_PROTO_TCP, CT_PROTO_TCP},         {CT_PROTO_UDP, CT_PROTO_UDP}, {CT_PROTO_SCTP, CT_PROTO_SCTP},
-        {CT_PROTO_UDPLITE, CT_PROTO_UDPLITE}, {CT_PROTO_GRE, CT_PROTO_GRE}, {PROTO_PLAIN, PROTO_PLAIN},
-        {CT_PROTO_ICMP, CT_PROTO_ICMPV6},
+        { CT_PROTO_TCP, CT_PROTO_TCP },         { CT_PROTO_UDP, CT_PROTO_UDP }, { CT_PROTO_SCTP, CT_PROTO_SCTP },
+        { CT_PROTO_UDPLITE, CT_PROTO_UDPLITE }, { CT_PROTO_GRE, CT_PROTO_GRE }, { PROTO_PLAIN, PROTO_PLAIN },
+        { CT_PROTO_ICMP, CT_PROTO_ICMPV6 },
     };
-    static const uint32_t kinds[] = {CT_STATUS_SRC_NAT, CT_STATUS_DST_NAT, CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT};
+    static const uint32_t kinds[] = { CT_STATUS_SRC_NAT, CT_STATUS_DST_NAT, CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT };
     const uint32_t nat = CT_STATUS_SRC_NAT | CT_STATUS_DST_NAT;
     unsigned tried = 0, dccp = 0;
 
@@ -77,20 +77,21 @@ void group_nat(void)
             dump_all(&now);
             if (taken == 1) {
                 check(status == -EEXIST && now.count == 1 && now.rows[0].mark == 77,
-                      "protocol %u, NAT %#x, %u, its tuple taken: status %d, %zu entries", proto, kind, what, status, now.count);
+                      "protocol %u, NAT %#x, %u, its tuple taken: status %d, %zu entries", proto, kind, what, status,
+                      now.count);
             } else {
                 const struct ct_entry *own = &now.rows[now.count == 2 && now.rows[0].mark == 77];
 
                 check(status == 0 && now.count == (taken ? 2 : 1) && (own->status & nat) == kind &&
                           memcmp(&own->reply, &e.reply, sizeof e.reply) == 0,
-                      "protocol %u, NAT %#x, %u, taken %u: status %d (%s), %zu entries", proto, kind, what, taken, status,
-                      ct_handle_error(h), now.count);
+                      "protocol %u, NAT %#x, %u, taken %u: status %d (%s), %zu entries", proto, kind, what, taken,
+                      status, ct_handle_error(h), now.count);
             }
             flush_everything();
         }
     /* With ports where the kernel keeps them, refused where it would make an entry without. */
     for (size_t i = 0; i < 4; i++) {
-        static const uint8_t maybe[] = {CT_PROTO_DCCP, CT_PROTO_SCTP, CT_PROTO_UDPLITE, CT_PROTO_GRE};
+        static const uint8_t maybe[] = { CT_PROTO_DCCP, CT_PROTO_SCTP, CT_PROTO_UDPLITE, CT_PROTO_GRE };
         struct ct_entry e = flow(CT_FAMILY_IPV4, CT_PROTO_UDP, 4);
         int32_t status;
 
@@ -98,9 +99,11 @@ void group_nat(void)
         status = create_one(&e);
         dump_all(&now);
         if (status == 0)
-            check(now.count == 1 && (now.rows[0].has & CT_HAS_PORTS), "protocol %u was made without its ports", maybe[i]);
+            check(now.count == 1 && (now.rows[0].has & CT_HAS_PORTS), "protocol %u was made without its ports",
+                  maybe[i]);
         else
-            check(status == -EOPNOTSUPP && now.count == 0, "protocol %u with ports: %d, %zu entries", maybe[i], status, now.count);
+            check(status == -EOPNOTSUPP && now.count == 0, "protocol %u with ports: %d, %zu entries", maybe[i], status,
+                  now.count);
         dccp |= status == 0 && maybe[i] == CT_PROTO_DCCP;
         flush_everything();
     }

@@ -7,7 +7,7 @@
 /* Entries of the flow table and others, with mark 0x10 and without. */
 static void fill_offloaded(void)
 {
-    struct table others = {0};
+    struct table others = { 0 };
 
     for (unsigned i = 0; i < 8; i++) {
         struct ct_entry *e = add_row(&others);
@@ -39,13 +39,13 @@ static struct {
 static void measure_offloaded(void)
 {
     struct message m;
-    struct table left = {0};
+    struct table left = { 0 };
     int code;
 
     fill_offloaded();
     for (size_t i = 0; i < now.count; i++) {
         const struct ct_entry *e = &now.rows[i];
-        uint16_t ports[2] = {e->orig.sport, e->orig.dport};
+        uint16_t ports[2] = { e->orig.sport, e->orig.dport };
 
         if (!(e->status & CT_STATUS_OFFLOAD))
             continue;
@@ -95,11 +95,12 @@ static int delete_rows(const char *what, struct table *rows, struct ct_result *r
  */
 static void expect_offloaded(enum way way, const char *scope, const struct ct_filter *f)
 {
-    static const char *const ways[] = {"ct_flush of everything", "ct_flush", "ct_delete", "ct_delete, uncounted",
-                                       "ct_delete_entries"};
-    static const char *const kernels[] = {"", ", where the flush skips offloaded entries", ", where their deletes are refused"};
-    struct table selected = {0}, rest = {0}, after = {0}, left = {0}, others = {0};
-    struct ct_result r = {.size = sizeof r};
+    static const char *const ways[] = { "ct_flush of everything", "ct_flush", "ct_delete", "ct_delete, uncounted",
+                                        "ct_delete_entries" };
+    static const char *const kernels[] = { "", ", where the flush skips offloaded entries",
+                                           ", where their deletes are refused" };
+    struct table selected = { 0 }, rest = { 0 }, after = { 0 }, left = { 0 }, others = { 0 };
+    struct ct_result r = { .size = sizeof r };
     unsigned flushes = flushes_sent, made = made_again;
     size_t n = f != NULL, kept;
     char what[160];
@@ -124,9 +125,10 @@ static void expect_offloaded(enum way way, const char *scope, const struct ct_fi
     check(left.count == offloaded_rows(&left), "%s: %zu entries that are not offloaded are left", what,
           left.count - offloaded_rows(&left));
     if (pretended == REFUSING || keeps.deleted) {
-        check(ret == -EBUSY, "%s: %zu offloaded entries are left, and it says %d: %s", what, left.count, ret, ct_handle_error(h));
-        check(left.count == kept, "%s: %zu offloaded entries are left, not the %zu that cannot be deleted", what, left.count,
-              kept);
+        check(ret == -EBUSY, "%s: %zu offloaded entries are left, and it says %d: %s", what, left.count, ret,
+              ct_handle_error(h));
+        check(left.count == kept, "%s: %zu offloaded entries are left, not the %zu that cannot be deleted", what,
+              left.count, kept);
     } else {
         check(left.count == 0, "%s: %zu offloaded entries are left, and it says %d", what, left.count, ret);
         check(ret == 0, "%s: %s", what, ct_handle_error(h));
@@ -139,12 +141,14 @@ static void expect_offloaded(enum way way, const char *scope, const struct ct_fi
         check(r.failed == left.count && r.first_error == ret, "%s: it says failed %llu, first error %d", what,
               (unsigned long long)r.failed, r.first_error);
     /* Zone 0 is never flushed by the kernel. */
-    if (way == FLUSH_ALL || ((way == FLUSH || way == DELETE_UNCOUNTED) && kernel.flush && !(f->match & CT_MATCH_ZONE))) {
+    if (way == FLUSH_ALL ||
+        ((way == FLUSH || way == DELETE_UNCOUNTED) && kernel.flush && !(f->match & CT_MATCH_ZONE))) {
         check(flushes_sent > flushes, "%s: the kernel was not asked to flush", what);
-        check(pretended == AS_IT_IS || keeps.flushed || made_again > made, "%s: nothing was made again behind the flush", what);
+        check(pretended == AS_IT_IS || keeps.flushed || made_again > made,
+              "%s: nothing was made again behind the flush", what);
     }
-    check(same_rows(others.rows, others.count, rest.rows, rest.count, 1), "%s: %zu entries are left of the %zu others", what,
-          others.count, rest.count);
+    check(same_rows(others.rows, others.count, rest.rows, rest.count, 1), "%s: %zu entries are left of the %zu others",
+          what, others.count, rest.count);
     free(selected.rows);
     free(rest.rows);
     free(after.rows);
@@ -155,9 +159,9 @@ static void expect_offloaded(enum way way, const char *scope, const struct ct_fi
 /* What the library says of a flow table's entries, and whether it can change them. */
 static void look_at_offloaded(void)
 {
-    struct ct_entry changed[FLOWS], got = {0};
+    struct ct_entry changed[FLOWS], got = { 0 };
     int32_t status[FLOWS];
-    struct ct_result r = {.size = sizeof r};
+    struct ct_result r = { .size = sizeof r };
 
     for (unsigned i = 0; i < FLOWS; i++) {
         changed[i] = routed(i);
@@ -188,10 +192,11 @@ void group_offload(void)
         with_family(with_mark(none, 0, 0x10), CT_FAMILY_IPV6),
         zone_scope(0),
     };
-    static const char *const names[] = {"IPv4", "IPv6", "a mark", "mark 0", "what is offloaded", "a status", "a family and mark",
-                                        "zone 0"};
+    static const char *const names[] = {
+        "IPv4", "IPv6", "a mark", "mark 0", "what is offloaded", "a status", "a family and mark", "zone 0"
+    };
     const char *missing = make_router();
-    struct table selected = {0}, rest = {0};
+    struct table selected = { 0 }, rest = { 0 };
 
     if (missing) {
         snprintf(report.note, sizeof report.note, "not tested, this kernel has no %s: %s", missing, strerror(errno));
@@ -223,9 +228,10 @@ void group_offload(void)
             expect_offloaded(DELETE_ENTRIES, names[i], &scopes[i]);
         }
     }
-    snprintf(report.note, sizeof report.note,
-             "of %u offloaded entries a flush leaves %zu, and %zu deletes are refused; %u were made again behind flushes", FLOWS,
-             keeps.flushed, keeps.deleted, made_again);
+    snprintf(
+        report.note, sizeof report.note,
+        "of %u offloaded entries a flush leaves %zu, and %zu deletes are refused; %u were made again behind flushes",
+        FLOWS, keeps.flushed, keeps.deleted, made_again);
     free(selected.rows);
     free(rest.rows);
 }

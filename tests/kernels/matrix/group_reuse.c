@@ -9,8 +9,8 @@ void group_reuse(void)
     struct ct_entry *entries = NULL;
     size_t count = 0;
     int32_t *status;
-    struct ct_result r = {.size = sizeof r};
-    struct table nothing = {0}, before = {0};
+    struct ct_result r = { .size = sizeof r };
+    struct table nothing = { 0 }, before = { 0 };
 
     fill();
     copy_rows(&before, now.rows, now.count);
@@ -32,8 +32,8 @@ void group_reuse(void)
         entries[i].has |= CT_HAS_ZONE;
         entries[i].zone = entries[i].orig.zone = entries[i].reply.zone = ZONE_EMPTY;
     }
-    check(ct_delete_entries(h, entries, count, status, &r) == 0 && r.gone == count, "entries of another zone: gone %llu",
-          (unsigned long long)r.gone);
+    check(ct_delete_entries(h, entries, count, status, &r) == 0 && r.gone == count,
+          "entries of another zone: gone %llu", (unsigned long long)r.gone);
     expect_rest("delete of entries of another zone", NULL, 0, &nothing, &before);
     ct_entries_free(entries);
     entries = NULL;

@@ -6,7 +6,7 @@
 
 void group_zone_trap(void)
 {
-    static const unsigned zones[] = {5, 7, 11, 13, ZONE_SWAPPED, ZONE_EMPTY};
+    static const unsigned zones[] = { 5, 7, 11, 13, ZONE_SWAPPED, ZONE_EMPTY };
     struct ct_filter f;
 
     fill();
@@ -49,7 +49,7 @@ void group_status_trap(void)
 
 void group_family_trap(void)
 {
-    static const uint8_t families[] = {CT_FAMILY_IPV4, CT_FAMILY_IPV6};
+    static const uint8_t families[] = { CT_FAMILY_IPV4, CT_FAMILY_IPV6 };
     struct ct_filter f;
 
     fill();
@@ -65,7 +65,7 @@ void group_family_trap(void)
 
 void group_ports_trap(void)
 {
-    static const uint8_t protocols[] = {CT_PROTO_SCTP, CT_PROTO_UDPLITE, CT_PROTO_GRE, CT_PROTO_TCP, CT_PROTO_UDP};
+    static const uint8_t protocols[] = { CT_PROTO_SCTP, CT_PROTO_UDPLITE, CT_PROTO_GRE, CT_PROTO_TCP, CT_PROTO_UDP };
 
     fill();
     for (size_t p = 0; p < LENGTH(protocols); p++)
@@ -142,7 +142,7 @@ void group_inexact_trap(void)
  */
 void group_overlap(void)
 {
-    struct table many = {0}, selected = {0}, rest = {0};
+    struct table many = { 0 }, selected = { 0 }, rest = { 0 };
     unsigned wanted = (unsigned)kernel.buckets / 32 + 600;
     unsigned long pushed;
     struct ct_filter f[2];
@@ -183,13 +183,15 @@ void group_directions_trap(void)
     static const struct {
         uint64_t kind;
         unsigned zone;
-    } kinds[] = {{CT_HAS_ORIG_ZONE, 5}, {CT_HAS_ORIG_ZONE, 11}, {CT_HAS_REPLY_ZONE, 7}, {CT_HAS_REPLY_ZONE, 13}};
+    } kinds[] = {
+        { CT_HAS_ORIG_ZONE, 5 }, { CT_HAS_ORIG_ZONE, 11 }, { CT_HAS_REPLY_ZONE, 7 }, { CT_HAS_REPLY_ZONE, 13 }
+    };
 
     fill();
     for (size_t k = 0; k < LENGTH(kinds); k++)
         for (unsigned protocol = 0; protocol < 3; protocol++) {
-            static const uint8_t protocols[] = {CT_PROTO_TCP, CT_PROTO_SCTP, CT_PROTO_ICMPV6};
-            struct ct_entry e = {0}, got;
+            static const uint8_t protocols[] = { CT_PROTO_TCP, CT_PROTO_SCTP, CT_PROTO_ICMPV6 };
+            struct ct_entry e = { 0 }, got;
             struct ct_filter f;
 
             for (size_t i = 0; i < now.count && !e.proto; i++)
@@ -215,12 +217,12 @@ void group_directions_trap(void)
 /* The same tuple in zone 0 and others: an old kernel takes a tuple without a zone for that of zone 0. */
 void group_tuple_zone_trap(void)
 {
-    static const uint8_t protocols[] = {CT_PROTO_TCP, CT_PROTO_UDP, CT_PROTO_SCTP, CT_PROTO_ICMP};
+    static const uint8_t protocols[] = { CT_PROTO_TCP, CT_PROTO_UDP, CT_PROTO_SCTP, CT_PROTO_ICMP };
 
     fill();
     for (size_t p = 0; p < LENGTH(protocols); p++) {
-        struct ct_entry e = {0};
-        struct table same = {0}, rest = {0};
+        struct ct_entry e = { 0 };
+        struct table same = { 0 }, rest = { 0 };
         struct ct_filter f;
 
         for (size_t i = 0; i < now.count && same.count < 3; i++)
@@ -251,7 +253,7 @@ void group_tuple_zone_trap(void)
  */
 static void make_pair(struct ct_entry *pair, int swapped)
 {
-    struct table two = {0};
+    struct table two = { 0 };
 
     flush_everything();
     pair[0] = flow(CT_FAMILY_IPV4, CT_PROTO_UDP, 3);
@@ -271,8 +273,8 @@ void group_reversed_trap(void)
 {
     for (int swapped = 0; swapped < 2; swapped++)
         for (int i = 0; i < 2; i++) {
-            struct table selected = {0}, rest = {0};
-            struct ct_result r = {.size = sizeof r};
+            struct table selected = { 0 }, rest = { 0 };
+            struct ct_result r = { .size = sizeof r };
             struct ct_entry pair[2], key, got;
             struct ct_filter f;
             int32_t status[1];
@@ -287,8 +289,8 @@ void group_reversed_trap(void)
             expected_of(&f, 1, &selected, &rest);
             expect_list(what, &f, 1, &selected);
             expect_dump(what, &f, 1, &selected, 64);
-            check(ct_get(h, &key, &got) == 0 && memcmp(&got.orig, &key.orig, sizeof key.orig) == 0, "%s: ct_get: %s", what,
-                  ct_handle_error(h));
+            check(ct_get(h, &key, &got) == 0 && memcmp(&got.orig, &key.orig, sizeof key.orig) == 0, "%s: ct_get: %s",
+                  what, ct_handle_error(h));
             expect_delete(what, &f, 1, 0);
             make_pair(pair, swapped);
             expect_delete(what, &f, 1, CT_DELETE_UNCOUNTED);
@@ -298,8 +300,8 @@ void group_reversed_trap(void)
             expect_delete(what, &f, 1, 0);
             make_pair(pair, swapped);
             expected_of(&f, 1, &selected, &rest);
-            check(ct_delete_entries(h, &key, 1, status, &r) == 0 && status[0] == 0, "%s: ct_delete_entries: status %d", what,
-                  status[0]);
+            check(ct_delete_entries(h, &key, 1, status, &r) == 0 && status[0] == 0, "%s: ct_delete_entries: status %d",
+                  what, status[0]);
             expect_rest("ct_delete_entries", &f, 1, &selected, &rest);
             free(selected.rows);
             free(rest.rows);

@@ -20,10 +20,10 @@ static unsigned long read_number(const char *path)
 /* Whether ctnetlink keeps the ports of a protocol: two entries that differ in them only. */
 static int keeps_ports(uint8_t proto)
 {
-    struct table t = {0};
+    struct table t = { 0 };
     struct message m;
-    uint8_t src[4] = {10, 1, 0, 1}, dst[4] = {10, 2, 0, 1};
-    uint16_t there[2] = {7, 8}, back[2] = {8, 7};
+    uint8_t src[4] = { 10, 1, 0, 1 }, dst[4] = { 10, 2, 0, 1 };
+    uint16_t there[2] = { 7, 8 }, back[2] = { 8, 7 };
     int keeps;
 
     begin_message(&m, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, CT_FAMILY_IPV4, 0);
@@ -42,7 +42,7 @@ static int keeps_ports(uint8_t proto)
 
 static int refuses_dump(struct message *m)
 {
-    struct table t = {0};
+    struct table t = { 0 };
     int code = dump_raw(m, &t);
 
     free(t.rows);
@@ -53,9 +53,9 @@ static int refuses_dump(struct message *m)
 void measure(void)
 {
     struct message m;
-    struct table t = {0};
-    uint8_t zero[16] = {0}, own[16], other[16];
-    uint16_t there[2] = {7, 8}, back[2] = {8, 7};
+    struct table t = { 0 };
+    uint8_t zero[16] = { 0 }, own[16], other[16];
+    uint16_t there[2] = { 7, 8 }, back[2] = { 8, 7 };
 
     kernel.buckets = read_number("/proc/sys/net/netfilter/nf_conntrack_buckets");
     kernel.max = read_number("/proc/sys/net/netfilter/nf_conntrack_max");

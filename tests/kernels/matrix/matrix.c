@@ -17,28 +17,28 @@ static const struct {
     /* Only runs when it is asked for. */
     int on_request;
 } groups[] = {
-    {"filters", group_filters, 0},
-    {"flushes", group_flushes, 0},
-    {"zone", group_zone_trap, 0},
-    {"zone-0", group_zone_0_trap, 0},
-    {"status", group_status_trap, 0},
-    {"family", group_family_trap, 0},
-    {"ipv6-one", group_ipv6_one, 0},
-    {"ipv6-some", group_ipv6_some, 0},
-    {"ipv6-many", group_ipv6_many, 0},
-    {"ipv6-after-empty", group_ipv6_after_empty, 0},
-    {"ports", group_ports_trap, 0},
-    {"inexact", group_inexact_trap, 0},
-    {"overlap", group_overlap, 0},
-    {"directions", group_directions_trap, 0},
-    {"tuple-zone", group_tuple_zone_trap, 0},
-    {"reversed", group_reversed_trap, 0},
-    {"guard", group_guard, 0},
-    {"naive", group_naive, 0},
-    {"reuse", group_reuse, 0},
-    {"nat", group_nat, 0},
-    {"offload", group_offload, 0},
-    {"million", group_million, 1},
+    { "filters", group_filters, 0 },
+    { "flushes", group_flushes, 0 },
+    { "zone", group_zone_trap, 0 },
+    { "zone-0", group_zone_0_trap, 0 },
+    { "status", group_status_trap, 0 },
+    { "family", group_family_trap, 0 },
+    { "ipv6-one", group_ipv6_one, 0 },
+    { "ipv6-some", group_ipv6_some, 0 },
+    { "ipv6-many", group_ipv6_many, 0 },
+    { "ipv6-after-empty", group_ipv6_after_empty, 0 },
+    { "ports", group_ports_trap, 0 },
+    { "inexact", group_inexact_trap, 0 },
+    { "overlap", group_overlap, 0 },
+    { "directions", group_directions_trap, 0 },
+    { "tuple-zone", group_tuple_zone_trap, 0 },
+    { "reversed", group_reversed_trap, 0 },
+    { "guard", group_guard, 0 },
+    { "naive", group_naive, 0 },
+    { "reuse", group_reuse, 0 },
+    { "nat", group_nat, 0 },
+    { "offload", group_offload, 0 },
+    { "million", group_million, 1 },
 };
 
 /* Never the table of the machine: without a namespace of its own this program does nothing. */
@@ -54,7 +54,7 @@ static void run(size_t g, struct report *total)
 {
     int fds[2], status;
     pid_t child;
-    struct report got = {0};
+    struct report got = { 0 };
 
     fflush(stdout);
     if (pipe(fds) < 0)
@@ -105,7 +105,7 @@ static int wanted(size_t g, char **names, int count)
 
 int main(int argc, char **argv)
 {
-    struct report total = {0};
+    struct report total = { 0 };
     struct utsname system;
     int at = 1;
 
@@ -133,9 +133,10 @@ int main(int argc, char **argv)
     enter_namespace();
     measure();
     printf("kernel %s, libctrack %s, seed %llu\n", system.release, ct_version_string(), (unsigned long long)seed);
-    printf("honours: zone %d, status %d, tuple %d, flush by tuple %d, IPv6 addresses %s, ports of SCTP %d UDP-Lite %d GRE %d\n",
-           kernel.zone, kernel.status, kernel.tuple, kernel.flush, kernel.ipv6 ? "right" : "inverted", kernel.sctp,
-           kernel.udplite, kernel.gre);
+    printf(
+        "honours: zone %d, status %d, tuple %d, flush by tuple %d, IPv6 addresses %s, ports of SCTP %d UDP-Lite %d GRE %d\n",
+        kernel.zone, kernel.status, kernel.tuple, kernel.flush, kernel.ipv6 ? "right" : "inverted", kernel.sctp,
+        kernel.udplite, kernel.gre);
     for (size_t g = 0; g < LENGTH(groups); g++)
         if (wanted(g, argv + at, argc - at))
             run(g, &total);

@@ -40,8 +40,8 @@
 #define F_SPORT (1u << 4)
 #define F_DPORT (1u << 5)
 
-#define PROTO_PLAIN 89 /* OSPF: no tracker knows its ports */
-#define ZONE_EMPTY 9   /* no entry is ever made in it */
+#define PROTO_PLAIN 89      /* OSPF: no tracker knows its ports */
+#define ZONE_EMPTY 9        /* no entry is ever made in it */
 #define ZONE_SWAPPED 0x0500 /* zone 5 with its bytes swapped */
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 
@@ -119,7 +119,8 @@ void copy_rows(struct table *to, const struct ct_entry *rows, size_t count);
 uint16_t be16(const unsigned char *at);
 uint32_t be32(const unsigned char *at);
 void walk_attributes(const unsigned char *at, size_t length,
-                     void (*visit)(void *context, unsigned type, const unsigned char *data, size_t length), void *context);
+                     void (*visit)(void *context, unsigned type, const unsigned char *data, size_t length),
+                     void *context);
 void read_entry(void *context, unsigned type, const unsigned char *data, size_t length);
 int dump_raw(struct message *request, struct table *t);
 void dump_all(struct table *t);

@@ -23,7 +23,7 @@ void put_bytes(struct message *m, const void *data, size_t length)
 
 void put_attribute(struct message *m, unsigned type, const void *data, size_t length)
 {
-    struct nlattr head = {.nla_len = (uint16_t)(4 + length), .nla_type = (uint16_t)type};
+    struct nlattr head = { .nla_len = (uint16_t)(4 + length), .nla_type = (uint16_t)type };
 
     put_bytes(m, &head, sizeof head);
     put_bytes(m, data, length);
@@ -58,8 +58,8 @@ void end_nest(struct message *m, size_t start)
 
 void begin_message(struct message *m, unsigned kind, unsigned flags, uint8_t family, uint8_t version)
 {
-    struct nlmsghdr head = {0};
-    struct nfgenmsg general = {0};
+    struct nlmsghdr head = { 0 };
+    struct nfgenmsg general = { 0 };
 
     m->length = 0;
     head.nlmsg_type = (uint16_t)((NFNL_SUBSYS_CTNETLINK << 8) | kind);
@@ -101,9 +101,9 @@ void put_flags(struct message *m, uint32_t flags)
 
 int open_raw(void)
 {
-    struct sockaddr_nl own = {.nl_family = AF_NETLINK};
+    struct sockaddr_nl own = { .nl_family = AF_NETLINK };
     int size = 4 << 20, fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-    struct timeval patience = {.tv_sec = 30};
+    struct timeval patience = { .tv_sec = 30 };
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
         die("netlink socket");
@@ -114,9 +114,9 @@ int open_raw(void)
 
 static void send_bytes(int fd, struct message *m)
 {
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    struct iovec part = {.iov_base = m->bytes, .iov_len = m->length};
-    struct msghdr all = {.msg_name = &kernel, .msg_namelen = sizeof kernel, .msg_iov = &part, .msg_iovlen = 1};
+    struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+    struct iovec part = { .iov_base = m->bytes, .iov_len = m->length };
+    struct msghdr all = { .msg_name = &kernel, .msg_namelen = sizeof kernel, .msg_iov = &part, .msg_iovlen = 1 };
 
     /* Not sendto(): that is where the library is looked at. */
     if (sendmsg(fd, &all, 0) != (ssize_t)m->length)

@@ -44,10 +44,11 @@ static void side_address(unsigned side, unsigned host, uint8_t family, uint8_t *
 /* Returns 0, or -1 with errno. */
 static int open_side(unsigned side)
 {
-    struct ifreq request = {0};
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    struct in6_ifreq request6 = {.ifr6_prefixlen = 64};
-    int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), control6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq request = { 0 };
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    struct in6_ifreq request6 = { .ifr6_prefixlen = 64 };
+    int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+        control6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     sides[side] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     if (sides[side] < 0 || control < 0 || control6 < 0)
@@ -78,8 +79,8 @@ static int open_side(unsigned side)
 
 static size_t begin_part(struct message *m, unsigned type, unsigned flags, uint8_t family, uint16_t subsystem)
 {
-    struct nlmsghdr head = {.nlmsg_type = (uint16_t)type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags)};
-    struct nfgenmsg general = {.nfgen_family = family, .res_id = htons(subsystem)};
+    struct nlmsghdr head = { .nlmsg_type = (uint16_t)type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags) };
+    struct nfgenmsg general = { .nfgen_family = family, .res_id = htons(subsystem) };
     size_t start = m->length;
 
     put_bytes(m, &head, sizeof head);
@@ -113,7 +114,7 @@ static void put_name(struct message *m, unsigned type, const char *name)
  */
 static int make_flow_table(void)
 {
-    struct message m = {.length = 0};
+    struct message m = { .length = 0 };
     size_t part, nest, inner, element;
 
     end_part(&m, begin_part(&m, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
@@ -164,7 +165,8 @@ const char *make_router(void)
 
     if (open_side(0) < 0 || open_side(1) < 0)
         return "tun devices";
-    if (write_number("/proc/sys/net/ipv4/ip_forward", 1) < 0 || write_number("/proc/sys/net/ipv6/conf/all/forwarding", 1) < 0)
+    if (write_number("/proc/sys/net/ipv4/ip_forward", 1) < 0 ||
+        write_number("/proc/sys/net/ipv6/conf/all/forwarding", 1) < 0)
         return "forwarding";
     code = make_flow_table();
     errno = code;
@@ -175,7 +177,9 @@ const char *make_router(void)
 struct ct_entry routed(unsigned i)
 {
     uint8_t family = i % 2 ? CT_FAMILY_IPV6 : CT_FAMILY_IPV4;
-    struct ct_entry e = {.has = CT_HAS_ORIG | CT_HAS_PORTS, .family = family, .proto = i < 2 ? CT_PROTO_UDP : CT_PROTO_TCP};
+    struct ct_entry e = { .has = CT_HAS_ORIG | CT_HAS_PORTS,
+                          .family = family,
+                          .proto = i < 2 ? CT_PROTO_UDP : CT_PROTO_TCP };
 
     side_address(0, 2, family, e.orig.src);
     side_address(1, 2, family, e.orig.dst);
@@ -191,8 +195,8 @@ int is_routed(const struct ct_entry *e)
     for (unsigned i = 0; i < FLOWS; i++) {
         struct ct_entry own = routed(i);
 
-        if (e->proto == own.proto && (memcmp(&e->orig, &own.orig, sizeof own.orig) == 0 ||
-                                      memcmp(&e->reply, &own.reply, sizeof own.reply) == 0))
+        if (e->proto == own.proto &&
+            (memcmp(&e->orig, &own.orig, sizeof own.orig) == 0 || memcmp(&e->reply, &own.reply, sizeof own.reply) == 0))
             return 1;
     }
     return 0;
@@ -262,13 +266,14 @@ static void send_through(const struct ct_entry *e, int reply, unsigned tcp_flags
 {
     unsigned char packet[64], got[2048];
     size_t length = build_packet(packet, e, reply, tcp_flags), head = e->family == CT_FAMILY_IPV4 ? 20 : 40;
-    struct pollfd out = {.fd = sides[!reply], .events = POLLIN};
+    struct pollfd out = { .fd = sides[!reply], .events = POLLIN };
 
     if (write(sides[reply], packet, length) != (ssize_t)length)
         die("write to tun");
     /* Not all that comes is ours: IPv6 says hello on every device. */
     while (poll(&out, 1, 30000) == 1)
-        if (read(sides[!reply], got, sizeof got) == (ssize_t)length && memcmp(got + head, packet + head, length - head) == 0)
+        if (read(sides[!reply], got, sizeof got) == (ssize_t)length &&
+            memcmp(got + head, packet + head, length - head) == 0)
             return;
     errno = ETIMEDOUT;
     die("the router lost a packet");
@@ -288,7 +293,7 @@ static void begin_flow(const struct ct_entry *e)
 
 static int mark_flow(const struct ct_entry *e, uint32_t mark)
 {
-    uint16_t ports[2] = {e->orig.sport, e->orig.dport};
+    uint16_t ports[2] = { e->orig.sport, e->orig.dport };
     struct message m;
 
     begin_message(&m, IPCTNL_MSG_CT_NEW, NLM_F_ACK, e->family, 0);
@@ -300,7 +305,7 @@ static int mark_flow(const struct ct_entry *e, uint32_t mark)
 /* Lets the flow table take over those flows that it has not. Half of them have mark 0x10. Returns how many were taken over. */
 unsigned offload_flows(void)
 {
-    struct table t = {0};
+    struct table t = { 0 };
     unsigned made = 0;
 
     for (unsigned i = 0; i < FLOWS; i++) {
@@ -313,7 +318,8 @@ unsigned offload_flows(void)
                 usleep(100000);
             dump_all(&t);
             for (size_t k = 0; k < t.count; k++)
-                offloaded |= (t.rows[k].status & CT_STATUS_OFFLOAD) && memcmp(&t.rows[k].orig, &e.orig, sizeof e.orig) == 0;
+                offloaded |=
+                    (t.rows[k].status & CT_STATUS_OFFLOAD) && memcmp(&t.rows[k].orig, &e.orig, sizeof e.orig) == 0;
             if (!offloaded)
                 begin_flow(&e);
             made += !offloaded && !round;

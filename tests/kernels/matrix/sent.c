@@ -66,7 +66,8 @@ static void look_at_attribute(void *context, unsigned type, const unsigned char 
     if (!r->first)
         r->first = type;
     switch (type) {
-    case CTA_TUPLE_ORIG: case CTA_TUPLE_REPLY:
+    case CTA_TUPLE_ORIG:
+    case CTA_TUPLE_REPLY:
         r->tuple = 1;
         walk_attributes(data, length, look_at_tuple, r);
         break;
@@ -79,8 +80,12 @@ static void look_at_attribute(void *context, unsigned type, const unsigned char 
         r->zone_value = length == 2 ? be16(data) : 0xffff;
         check(length == 2, "sent a zone of %zu bytes", length);
         break;
-    case CTA_STATUS: r->status = 1; break;
-    case CTA_ID: r->id = 1, r->id_value = be32(data); break;
+    case CTA_STATUS:
+        r->status = 1;
+        break;
+    case CTA_ID:
+        r->id = 1, r->id_value = be32(data);
+        break;
     }
 }
 
@@ -91,10 +96,12 @@ static void look_at_delete(const struct request *r, uint8_t family)
 
     if (!r->tuple) {
         flushes_sent++;
-        check(may_flush_all && !r->first, "sent a DELETE without a tuple, which old kernels take for a flush of everything");
+        check(may_flush_all && !r->first,
+              "sent a DELETE without a tuple, which old kernels take for a flush of everything");
         return;
     }
-    check(r->first == CTA_TUPLE_ORIG || r->first == CTA_TUPLE_REPLY, "sent a DELETE that does not begin with its tuple");
+    check(r->first == CTA_TUPLE_ORIG || r->first == CTA_TUPLE_REPLY,
+          "sent a DELETE that does not begin with its tuple");
     if (!r->filter) {
         report.deletes++;
         check(r->id, "sent a DELETE of an entry without its id");
@@ -125,7 +132,7 @@ static void look_at(const unsigned char *at, size_t length)
 {
     while (length >= NLMSG_HDRLEN) {
         struct nlmsghdr head;
-        struct request r = {0};
+        struct request r = { 0 };
         size_t step;
 
         memcpy(&head, at, sizeof head);
@@ -167,7 +174,7 @@ static void make_refusals(unsigned char *at, size_t length)
 {
     while (length >= NLMSG_HDRLEN) {
         struct nlmsghdr head;
-        struct ct_entry e = {0};
+        struct ct_entry e = { 0 };
         size_t step;
 
         memcpy(&head, at, sizeof head);
@@ -187,10 +194,13 @@ static void make_refusals(unsigned char *at, size_t length)
     }
 }
 
-ssize_t __real_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to, socklen_t to_length);
-ssize_t __wrap_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to, socklen_t to_length);
+ssize_t __real_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to,
+                      socklen_t to_length);
+ssize_t __wrap_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to,
+                      socklen_t to_length);
 
-ssize_t __wrap_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to, socklen_t to_length)
+ssize_t __wrap_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to,
+                      socklen_t to_length)
 {
     static unsigned char changed[1 << 18];
     unsigned before = flushes_sent;

@@ -37,7 +37,7 @@ void v6(uint8_t *address, unsigned net, unsigned subnet, unsigned host)
 
 void mirror(struct ct_entry *e)
 {
-    static const uint8_t answers[][2] = {{8, 0}, {13, 14}, {128, 129}, {139, 140}};
+    static const uint8_t answers[][2] = { { 8, 0 }, { 13, 14 }, { 128, 129 }, { 139, 140 } };
 
     memcpy(e->reply.src, e->orig.dst, 16);
     memcpy(e->reply.dst, e->orig.src, 16);
@@ -65,9 +65,12 @@ int is_icmp(uint8_t proto)
 int tracks_ports(uint8_t proto)
 {
     switch (proto) {
-    case CT_PROTO_UDPLITE: return kernel.udplite;
-    case CT_PROTO_SCTP: return kernel.sctp;
-    case CT_PROTO_GRE: return kernel.gre;
+    case CT_PROTO_UDPLITE:
+        return kernel.udplite;
+    case CT_PROTO_SCTP:
+        return kernel.sctp;
+    case CT_PROTO_GRE:
+        return kernel.gre;
     }
     return has_ports(proto);
 }
@@ -87,9 +90,9 @@ void set_zone(struct ct_entry *e, uint64_t kind, unsigned zone)
 /* A flow number `i` of a protocol: addresses and ports come back in every zone, and often within one. */
 struct ct_entry flow(uint8_t family, uint8_t proto, unsigned i)
 {
-    static const uint16_t services[] = {53, 80, 443, 8080};
-    static const uint32_t marks[] = {0, 0, 1, 0x10, 0xff, 0x1234, 0x80000001, 0xdeadbeef};
-    struct ct_entry e = {.has = CT_HAS_ORIG | CT_HAS_TIMEOUT, .family = family, .proto = proto, .timeout = 100000};
+    static const uint16_t services[] = { 53, 80, 443, 8080 };
+    static const uint32_t marks[] = { 0, 0, 1, 0x10, 0xff, 0x1234, 0x80000001, 0xdeadbeef };
+    struct ct_entry e = { .has = CT_HAS_ORIG | CT_HAS_TIMEOUT, .family = family, .proto = proto, .timeout = 100000 };
     /* Without ports only addresses tell flows apart. */
     unsigned client = tracks_ports(proto) || is_icmp(proto) ? i % 5 : i;
 
@@ -128,7 +131,7 @@ struct ct_entry flow(uint8_t family, uint8_t proto, unsigned i)
 void create(struct table *t, int may_collide)
 {
     int32_t *status = need(calloc(t->count + 1, sizeof *status));
-    struct ct_result r = {.size = sizeof r};
+    struct ct_result r = { .size = sizeof r };
     size_t made = 0;
     int ret = ct_create_entries(h, t->rows, t->count, status, &r);
 
@@ -169,24 +172,25 @@ void fill(void)
         uint8_t v4, v6;
         unsigned count;
     } protocols[] = {
-        {CT_PROTO_TCP, CT_PROTO_TCP, 20},         {CT_PROTO_UDP, CT_PROTO_UDP, 20},  {CT_PROTO_SCTP, CT_PROTO_SCTP, 8},
-        {CT_PROTO_UDPLITE, CT_PROTO_UDPLITE, 8},  {CT_PROTO_GRE, CT_PROTO_GRE, 6},   {PROTO_PLAIN, PROTO_PLAIN, 4},
-        {CT_PROTO_ICMP, CT_PROTO_ICMPV6, 9},
+        { CT_PROTO_TCP, CT_PROTO_TCP, 20 },    { CT_PROTO_UDP, CT_PROTO_UDP, 20 },
+        { CT_PROTO_SCTP, CT_PROTO_SCTP, 8 },   { CT_PROTO_UDPLITE, CT_PROTO_UDPLITE, 8 },
+        { CT_PROTO_GRE, CT_PROTO_GRE, 6 },     { PROTO_PLAIN, PROTO_PLAIN, 4 },
+        { CT_PROTO_ICMP, CT_PROTO_ICMPV6, 9 },
     };
     static const struct {
         uint64_t kind;
         unsigned zone, part;
     } zones[] = {
-        {0, 0, 1},
-        {CT_HAS_ZONE, 5, 1},
-        {CT_HAS_ZONE, 7, 1},
-        {CT_HAS_ZONE, ZONE_SWAPPED, 3},
-        {CT_HAS_ORIG_ZONE, 11, 4},
-        {CT_HAS_REPLY_ZONE, 13, 4},
-        {CT_HAS_ORIG_ZONE, 5, 5},
-        {CT_HAS_REPLY_ZONE, 7, 5},
+        { 0, 0, 1 },
+        { CT_HAS_ZONE, 5, 1 },
+        { CT_HAS_ZONE, 7, 1 },
+        { CT_HAS_ZONE, ZONE_SWAPPED, 3 },
+        { CT_HAS_ORIG_ZONE, 11, 4 },
+        { CT_HAS_REPLY_ZONE, 13, 4 },
+        { CT_HAS_ORIG_ZONE, 5, 5 },
+        { CT_HAS_REPLY_ZONE, 7, 5 },
     };
-    struct table wanted = {0};
+    struct table wanted = { 0 };
 
     flush_everything();
     for (size_t z = 0; z < LENGTH(zones); z++)
@@ -222,7 +226,7 @@ void fill(void)
 /* Makes again what is missing of `before`, so that the next test finds the same table. */
 void refill(const struct table *before)
 {
-    struct table missing = {0};
+    struct table missing = { 0 };
     struct ident *left;
 
     dump_all(&now);
