@@ -11,38 +11,6 @@ const (
 	ctVersionNumber       = 512     // CT_VERSION_NUMBER
 	ctOpenNetns           = 1 << 0  // CT_OPEN_NETNS
 	ctOpenCompareStart    = 1 << 1  // CT_OPEN_COMPARE_START
-	ctFilterExclude       = 1 << 0  // CT_FILTER_EXCLUDE
-	ctDeleteUncounted     = 1 << 0  // CT_DELETE_UNCOUNTED
-	ctResultUncounted     = 1 << 0  // CT_RESULT_UNCOUNTED
-	ctResultStartUnknown  = 1 << 1  // CT_RESULT_START_UNKNOWN
-	ctFlushAll            = 1 << 0  // CT_FLUSH_ALL
-	ctMatchFamily         = 1 << 0  // CT_MATCH_FAMILY
-	ctMatchProto          = 1 << 1  // CT_MATCH_PROTO
-	ctMatchZone           = 1 << 2  // CT_MATCH_ZONE
-	ctMatchMark           = 1 << 3  // CT_MATCH_MARK
-	ctMatchStatus         = 1 << 4  // CT_MATCH_STATUS
-	ctMatchOrigSrc        = 1 << 5  // CT_MATCH_ORIG_SRC
-	ctMatchOrigDst        = 1 << 6  // CT_MATCH_ORIG_DST
-	ctMatchReplySrc       = 1 << 7  // CT_MATCH_REPLY_SRC
-	ctMatchReplyDst       = 1 << 8  // CT_MATCH_REPLY_DST
-	ctMatchOrigSport      = 1 << 9  // CT_MATCH_ORIG_SPORT
-	ctMatchOrigDport      = 1 << 10 // CT_MATCH_ORIG_DPORT
-	ctMatchReplySport     = 1 << 11 // CT_MATCH_REPLY_SPORT
-	ctMatchReplyDport     = 1 << 12 // CT_MATCH_REPLY_DPORT
-	ctMatchIcmpType       = 1 << 13 // CT_MATCH_ICMP_TYPE
-	ctMatchIcmpCode       = 1 << 14 // CT_MATCH_ICMP_CODE
-	ctMatchIcmpId         = 1 << 15 // CT_MATCH_ICMP_ID
-	ctMatchTcpStates      = 1 << 16 // CT_MATCH_TCP_STATES
-	ctMatchLabels         = 1 << 17 // CT_MATCH_LABELS
-	ctMatchHelper         = 1 << 18 // CT_MATCH_HELPER
-	ctMatchOrigZone       = 1 << 19 // CT_MATCH_ORIG_ZONE
-	ctMatchReplyZone      = 1 << 20 // CT_MATCH_REPLY_ZONE
-	ctMatchId             = 1 << 21 // CT_MATCH_ID
-	ctFormatLine          = 1 << 0  // CT_FORMAT_LINE
-	ctFormatJson          = 1 << 1  // CT_FORMAT_JSON
-	ctFormatExtended      = 1 << 8  // CT_FORMAT_EXTENDED
-	ctFormatId            = 1 << 9  // CT_FORMAT_ID
-	ctFormatTimestamp     = 1 << 10 // CT_FORMAT_TIMESTAMP
 	ctFamilyIpv4          = 2       // CT_FAMILY_IPV4
 	ctFamilyIpv6          = 10      // CT_FAMILY_IPV6
 	ctProtoIcmp           = 1       // CT_PROTO_ICMP
@@ -109,6 +77,40 @@ const (
 	ctTcpStateTimeWait    = 7       // CT_TCP_STATE_TIME_WAIT
 	ctTcpStateClose       = 8       // CT_TCP_STATE_CLOSE
 	ctTcpStateSynSent2    = 9       // CT_TCP_STATE_SYN_SENT2
+	ctFilterExclude       = 1 << 0  // CT_FILTER_EXCLUDE
+	ctMatchFamily         = 1 << 0  // CT_MATCH_FAMILY
+	ctMatchProto          = 1 << 1  // CT_MATCH_PROTO
+	ctMatchZone           = 1 << 2  // CT_MATCH_ZONE
+	ctMatchMark           = 1 << 3  // CT_MATCH_MARK
+	ctMatchStatus         = 1 << 4  // CT_MATCH_STATUS
+	ctMatchOrigSrc        = 1 << 5  // CT_MATCH_ORIG_SRC
+	ctMatchOrigDst        = 1 << 6  // CT_MATCH_ORIG_DST
+	ctMatchReplySrc       = 1 << 7  // CT_MATCH_REPLY_SRC
+	ctMatchReplyDst       = 1 << 8  // CT_MATCH_REPLY_DST
+	ctMatchOrigSport      = 1 << 9  // CT_MATCH_ORIG_SPORT
+	ctMatchOrigDport      = 1 << 10 // CT_MATCH_ORIG_DPORT
+	ctMatchReplySport     = 1 << 11 // CT_MATCH_REPLY_SPORT
+	ctMatchReplyDport     = 1 << 12 // CT_MATCH_REPLY_DPORT
+	ctMatchIcmpType       = 1 << 13 // CT_MATCH_ICMP_TYPE
+	ctMatchIcmpCode       = 1 << 14 // CT_MATCH_ICMP_CODE
+	ctMatchIcmpId         = 1 << 15 // CT_MATCH_ICMP_ID
+	ctMatchTcpStates      = 1 << 16 // CT_MATCH_TCP_STATES
+	ctMatchLabels         = 1 << 17 // CT_MATCH_LABELS
+	ctMatchHelper         = 1 << 18 // CT_MATCH_HELPER
+	ctMatchOrigZone       = 1 << 19 // CT_MATCH_ORIG_ZONE
+	ctMatchReplyZone      = 1 << 20 // CT_MATCH_REPLY_ZONE
+	ctMatchId             = 1 << 21 // CT_MATCH_ID
+	ctResultUncounted     = 1 << 0  // CT_RESULT_UNCOUNTED
+	ctResultStartUnknown  = 1 << 1  // CT_RESULT_START_UNKNOWN
+	ctDeleteUncounted     = 1 << 0  // CT_DELETE_UNCOUNTED
+	ctFlushAll            = 1 << 0  // CT_FLUSH_ALL
+	ctRuleIngress         = 1       // CT_RULE_INGRESS
+	ctRuleEgress          = 2       // CT_RULE_EGRESS
+	ctFormatLine          = 1 << 0  // CT_FORMAT_LINE
+	ctFormatJson          = 1 << 1  // CT_FORMAT_JSON
+	ctFormatExtended      = 1 << 8  // CT_FORMAT_EXTENDED
+	ctFormatId            = 1 << 9  // CT_FORMAT_ID
+	ctFormatTimestamp     = 1 << 10 // CT_FORMAT_TIMESTAMP
 )
 
 // ctHasAll are all bits of has.
@@ -145,47 +147,6 @@ type rawOpenOpts struct {
 	timeoutMs uint32
 	rcvbuf    uint32
 	pad0      uint32
-}
-
-// rawFilter is struct ct_filter.
-type rawFilter struct {
-	size            uint32
-	flags           uint32
-	match           uint64
-	family          uint8
-	proto           uint8
-	icmpType        uint8
-	icmpCode        uint8
-	icmpId          uint16
-	tcpStates       uint16
-	zone            uint32
-	mark            uint32
-	markMask        uint32
-	statusSet       uint32
-	statusClear     uint32
-	origSrcPrefix   uint8
-	origDstPrefix   uint8
-	replySrcPrefix  uint8
-	replyDstPrefix  uint8
-	origSrc         [16]uint8
-	origDst         [16]uint8
-	replySrc        [16]uint8
-	replyDst        [16]uint8
-	origSportFirst  uint16
-	origSportLast   uint16
-	origDportFirst  uint16
-	origDportLast   uint16
-	replySportFirst uint16
-	replySportLast  uint16
-	replyDportFirst uint16
-	replyDportLast  uint16
-	labels          [16]uint8
-	labelsMask      [16]uint8
-	helper          [16]byte
-	origZone        uint32
-	replyZone       uint32
-	id              uint32
-	pad0            uint32
 }
 
 // rawTuple is struct ct_tuple.
@@ -239,6 +200,47 @@ type rawEntry struct {
 	labels         [16]uint8
 	helper         [16]byte
 	reserved       [4]uint64
+}
+
+// rawFilter is struct ct_filter.
+type rawFilter struct {
+	size            uint32
+	flags           uint32
+	match           uint64
+	family          uint8
+	proto           uint8
+	icmpType        uint8
+	icmpCode        uint8
+	icmpId          uint16
+	tcpStates       uint16
+	zone            uint32
+	mark            uint32
+	markMask        uint32
+	statusSet       uint32
+	statusClear     uint32
+	origSrcPrefix   uint8
+	origDstPrefix   uint8
+	replySrcPrefix  uint8
+	replyDstPrefix  uint8
+	origSrc         [16]uint8
+	origDst         [16]uint8
+	replySrc        [16]uint8
+	replyDst        [16]uint8
+	origSportFirst  uint16
+	origSportLast   uint16
+	origDportFirst  uint16
+	origDportLast   uint16
+	replySportFirst uint16
+	replySportLast  uint16
+	replyDportFirst uint16
+	replyDportLast  uint16
+	labels          [16]uint8
+	labelsMask      [16]uint8
+	helper          [16]byte
+	origZone        uint32
+	replyZone       uint32
+	id              uint32
+	pad0            uint32
 }
 
 // rawResult is struct ct_result.

@@ -170,8 +170,8 @@ const anyPrefix = "does not mean any address; leave the field out, or give a pre
 type Direction uint8
 
 const (
-	Ingress Direction = iota + 1 // towards the port
-	Egress                       // from the port
+	Ingress Direction = ctRuleIngress // towards the port
+	Egress  Direction = ctRuleEgress  // from the port
 )
 
 // String is "ingress" or "egress".
