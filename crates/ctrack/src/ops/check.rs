@@ -163,10 +163,8 @@ fn create(e: &Entry) -> Check {
     if e.status.intersects(NAT) && !e.has(Has::REPLY) {
         return Err(("reply", "NAT needs the reply tuple: it says to what is translated"));
     }
-    if let Some(field) =
-        FIELDS.iter().copied().flatten().find(|field| field.within == Within::UPDATE && e.has(field.all))
-    {
-        return Err((field.name, "is for updates only"));
+    if let Some(field) = e.only_for_updates() {
+        return Err((field, "is for updates only"));
     }
     if e.has.intersects(Has::LABELS_ADD | Has::LABELS_REMOVE) {
         return Err(("labels", "can be added or removed by updates only"));
