@@ -209,13 +209,13 @@ cat >"$unpacked/both/src/main.rs" <<-'SOURCE'
 	        let (from, to) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
 	        // Both make entries that the others see.
 	        if expected % 2 == 0 {
-	            let mut entry = ctrack::Entry::key(17, from, 1000 + expected as u16, to, 53).unwrap();
-	            (entry.has, entry.timeout) = (entry.has | ctrack::CT_HAS_TIMEOUT, 600);
-	            assert_eq!(this.create_entries(&[entry]).unwrap().status, [0]);
+	            let mut entry = ctrack::Entry::key(ctrack::Proto::UDP, from, 1000 + expected as u16, to, 53).unwrap();
+	            (entry.has, entry.timeout) = (entry.has | ctrack::Has::TIMEOUT, 600);
+	            assert_eq!(this.create_entries(&[entry]).unwrap().results, [Ok(())]);
 	        } else {
-	            let mut entry = other::Entry::key(17, from, 1000 + expected as u16, to, 53).unwrap();
-	            (entry.has, entry.timeout) = (entry.has | other::CT_HAS_TIMEOUT, 600);
-	            assert_eq!(other.create_entries(&[entry]).unwrap().status, [0]);
+	            let mut entry = other::Entry::key(other::Proto::UDP, from, 1000 + expected as u16, to, 53).unwrap();
+	            (entry.has, entry.timeout) = (entry.has | other::Has::TIMEOUT, 600);
+	            assert_eq!(other.create_entries(&[entry]).unwrap().results, [Ok(())]);
 	        }
 	    }
 	    close(handle);

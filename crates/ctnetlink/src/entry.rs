@@ -139,6 +139,18 @@ macro_rules! entry {
                 None
             }
 
+            /// The name of a field that is announced, and that only updates have.
+            ///
+            /// ```
+            /// use ctnetlink::{Entry, Has};
+            /// let masked = Entry { has: Has::MARK | Has::MARK_MASK, ..Entry::EMPTY };
+            /// assert_eq!(masked.only_for_updates(), Some("mark_mask"));
+            /// ```
+            pub fn only_for_updates(&self) -> Option<&'static str> {
+                $(entry!(@only self, $name, $how $spec);)*
+                None
+            }
+
             /// The quick answer: whether every field that is set is announced.
             #[inline(always)]
             fn is_announced(&self) -> bool {
@@ -155,7 +167,7 @@ macro_rules! entry {
         }
 
         /// Every field of an [`Entry`] that is announced by bits of `has`.
-        pub static FIELDS: &[&[$crate::entry::Field]] = &[$(entry!(@rows $name: $type, $how $spec)),*];
+        pub const FIELDS: &[&[$crate::entry::Field]] = &[$(entry!(@rows $name: $type, $how $spec)),*];
     };
 
     (@union $bit:ident $(| $more:ident)*) => { $crate::flags::Has::$bit$(.union($crate::flags::Has::$more))* };
@@ -262,6 +274,15 @@ macro_rules! entry {
     };
     (@forgotten $e:ident, $name:ident: $type:ty, $how:ident $spec:tt) => {
         if !(entry!(@announced $e, $name: $type, $how $spec)) {
+            return Some(stringify!($name));
+        }
+    };
+
+    (@only $e:ident, $name:ident, always()) => {};
+    (@only $e:ident, $name:ident, tuple $spec:tt) => {};
+    (@only $e:ident, $name:ident, counters $spec:tt) => {};
+    (@only $e:ident, $name:ident, $how:ident ($($bit:ident)|+; $($message:ident)*; $json:literal)) => {
+        if entry!(@within $($message)*).bits() == $crate::entry::Within::UPDATE.bits() && $e.has(entry!(@union $($bit)|+)) {
             return Some(stringify!($name));
         }
     };

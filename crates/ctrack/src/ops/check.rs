@@ -1,7 +1,7 @@
 //! What a caller may hand in as an entry. Nothing is sent before everything was found right.
 
 use crate::error::{text, Error};
-use ctnetlink::fields::{Field, Within};
+use ctnetlink::fields::Within;
 use ctnetlink::types::*;
 
 /// What an entry is wanted for.
@@ -16,27 +16,20 @@ pub enum Purpose {
 }
 
 /// What `update` can change: what its message has, but for the mask, which alone changes nothing.
-pub const CHANGEABLE: Has = bits_of(Within::UPDATE, false).difference(Has::MARK_MASK);
-
-/// What no other message has.
-const UPDATE_ONLY: Has = bits_of(Within::UPDATE, true);
-
-/// The bits of the fields that a message has; `alone`: and no other message.
-const fn bits_of(message: Within, alone: bool) -> Has {
-    let (mut bits, mut group) = (Has::empty(), 0);
+pub const CHANGEABLE: Has = {
+    let (mut changeable, mut group) = (Has::empty(), 0);
     while group < FIELDS.len() {
         let mut at = 0;
         while at < FIELDS[group].len() {
-            let Field { within, all, .. } = FIELDS[group][at];
-            if within.contains(message) && (!alone || message.contains(within)) {
-                bits = bits.union(all);
+            if FIELDS[group][at].within.contains(Within::UPDATE) {
+                changeable = changeable.union(FIELDS[group][at].all);
             }
             at += 1;
         }
         group += 1;
     }
-    bits
-}
+    changeable.difference(Has::MARK_MASK)
+};
 
 /// Status bits that a new entry can have. The others only the kernel itself can give, or they are of a later one.
 const CREATABLE: Status = Status::SEEN_REPLY
@@ -170,8 +163,8 @@ fn create(e: &Entry) -> Check {
     if e.status.intersects(NAT) && !e.has(Has::REPLY) {
         return Err(("reply", "NAT needs the reply tuple: it says to what is translated"));
     }
-    if e.has.intersects(UPDATE_ONLY) {
-        return Err((update_only(e), "is for updates only"));
+    if let Some(field) = e.only_for_updates() {
+        return Err((field, "is for updates only"));
     }
     if e.has.intersects(Has::LABELS_ADD | Has::LABELS_REMOVE) {
         return Err(("labels", "can be added or removed by updates only"));
@@ -180,13 +173,6 @@ fn create(e: &Entry) -> Check {
         return Err(("helper", "is empty"));
     }
     Ok(())
-}
-
-/// The first such field.
-#[cold]
-fn update_only(e: &Entry) -> &'static str {
-    let mut fields = FIELDS.iter().copied().flatten();
-    fields.find(|field| field.within == Within::UPDATE && e.has(field.all)).map_or("", |field| field.name)
 }
 
 fn update(e: &Entry) -> Check {
