@@ -163,9 +163,9 @@ test:
 test-abi:
 	./scripts/test-abi.sh
 
-# A mock field of each kind, at all of its places and without each one.
+# A mock field of each kind, at all of its places and without each one. Python's tests want what scripts/test-bindings.sh makes.
 test-fields:
-	./scripts/test-fields.sh --all
+	./scripts/test-fields.sh --all --bindings
 
 # The library for other machines, 64 and 32 bits, little and big endian: in qemu, and 32 bits on this kernel.
 test-cross:

@@ -224,10 +224,9 @@ macro_rules! filter_fields {
             size_of::<T>()
         }
 
-        // What is missing above does not compile.
-        const _: fn(&ct_filter) = |filter| {
-            let ct_filter { $($($field: _,)*)* $($always: _),* } = filter;
-        };
+        // What is missing above does not compile. (Of a pattern the compiler would not name it.)
+        const _: fn(ct_filter) -> ct_filter =
+            |filter| ct_filter { $($($field: filter.$field,)*)* $($always: filter.$always),* };
 
         // No padding lies between them.
         const _: () = {

@@ -24,15 +24,8 @@ macro_rules! layout {
             let field = stringify!($field).trim_start_matches("r#");
             writeln!($out, "{}.{field} {} {size}", $name, offset_of!($type, $field)).unwrap();
         )+
-    };
-}
-
-/// The same of a struct of C.
-macro_rules! layout_of_c {
-    ($out:ident, $name:literal, $type:ident { $($field:ident),+ $(,)? }) => {
-        layout! { $out, $name, $type { $($field),+ } }
-        // A field that is missing above does not compile.
-        let _ = |value: $type| { let $type { $($field: _),+ } = value; };
+        // A field that is missing above does not compile. (Of a pattern the compiler would not name it.)
+        let _ = |value: $type| $type { $($field: value.$field),+ };
     };
 }
 
@@ -40,7 +33,7 @@ macro_rules! layout_of_c {
 macro_rules! same_layout {
     ($out:ident, $name:literal, $rust:ident, $c:ident $fields:tt) => {
         let mut of_c = String::new();
-        layout_of_c! { of_c, $name, $c $fields }
+        layout! { of_c, $name, $c $fields }
         let mut of_rust = String::new();
         layout! { of_rust, $name, $rust $fields }
         for (c, rust) in of_c.lines().zip(of_rust.lines()) {
@@ -50,35 +43,35 @@ macro_rules! same_layout {
     };
 }
 
-#[test]
-fn every_field_of_ctnetlinks_entry_is_one_of_the_entry_of_c() {
-    let recorded = include_str!("../abi/layout.txt");
-    for field in FIELDS.iter().copied().flatten() {
-        let name = field.name.split('.').next().unwrap();
-        assert!(
-            recorded.contains(&format!("ct_entry.{name} ")),
-            "ct_entry has no {name}: src/entry.rs, abi/layout.txt"
-        );
+/// The fields of all structs of the header, for example "ct_filter.zone".
+fn fields_of_the_header() -> Vec<String> {
+    let mut fields = Vec::new();
+    for block in include_str!("../include/ctrack.h").split("\nstruct ").skip(1) {
+        let Some((name, declared)) = block.split_once(" {\n") else { continue };
+        let (declared, _) = declared.split_once("\n};\n").expect("the end of a struct");
+        for line in declared.lines().filter_map(|line| line.strip_suffix(';')) {
+            let field = line.rsplit(' ').next().unwrap().split('[').next().unwrap();
+            fields.push(format!("{name}.{field}"));
+        }
     }
+    fields
 }
 
 /// A file of `abi/` is what was found now.
 fn assert_recorded(name: &str, recorded: &str, found: &str) {
     let copy = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(&copy, found).unwrap();
-    let mut lines = (1..).zip(recorded.lines().zip(found.lines()));
-    if let Some((at, (recorded, found))) = lines.find(|(_, (recorded, found))| recorded != found) {
-        panic!("abi/{name}, line {at}: recorded {recorded:?}, found {found:?}; all that was found: {copy}");
-    }
-    assert_eq!(recorded.lines().count(), found.lines().count(), "lines of abi/{name}; all that was found: {copy}");
+    let new: Vec<&str> = found.lines().filter(|line| !recorded.lines().any(|other| other == *line)).collect();
+    let gone: Vec<&str> = recorded.lines().filter(|line| !found.lines().any(|other| other == *line)).collect();
+    assert!(new.is_empty() && gone.is_empty(), "abi/{name}: {new:#?} not recorded, {gone:#?} not found; all: {copy}");
     assert_eq!(recorded, found, "abi/{name}; what was found: {copy}");
 }
 
 #[test]
 fn every_field_lies_where_the_abi_says() {
     let mut found = String::new();
-    layout_of_c! { found, "ct_open_opts", ct_open_opts { size, flags, netns_fd, timeout_ms, rcvbuf, pad0 } }
-    layout_of_c! { found, "ct_filter", ct_filter {
+    layout! { found, "ct_open_opts", ct_open_opts { size, flags, netns_fd, timeout_ms, rcvbuf, pad0 } }
+    layout! { found, "ct_filter", ct_filter {
         size, flags, r#match, family, proto, icmp_type, icmp_code, icmp_id, tcp_states, zone, mark, mark_mask,
         status_set, status_clear, orig_src_prefix, orig_dst_prefix, reply_src_prefix, reply_dst_prefix, orig_src,
         orig_dst, reply_src, reply_dst, orig_sport_first, orig_sport_last, orig_dport_first, orig_dport_last,
@@ -95,21 +88,19 @@ fn every_field_lies_where_the_abi_says() {
         sctp_vtag_orig, sctp_vtag_reply, mark_mask, orig, reply, orig_counters, reply_counters, start_ns, stop_ns,
         labels, helper, reserved,
     } }
-    layout_of_c! { found, "ct_result", ct_result { size, flags, matched, done, gone, failed, first_error, pad0, spared } }
-    assert_recorded("layout.txt", include_str!("../abi/layout.txt"), &found);
-}
-
-#[test]
-fn every_field_of_the_layout_is_in_the_header() {
-    let header = include_str!("../include/ctrack.h");
-    for line in include_str!("../abi/layout.txt").lines() {
-        let name = line.split(' ').next().unwrap();
-        let Some((of, field)) = name.split_once('.') else { continue };
-        let (_, rest) = header.split_once(&format!("\nstruct {of} {{\n")).expect(of);
-        let (declared, _) = rest.split_once("\n};\n").expect(of);
-        let is_there = [';', '['].iter().any(|end| declared.contains(&format!(" {field}{end}")));
-        assert!(is_there, "include/ctrack.h has no {name}: make header");
+    layout! { found, "ct_result", ct_result { size, flags, matched, done, gone, failed, first_error, pad0, spared } }
+    let header = fields_of_the_header();
+    for name in &header {
+        assert!(found.contains(&format!("{name} ")), "the header has {name}, and this test does not name it");
     }
+    for (name, _) in found.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| name.contains('.')) {
+        assert!(header.iter().any(|field| field == name), "include/ctrack.h has no {name}: make header");
+    }
+    for field in FIELDS.iter().copied().flatten() {
+        let name = field.name.split('.').next().unwrap();
+        assert!(found.contains(&format!("ct_entry.{name} ")), "ct_entry has no {name}: src/entry.rs");
+    }
+    assert_recorded("layout.txt", include_str!("../abi/layout.txt"), &found);
 }
 
 /// Bits by their names, joined by a sign.

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""next.py TREE: makes a copy of this repository the release after this one, as docs/abi-policy.md says that a release may grow.
+"""next.py TREE: makes a copy of this repository the release after this one, as docs/abi-policy.md says that a release may
+grow.
 
-Every struct that may grow does, struct ct_entry gets a field in the place of `reserved`, both by the places of tests/fields/places.py,
-and there is a new function under a symbol version of its own. Prints the new version, X.Y. Fails if the sources are no longer what a
-change was written for.
+Every struct that may grow does, and struct ct_entry gets a field in the place of `reserved`, by the places of
+tests/fields/places.py; and there is a new function under a symbol version of its own. Prints the new version, X.Y. Fails if the
+sources are no longer what a change was written for.
 """
 
 from __future__ import annotations
@@ -15,10 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fields"))
 
-from places import KINDS, READ_FROM_THE_MARK, Trouble, edited
-
-# What a real kernel does not send is read from what it does.
-NOT_OF_A_KERNEL = {"number of the attribute": [], READ_FROM_THE_MARK.name: [READ_FROM_THE_MARK]}
+from edits import Place, Trouble, edited
+from places import KINDS, ON_A_KERNEL
 
 
 def change(tree: Path, file: str, pattern: str, replacement: str, count: int = 1) -> None:
@@ -49,12 +48,17 @@ def version(tree: Path) -> str:
 
 
 def fields(tree: Path) -> None:
-    """ct_entry.mock is one more than the mark, ct_filter.mock all bits of the mark, ct_result.mock one more than matched, and
-    ct_open_opts.mock at most 7."""
-    places = [place for kind in ("integer", "filter", "result", "options") for place in KINDS[kind].places]
-    places = [instead for place in places for instead in NOT_OF_A_KERNEL.get(place.name, [place])]
-    if READ_FROM_THE_MARK not in places:
-        raise Trouble("no place says how a field is read")
+    """All structs that may grow do. ct_filter.mock is all bits of the mark, and ct_open_opts.mock at most 7."""
+    places, replaced = [], dict(ON_A_KERNEL)
+    for kind in ("integer", "filter", "result", "options"):
+        for place in KINDS[kind].places:
+            if (kind, place.name) in replaced:
+                edit = replaced.pop((kind, place.name))
+                places += [Place(place.name, (edit,))] if edit else []
+            elif place.language == "rust":
+                places.append(place)
+    if replaced:
+        raise Trouble(f"no such places: {list(replaced)}")
     for file, text in edited(tree, places).items():
         (tree / file).write_text(text, encoding="utf-8")
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""mock.py [--list] [--all] [--seed N] [--places N] [KIND...]: whether a field can be added by the places that places.py lists,
-and whether forgetting any of them is noticed.
+"""mock.py [--list] [--all] [--bindings] [--seed N] [--places N] [KIND...]: whether a field can be added by the places
+that places.py lists, and whether forgetting any of them is noticed.
 
-Takes a copy of the tree, adds a mock field at all of its places, has the records made (the header, abi/), and runs the fast tests,
-which must pass. Then it leaves out one place at a time: the tests must fail, or not compile, and say "mock". Leaving out a record
-must be noticed in the same way. Without --all, each kind is tried with all of its places, and without some of them, drawn by a seed
-that is printed. --list prints the places, which are the recipes of CONTRIBUTING.md.
+Takes a copy of the tree, adds a mock field at all of its places, has the records made (the header, abi/), and runs the
+fast tests, which must pass. Then it leaves out one place at a time: the tests must fail, or not compile, and say "mock".
+Leaving out a record must be noticed in the same way. Without --all, some kinds are tried with all of their places, and
+without some of them, drawn by a seed that is printed. --bindings does the same with the places of Go and Python, by
+tests that need no library that knows the field; Python loads the one in build/ (CTRACK_LIBRARY), by the environment that
+python/test.sh made (CTRACK_VENV). --list prints the places, which are the recipes of CONTRIBUTING.md.
 
 The copy lies in the directory of what cargo builds, always in the same place, so that little is compiled again.
 """
@@ -21,10 +23,12 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-from places import HEADER, KINDS, Kind, Place, Record, edited
+from edits import Place, Record, Trouble, edited
+from places import GO, HEADER, KINDS, Kind
 
 TREE = Path(__file__).resolve().parent.parent.parent
 NOT_COPIED = {".git", "target", "build", "__pycache__", "corpus", "artifacts", "node_modules"}
@@ -33,15 +37,19 @@ FOUND = {"abi/layout.txt": "layout.txt", "abi/fields.txt": "fields.txt"}
 
 CODEC = ["-p", "ctnetlink", "--test", "fields"]
 FIELDS_OF_RUST = ["-p", "ctrack", "--test", "fields"]
+METHODS = ["-p", "ctrack", "--lib", "filter::"]
 CONDITIONS = ["-p", "ctrack", "--test", "conditions"]
 RANDOM_FILTERS = ["-p", "ctrack", "--test", "scripted", "every_plan"]
 OF_C = ["-p", "libctrack", "--lib", "--test", "layout"]
 TESTS = {
-    "filter": [CONDITIONS, RANDOM_FILTERS, OF_C],
+    "filter": [METHODS, CONDITIONS, RANDOM_FILTERS, OF_C],
     "result": [OF_C],
     "options": [OF_C],
 }
 TESTS_OF_ENTRIES = [CODEC, FIELDS_OF_RUST, OF_C]
+# The programs of the documents are compiled by all of them, and take the longest.
+GO_TESTS = [".", "./ctracktest", "./internal/genlayout", "-count=1", "-skip", "TestTheProgramsOfTheDocumentsCompile"]
+PYTHON_TESTS = ["tests/test_fields.py", "tests/test_filters.py::test_every_field_is_tried_below"]
 
 
 class Copy:
@@ -91,13 +99,14 @@ class Copy:
         for file, text in (self.changed | texts | records).items():
             self.write(file, text)
 
-    def run(self, *command: str) -> tuple[bool, str]:
+    def run(self, *command: str, at: str = ".", **variables: str) -> tuple[bool, str]:
         """Whether a command succeeds in the copy, and what it says."""
         environment = dict(os.environ, CARGO_TARGET_DIR=str(self.target), CARGO_TERM_COLOR="never", RUST_BACKTRACE="0")
+        environment |= variables
         environment.setdefault("CARGO_PROFILE_DEV_DEBUG", "0")
         done = subprocess.run(
             command,
-            cwd=self.tree,
+            cwd=self.tree / at,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -109,6 +118,27 @@ class Copy:
     def test(self, arguments: list[str]) -> tuple[bool, str]:
         """Runs tests."""
         return self.run("cargo", "test", "--quiet", "--locked", *arguments)
+
+    def generate_go(self) -> tuple[bool, str]:
+        """What Go has of the header and the records."""
+        for record in GO:
+            self.write(record.file, self.read(record.file))
+        return self.run("go", "generate", ".", at="go")
+
+    def test_go(self) -> tuple[bool, str]:
+        """Tests that need neither cgo nor a library."""
+        passed, text = self.run("go", "vet", *GO_TESTS[:3], at="go", CGO_ENABLED="0")
+        return self.run("go", "test", *GO_TESTS, at="go", CGO_ENABLED="0") if passed else (passed, text)
+
+    def test_python(self) -> tuple[bool, str]:
+        """Tests that need no kernel, and no library that knows the field."""
+        python = Path(os.environ.get("CTRACK_VENV") or TREE / "build/python") / "bin/python"
+        library = os.environ.get("CTRACK_LIBRARY") or str(TREE / "build/libctrack.so.0")
+        for path in (python, Path(library)):
+            if not path.exists():
+                raise Trouble(f"there is no {path}: scripts/test-bindings.sh makes it")
+        command = [str(python), "-m", "pytest", "-q", "--tb=short", *PYTHON_TESTS]
+        return self.run(*command, at="python", CTRACK_LIBRARY=library, PYTHONPATH=".", PYTHONDONTWRITEBYTECODE="1")
 
     def make_header(self) -> tuple[bool, str]:
         """What `make header` would write, or why it does not."""
@@ -143,59 +173,89 @@ class Checker:
         self.name = name
         self.kind = kind
         self.copy = copy
+        self.tests = TESTS.get(name, TESTS_OF_ENTRIES)
         self.made = [record for record in kind.records if record.is_made]
-        self.header = ""
+        # The records as they are with the field.
+        self.records: dict[str, str] = {}
 
-    def tests(self) -> tuple[bool, str]:
-        """The fast tests that walk over all fields."""
-        for arguments in TESTS.get(self.name, TESTS_OF_ENTRIES):
+    def places(self, *languages: str) -> list[Place]:
+        """The places of these languages."""
+        return [place for place in self.kind.places if place.language in languages]
+
+    def run(self, tests: list[list[str]]) -> tuple[bool, str]:
+        """Runs tests until some fail."""
+        for arguments in tests:
             passed, text = self.copy.test(arguments)
             if not passed:
                 return False, text
         return True, ""
 
     def complete(self) -> str | None:
-        """What is wrong with the field at all of its places."""
-        self.copy.make(self.kind.places, {})
-        passed, self.header = self.copy.make_header()
+        """What is wrong with the field at all of its places in Rust and C."""
+        self.copy.make(self.places("rust"), {})
+        passed, header = self.copy.make_header()
         if not passed:
-            return self.header
-        self.copy.write(HEADER.file, self.header)
+            return header
+        self.copy.write(HEADER.file, header)
         self.copy.make_found(self.made)
-        passed, text = self.tests()
+        self.records = {record.file: self.copy.read(record.file) for record in self.made}
+        passed, text = self.run(self.tests)
         return None if passed else text
+
+    def complete_bindings(self) -> str | None:
+        """What is wrong with the field at all of its places in Go and Python."""
+        self.copy.make(self.places("rust", "go", "python"), self.records)
+        for step in (self.copy.generate_go, self.copy.test_go, self.copy.test_python):
+            passed, text = step()
+            if not passed:
+                return text
+        return None
 
     def without(self, left_out: Place | Record) -> str | None:
         """What is wrong if something is left out."""
-        kept = {} if left_out is HEADER else {HEADER.file: self.header}
-        self.copy.make([place for place in self.kind.places if place is not left_out], kept)
-        if isinstance(left_out, Place):
-            # Who forgets it has the records made all the same.
-            if any(file.startswith("src/") for file in left_out.files):
-                passed, header = self.copy.make_header()
-                if passed:
-                    self.copy.write(HEADER.file, header)
-            passed, text = self.early_tests()
-            if passed:
-                self.copy.make_found(self.made)
-                passed, text = self.tests()
+        if isinstance(left_out, Record):
+            passed, text = self.test_without_record(left_out)
+        elif left_out.language == "rust":
+            passed, text = self.test_without_place(left_out)
         else:
-            self.copy.make_found([record for record in self.made if record is not left_out])
-            passed, text = self.tests()
+            passed, text = self.test_without_binding(left_out)
         if passed:
             return "nothing notices"
         if "mock" not in what_failed(text, self.copy).lower():
             return f"what fails does not say which field\n{text}"
         return None
 
-    def early_tests(self) -> tuple[bool, str]:
-        """Those that need no records."""
-        for arguments in TESTS.get(self.name, TESTS_OF_ENTRIES):
-            if arguments is not OF_C:
-                passed, text = self.copy.test(arguments)
-                if not passed:
-                    return False, text
-        return True, ""
+    def test_without_place(self, left_out: Place) -> tuple[bool, str]:
+        """Runs the tests of Rust and C. Who forgets the place has the records made all the same."""
+        kept = {HEADER.file: self.records[HEADER.file]}
+        self.copy.make([place for place in self.places("rust") if place is not left_out], kept)
+        if any(file.startswith("src/") for file in left_out.files):
+            passed, header = self.copy.make_header()
+            if passed:
+                self.copy.write(HEADER.file, header)
+        passed, text = self.run([arguments for arguments in self.tests if arguments is not OF_C])
+        if passed:
+            self.copy.make_found(self.made)
+            passed, text = self.run([OF_C])
+        return passed, text
+
+    def test_without_binding(self, left_out: Place) -> tuple[bool, str]:
+        """Runs the tests of a language. What is made for Go is made anew."""
+        places = [place for place in self.places("rust", left_out.language) if place is not left_out]
+        self.copy.make(places, self.records)
+        if left_out.language == "python":
+            return self.copy.test_python()
+        passed, text = self.copy.generate_go()
+        return self.copy.test_go() if passed else (passed, text)
+
+    def test_without_record(self, left_out: Record) -> tuple[bool, str]:
+        """Runs the tests that compare records."""
+        if left_out in GO:
+            self.copy.make(self.places("rust", "go"), self.records)
+            return self.copy.test_go()
+        records = {file: text for file, text in self.records.items() if file != left_out.file}
+        self.copy.make(self.places("rust"), records)
+        return self.run(self.tests)
 
 
 def print_places(kinds: list[str]) -> None:
@@ -207,43 +267,60 @@ def print_places(kinds: list[str]) -> None:
             print(f"{name}: {record.command}: {record.file}")
 
 
+def report(what: str, check: Callable[[], str | None]) -> bool:
+    """Says what came of a check, and how long it took."""
+
+    def processor() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = processor()
+    wrong = check()
+    print(f"{'FAILED' if wrong else 'ok    '} {what} ({processor() - before:.0f} s of processor)", flush=True)
+    if wrong:
+        print(wrong, flush=True)
+    return not wrong
+
+
 def main() -> int:
     """0 if all that was checked is as it should be."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--all", action="store_true", help="leave out each place")
+    parser.add_argument("--bindings", action="store_true", help="also the places of Go and Python")
     parser.add_argument("--list", action="store_true", help="print the places")
     parser.add_argument("--places", type=int, default=1, help="how many places of each kind are left out")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     given = parser.parse_args()
-    kinds = given.kinds or list(KINDS)
     if given.list:
-        print_places(kinds)
+        print_places(given.kinds or list(KINDS))
         return 0
     print(f"seed {given.seed}", flush=True)
     chance = random.Random(given.seed)
+    kinds = given.kinds or list(KINDS)
+    if not given.kinds and not given.all:
+        kinds = [chance.choice([name for name in KINDS if name not in TESTS]), *TESTS]
     target = Path(os.environ.get("CARGO_TARGET_DIR") or TREE / "target").resolve() / "fields"
     copy = Copy(target / "tree", target)
-    failed = 0
+    failed = False
     for name in kinds:
         checker = Checker(name, KINDS[name], copy)
-        parts: list[Place | Record] = [*KINDS[name].places, *checker.made]
-        drawn = parts if given.all else chance.sample(parts, min(given.places, len(parts)))
-        for left_out in [None, *drawn]:
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            wrong = checker.without(left_out) if left_out else checker.complete()
-            what = "at all places"
-            if left_out:
-                what = f"without {left_out.name if isinstance(left_out, Place) else left_out.file}"
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            print(f"{'FAILED' if wrong else 'ok    '} {name}: {what} ({seconds:.0f} s of processor)", flush=True)
-            if wrong:
-                failed = 1
-                print(wrong, flush=True)
-                if not left_out:
-                    break
-    return failed
+
+        def draw(parts: list[Place | Record]) -> list[Place | Record]:
+            return parts if given.all else chance.sample(parts, min(given.places, len(parts)))
+
+        said = report(f"{name}: at all places", checker.complete)
+        if said:
+            for left_out in draw([*checker.places("rust"), *checker.made]):
+                said = report(f"{name}: without {left_out}", partial(checker.without, left_out)) and said
+        if given.bindings and checker.records and checker.places("go", "python"):
+            complete = report(f"{name}: at all places of Go and Python", checker.complete_bindings)
+            early = [place for place in checker.places("go", "python") if place.is_noticed_early]
+            for left_out in draw([*early, GO[0]]) if complete else []:
+                said = report(f"{name}: without {left_out}", partial(checker.without, left_out)) and said
+            said = said and complete
+        failed = failed or not said
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -5,69 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Edit:
-    """Text that takes the place of another, which is there once."""
-
-    file: str
-    old: str
-    new: str
-
-
-def before(file: str, anchor: str, text: str) -> Edit:
-    """Text in front of an anchor."""
-    return Edit(file, anchor, text + anchor)
-
-
-@dataclass(frozen=True)
-class Place:
-    """What is done at one place."""
-
-    name: str
-    edits: tuple[Edit, ...]
-    # Whose it is: "rust" (with C), "go" or "python".
-    language: str = "rust"
-
-    @property
-    def files(self) -> list[str]:
-        """The files that are edited."""
-        return list(dict.fromkeys(edit.file for edit in self.edits))
-
-
-class Trouble(Exception):
-    """The tree is not what this program knows."""
-
-
-def edited(tree: Path, places: Iterable[Place]) -> dict[str, str]:
-    """The files of a tree that change, as they are with these places."""
-    texts: dict[str, str] = {}
-    for place in places:
-        for edit in place.edits:
-            text = texts.get(edit.file) or (tree / edit.file).read_text(encoding="utf-8")
-            if text.count(edit.old) != 1:
-                raise Trouble(f"{edit.file}: {edit.old!r} is there {text.count(edit.old)} times, for: {place.name}")
-            texts[edit.file] = text.replace(edit.old, edit.new)
-    return texts
-
-
-@dataclass(frozen=True)
-class Record:
-    """A file that a command makes of the others. What is committed is compared with what the command makes."""
-
-    file: str
-    command: str
-    # Whether mock.py makes and checks it; otherwise the script of the command does.
-    is_made: bool = True
-
+import bindings
+from edits import Edit, Place, Record, after, before
 
 HEADER = Record("include/ctrack.h", "make header")
 LAYOUT = Record("abi/layout.txt", "cargo test --test layout")
 FIELDS = Record("abi/fields.txt", "cargo test --test layout")
 ABI = Record("abi/libctrack.abi", "scripts/test-abi.sh --record", is_made=False)
 COPY = Record("abi/ctrack-X.Y.h", "cp include/ctrack.h abi/ctrack-X.Y.h", is_made=False)
+GO = tuple(
+    Record(file, "go generate", is_made=False)
+    for file in ("go/layout.go", "go/layout_values_test.go", "go/internal/clayout/clayout.go")
+)
 API_CODEC = Record("crates/ctnetlink/public-api.txt", "scripts/test-api.sh --record", is_made=False)
 API = Record("crates/ctrack/public-api.txt", "scripts/test-api.sh --record", is_made=False)
 
@@ -224,12 +174,31 @@ def entry(words_left: int, *fields: Field) -> tuple[Place, ...]:
     )
 
 
-ENTRY_RECORDS = (HEADER, LAYOUT, FIELDS, ABI, COPY, API_CODEC)
+ENTRY_RECORDS = (HEADER, LAYOUT, FIELDS, *GO, ABI, COPY, API_CODEC)
 
 FILTER_PLACES = (
     Place(
         "filter",
         (before(FILTER, "    /// Helper name.\n    pub helper:", "    /// Mock.\n    pub mock: Option<u64>,\n"),),
+    ),
+    Place(
+        "method",
+        (
+            before(
+                FILTER, "    /// With this helper.\n", "    /// Mock.\n    with_mock(mock: u64) { mock = Some(mock) }\n"
+            ),
+        ),
+    ),
+    Place(
+        "test of the method",
+        (
+            before(FILTER, "            helper,\n        } = Filter::new();", "            mock,\n"),
+            before(
+                FILTER,
+                '        set(none().with_helper("ftp"),',
+                "        set(none().with_mock(1), Filter { mock: mock.or(Some(1)), ..none() });\n",
+            ),
+        ),
     ),
     Place(
         "condition",
@@ -326,8 +295,9 @@ FILTER_PLACES = (
         (Edit(C_LAYOUT, "orig_zone, reply_zone, id, pad0,\n", "orig_zone, reply_zone, id, pad0, mock,\n"),),
     ),
 )
-FILTER_RECORDS = (HEADER, LAYOUT, ABI, COPY, API)
+FILTER_RECORDS = (HEADER, LAYOUT, FIELDS, *GO, ABI, COPY, API)
 
+WRITTEN_RESULT = "            spared: outcome.spared,\n        };"
 RESULT_PLACES = (
     Place(
         "field of C",
@@ -344,11 +314,7 @@ RESULT_PLACES = (
     ),
     Place(
         "what is written",
-        (
-            before(
-                C_RESULT, "            spared: outcome.spared,\n        };", "            mock: outcome.matched + 1,\n"
-            ),
-        ),
+        (before(C_RESULT, WRITTEN_RESULT, "            mock: outcome.spared,\n"),),
     ),
     Place(
         "sizes that the struct has had",
@@ -362,7 +328,7 @@ RESULT_PLACES = (
     ),
     Place("layout", (Edit(C_LAYOUT, "first_error, pad0, spared }", "first_error, pad0, spared, mock }"),)),
 )
-RESULT_RECORDS = (HEADER, LAYOUT, ABI, COPY)
+RESULT_RECORDS = (HEADER, LAYOUT, *GO, ABI, COPY)
 
 OPTIONS_PLACES = (
     Place(
@@ -391,7 +357,7 @@ OPTIONS_PLACES = (
     ),
     Place("layout", (Edit(C_LAYOUT, "timeout_ms, rcvbuf, pad0 }", "timeout_ms, rcvbuf, pad0, mock }"),)),
 )
-OPTIONS_RECORDS = (HEADER, LAYOUT, ABI, COPY)
+OPTIONS_RECORDS = (HEADER, LAYOUT, *GO, ABI, COPY)
 
 
 @dataclass(frozen=True)
@@ -404,7 +370,7 @@ class Kind:
 
 ALWAYS = "LIST CREATE UPDATE"
 KINDS = {
-    "integer": Kind(entry(3, number("mock", "u64", ALWAYS)), ENTRY_RECORDS),
+    "integer": Kind(entry(3, number("mock", "u64", ALWAYS)) + bindings.ENTRY, ENTRY_RECORDS),
     "bytes": Kind(entry(2, BYTES), ENTRY_RECORDS),
     "string": Kind(entry(2, STRING), ENTRY_RECORDS),
     "update-only": Kind(
@@ -413,20 +379,19 @@ KINDS = {
     "direction": Kind(
         entry(3, number("mock_orig", "u32", ALWAYS, 201), number("mock_reply", "u32", ALWAYS, 202)), ENTRY_RECORDS
     ),
-    "filter": Kind(FILTER_PLACES, FILTER_RECORDS),
-    "result": Kind(RESULT_PLACES, RESULT_RECORDS),
-    "options": Kind(OPTIONS_PLACES, OPTIONS_RECORDS),
+    "filter": Kind(FILTER_PLACES + bindings.FILTER, FILTER_RECORDS),
+    "result": Kind(RESULT_PLACES + bindings.RESULT, RESULT_RECORDS),
+    "options": Kind(OPTIONS_PLACES + bindings.OPTIONS, OPTIONS_RECORDS),
 }
 
-# What an integer is read from where a real kernel must send it: one more than the mark.
-READ_FROM_THE_MARK = Place(
-    "what is read",
-    (
-        Edit(
-            DECODE,
-            '                entry.mark = attr.be32("CTA_MARK")?;\n                has |= Has::MARK;\n',
-            '                entry.mark = attr.be32("CTA_MARK")?;\n                entry.mock = u64::from(entry.mark) + 1;\n'
-            "                has |= Has::MARK | Has::MOCK;\n",
-        ),
+# What shows in programs on a real kernel, in place of what shows in tests; None: not needed then. An entry has one more than the
+# mark, a result one more than matched.
+ON_A_KERNEL = {
+    ("integer", "number of the attribute"): None,
+    ("integer", "what is read"): after(
+        DECODE,
+        '                entry.mark = attr.be32("CTA_MARK")?;\n',
+        "                entry.mock = u64::from(entry.mark) + 1;\n                has |= Has::MOCK;\n",
     ),
-)
+    ("result", "what is written"): before(C_RESULT, WRITTEN_RESULT, "            mock: outcome.matched + 1,\n"),
+}
