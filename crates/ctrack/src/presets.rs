@@ -77,6 +77,55 @@ pub fn port_on_any_address(
     of_service(Filter { family, ..Filter::default() }, proto, port, family, live)
 }
 
+/// Direction of the traffic that a rule lets through, seen from the port that it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Towards the port: others began the flows.
+    Ingress,
+    /// From the port: it began the flows.
+    Egress,
+}
+
+/// The flows that a rule of a security group let through, one that was withdrawn: one filter for each other end.
+///
+/// `zone`: of the port; it always counts, since other ports may have the same addresses, and 0 are entries without any zone. `own`:
+/// the port's address, or the network that all its addresses are in. `others`: for ingress who began, for egress who was called;
+/// `None`: the rule is for every other end. An empty list is refused, so that a group that lost its last member does not become
+/// everybody. Protocol, mark and ports of the rule are set in the filters afterwards.
+///
+/// ```
+/// use ctrack::presets::{self, Direction};
+/// use ctrack::Proto;
+/// let members = ["192.0.2.0/24".parse()?];
+/// let filters = presets::rule(Direction::Ingress, 5, "10.0.0.7".parse()?, Some(&members))?;
+/// let filters: Vec<_> = filters.into_iter().map(|filter| filter.with_proto(Proto::TCP)).collect();
+/// assert_eq!(filters.len(), 1);
+/// # Ok::<(), ctrack::Error>(())
+/// ```
+pub fn rule(direction: Direction, zone: u16, own: Prefix, others: Option<&[Prefix]>) -> Result<Vec<Filter>, Error> {
+    let of = |own, other| {
+        let (orig_src, orig_dst) = match direction {
+            Direction::Ingress => (other, Some(own)),
+            Direction::Egress => (Some(own), other),
+        };
+        Filter { zone: Some(zone), orig_src, orig_dst, ..Filter::default() }
+    };
+    let own = check_net(&|| "own".into(), own)?;
+    let Some(others) = others else {
+        let mut filters = room(1)?;
+        filters.push(of(own, None));
+        return sound(filters);
+    };
+    if others.is_empty() {
+        return Err(Error::invalid("others", "none given; for every other end give None"));
+    }
+    let mut filters = room(others.len())?;
+    for (index, &other) in others.iter().enumerate() {
+        filters.push(of(own, Some(check_net(&|| at("others", index), other)?)));
+    }
+    sound(filters)
+}
+
 /// One including filter for a service, one excluding filter for each live endpoint.
 fn of_service(
     service: Filter,
@@ -181,6 +230,18 @@ fn check(place: &dyn Fn() -> Cow<'static, str>, address: IpAddr, instead: &str) 
     }
 }
 
+/// Addresses as entries can have them.
+fn check_net(place: &dyn Fn() -> Cow<'static, str>, net: Prefix) -> Result<Prefix, Error> {
+    const ANY: &str = "give the prefix length 0";
+    match net.address {
+        IpAddr::V4(_) if net.length == 32 => check(place, net.address, ANY),
+        // An IPv4 address in IPv6 has 96 bits before it.
+        IpAddr::V6(_) if net.length == 128 => check(place, net.address, ANY),
+        IpAddr::V6(v6) if net.length >= 96 && v6.to_ipv4_mapped().is_some() => check(place, net.address, ANY),
+        _ => Ok(net),
+    }
+}
+
 fn specified(place: &dyn Fn() -> Cow<'static, str>, address: IpAddr, instead: &str) -> Result<(), Error> {
     if address.is_unspecified() {
         let reason = format_args!("{address} does not mean any address; {instead}");
@@ -207,6 +268,10 @@ mod tests {
     }
 
     fn end(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn net(text: &str) -> Prefix {
         text.parse().unwrap()
     }
 
@@ -243,6 +308,8 @@ mod tests {
                 (port_on_any_address(Proto::UDP, 80, Some(Family::IPV4), &[socket]), "own address"),
                 (everything_but(&whole_table(), std::slice::from_ref(&filter)), "leave the field out"),
                 (everything_but(&[filter], &[zone(5)]), "leave the field out"),
+                (rule(Direction::Ingress, 5, host, None), "give the prefix length 0"),
+                (rule(Direction::Egress, 5, ip("10.0.0.1").into(), Some(&[host])), "give the prefix length 0"),
             ] {
                 let refusal = refusal(made);
                 assert!(refusal.contains(&format!("{any} does not mean any address; ")), "{refusal}");
@@ -276,6 +343,12 @@ mod tests {
             (port_on_any_address(Proto(253), 80, None, &[]), "ports"),
             (port_on_any_address(Proto::UDP, 80, None, &[end("10.0.0.1:1")]), "live: are of one family only"),
             (port_on_any_address(Proto::UDP, 80, Some(Family::IPV6), &[end("10.0.0.1:1")]), "another family"),
+            (rule(Direction::Ingress, 5, net("10.0.0.0/8"), Some(&[])), "others: none given"),
+            (
+                rule(Direction::Ingress, 5, net("::ffff:10.0.0.0/104"), None),
+                "own: ::ffff:10.0.0.0 is an IPv4 address in IPv6",
+            ),
+            (rule(Direction::Egress, 5, net("10.0.0.0/8"), Some(&[net("fd00::/8")])), "another family"),
             (everything_but(&[], &[zone(5)]), "within: none given"),
             (everything_but(&whole_table(), &[]), "spared: none given"),
             (everything_but(&whole_table(), std::slice::from_ref(&excluding)), "spared[0]: is an excluding filter"),
@@ -323,5 +396,27 @@ mod tests {
         assert_eq!(of(&[zone(5)], std::slice::from_ref(&peer)), [false, true, false, false, true]);
         assert_eq!(of(&whole_table(), &[zone(5)]), [false, false, true, true, false]);
         assert_eq!(of(&whole_table(), &[peer, zone(0)]), [false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_withdrawn_rule_takes_its_flows_in_its_zone_and_direction_and_nothing_else() {
+        let in_ = flow("192.0.2.1:1", "10.0.0.7:80", "10.0.0.7:80");
+        let elsewhere = flow("198.51.100.1:1", "10.0.0.7:80", "10.0.0.7:80");
+        let out = flow("10.0.0.7:80", "192.0.2.1:1", "192.0.2.1:1");
+        let other_port = flow("192.0.2.1:1", "10.0.0.8:80", "10.0.0.8:80");
+        let all = [in_.in_zone(5), in_, in_.in_zone(6), elsewhere.in_zone(5), out.in_zone(5), other_port.in_zone(5)];
+        let of = |direction, others: Option<&[Prefix]>| {
+            let filters = rule(direction, 5, net("10.0.0.7"), others).unwrap();
+            all.each_ref().map(|entry| Selection::new(&filters).unwrap().selects(entry))
+        };
+        let members = [net("192.0.2.0/24"), net("203.0.113.1")];
+        assert_eq!(of(Direction::Ingress, Some(&members)), [true, false, false, false, false, false]);
+        assert_eq!(of(Direction::Ingress, None), [true, false, false, true, false, false]);
+        assert_eq!(of(Direction::Egress, Some(&members)), [false, false, false, false, true, false]);
+        assert_eq!(of(Direction::Egress, None), [false, false, false, false, true, false]);
+        assert_eq!(of(Direction::Ingress, Some(&[net("0.0.0.0/0")])), of(Direction::Ingress, None));
+        let to_all = [in_.in_zone(5), other_port.in_zone(5)];
+        let filters = rule(Direction::Ingress, 5, net("0.0.0.0/0"), Some(&members)).unwrap();
+        assert!(to_all.iter().all(|entry| Selection::new(&filters).unwrap().selects(entry)));
     }
 }
