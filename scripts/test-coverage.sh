@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # test-coverage.sh [--record]: which lines of each source file of all crates the tests execute that need neither a kernel nor qemu (the
-# unit tests, codec, scripted, text, and what the fuzz targets do with random inputs), and whether it is less than
+# unit tests, codec, scripted, text, fields, conditions, and what the fuzz targets do with random inputs), and whether it is less than
 # tests/coverage/floors.txt says. --record writes that file.
 #
 # Honours CARGO, CARGOFLAGS and CARGO_TARGET_DIR.
@@ -30,7 +30,7 @@ CARGO_PROFILE_DEV_DEBUG=0
 LLVM_PROFILE_FILE=$work/%m-%p.profraw
 export CARGO_TARGET_DIR RUSTFLAGS CARGO_PROFILE_DEV_OPT_LEVEL CARGO_PROFILE_DEV_DEBUG LLVM_PROFILE_FILE
 # shellcheck disable=SC2086 # words
-"${CARGO:-cargo}" test ${CARGOFLAGS---locked} --no-run --workspace --lib --test codec --test scripted --test text 2>"$work/log" || {
+"${CARGO:-cargo}" test ${CARGOFLAGS---locked} --no-run --workspace --lib --test codec --test scripted --test text --test fields --test conditions 2>"$work/log" || {
 	cat "$work/log"
 	exit 1
 }

@@ -203,3 +203,15 @@ impl FromIterator<TcpState> for TcpStates {
         states.into_iter().map(TcpStates::from).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_states_has_those_it_is_made_of_and_nothing_for_a_number_without_a_name() {
+        let states: TcpStates = [TcpState::from(1), TcpState(9), TcpState(10), TcpState(255)].into_iter().collect();
+        assert_eq!(states.bits(), 1 << 1 | 1 << 9);
+        assert_eq!(states, TcpStates::from(TcpState::SYN_SENT) | TcpState::SYN_SENT2.into());
+    }
+}

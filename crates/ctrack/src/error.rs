@@ -570,6 +570,7 @@ mod tests {
         });
         for error in errors.into_iter().chain(kernel) {
             let text = error.to_string();
+            assert_eq!(error.clone(), error);
             for word in ["ct_", "CT_", "NULL", " has is", "in has"] {
                 assert!(!text.contains(word), "{text}");
             }
@@ -592,5 +593,34 @@ mod tests {
             "create: value out of range: kernel: Attribute failed policy validation (attribute CTA_ZONE, offset 20)"
         );
         assert_eq!(error.errno(), libc::ERANGE);
+    }
+
+    #[test]
+    fn an_error_names_the_operation_that_is_told_first_and_only_where_none_was_named() {
+        for (error, named) in [
+            (Error::no_memory(()), "list"),
+            (Error::Overrun { op: LATER }, "list"),
+            (Error::NoMemory { op: "get" }, "get"),
+            (Error::system(Call::SendRest, &std::io::Error::from_raw_os_error(libc::EIO)), "list"),
+            (Error::system(Call::Other("setns"), &std::io::Error::other("no number")), "list"),
+        ] {
+            let told = error.during("list").during("delete").to_string();
+            assert!(told.starts_with(&format!("{named}: ")), "{told}");
+        }
+        assert_eq!(
+            (Call::SendRest.to_string(), Call::Other("setns").to_string()),
+            ("send of the rest".into(), "setns".into())
+        );
+    }
+
+    #[test]
+    fn an_entry_that_hides_another_one_is_told_with_its_tuple_and_its_zones() {
+        let mut entry =
+            Entry { has: Has::ORIG | Has::ICMP, proto: Proto::ICMPV6, family: Family::IPV6, ..Entry::EMPTY };
+        (entry.orig.src[15], entry.orig.dst[15], entry.orig.icmp_id) = (1, 2, 7);
+        let told = |entry: &Entry| Hider::of(entry).to_string();
+        assert_eq!(told(&entry), ", of protocol 58 src=::1 dst=::2 id=7");
+        (entry.has, entry.orig.zone) = (entry.has | Has::ORIG_ZONE, 5);
+        assert_eq!(told(&entry), ", of protocol 58 src=::1 dst=::2 id=7 zone-orig=5");
     }
 }

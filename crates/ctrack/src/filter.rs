@@ -490,4 +490,17 @@ mod tests {
             assert_eq!(error.to_string(), format!("filter[0].orig_src: {reason}"));
         }
     }
+
+    #[test]
+    fn a_prefix_of_an_address_alone_is_as_long_as_its_family_has_bits() {
+        for address in ["10.0.0.1", "fd00::1"] {
+            let ip: IpAddr = address.parse().unwrap();
+            let (made, length) = match ip {
+                IpAddr::V4(v4) => (Prefix::from(v4), 32),
+                IpAddr::V6(v6) => (Prefix::from(v6), 128),
+            };
+            assert_eq!((made, made.length, Ok(made)), (ip.into(), length, (ip, length).try_into()));
+            assert!(Prefix::try_from((ip, length + 1)).is_err());
+        }
+    }
 }

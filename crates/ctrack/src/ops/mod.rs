@@ -104,3 +104,17 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_a_failure_if_an_entry_failed_and_else_how_many_were_done() {
+        let mut outcome = Outcome { done: 5, gone: 2, ..Outcome::default() };
+        assert_eq!(outcome.clone().into_result(), Ok(5));
+        let error = Error::invalid("entries[3]", "is wrong");
+        outcome.fail(3, Some(3), &error);
+        assert_eq!(outcome.into_result(), Err(Failure { error, index: Some(3), more: 2 }));
+    }
+}

@@ -235,3 +235,21 @@ impl Transport for NetlinkSocket {
         self.buckets.as_ref().and_then(read_number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_with_method_of_the_options_sets_its_own_option_alone() {
+        let OpenOptions { netns, timeout, receive_buffer, compare_start } = OpenOptions::new();
+        assert!(netns.is_none() && timeout.is_none() && receive_buffer.is_none() && !compare_start);
+        let options = OpenOptions::new().with_timeout(Duration::from_secs(7));
+        assert_eq!((options.timeout, options.receive_buffer), (Some(Duration::from_secs(7)), None));
+        let options = options.with_receive_buffer(4096).with_compared_start();
+        assert!(options.netns.is_none());
+        let options = options.with_netns(File::open("/dev/null").unwrap());
+        assert!(options.netns.is_some() && options.compare_start);
+        assert_eq!((options.timeout, options.receive_buffer), (Some(Duration::from_secs(7)), Some(4096)));
+    }
+}
