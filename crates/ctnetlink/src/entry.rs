@@ -131,7 +131,8 @@ macro_rules! entry {
             /// An entry without any field.
             pub const EMPTY: Entry = Entry { $($name: <$type as $crate::entry::Zero>::ZERO),* };
 
-            /// A field that is set although `has` does not announce it: it would silently not count.
+            /// A field that is set although `has` does not announce it: it would silently not count. Asking [`FIELDS`] would be shorter,
+            /// but that table and its functions, which only tests need, would then add 16 KiB to the library.
             #[cold]
             #[inline(never)]
             fn first_unannounced(&self) -> Option<&'static str> {

@@ -44,6 +44,7 @@ impl Tuple {
     /// All zero.
     pub const EMPTY: Tuple =
         Tuple { src: [0; 16], dst: [0; 16], sport: 0, dport: 0, icmp_id: 0, icmp_type: 0, icmp_code: 0, zone: 0 };
+
     /// Whether all that is set of a direction is announced: by `own`, by the bits of ports and ICMP, and its zone by one of `zones`.
     #[inline(always)]
     pub(crate) fn is_announced(&self, has: Has, own: Has, zones: Has) -> bool {

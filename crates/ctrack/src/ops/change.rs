@@ -224,6 +224,7 @@ impl<'a> Changer<'a> {
             if again == 0 {
                 break;
             }
+            fall_out_of_step(round);
         }
         for (at, status) in status.iter_mut().enumerate().filter(|(_, status)| **status == OPEN) {
             self.leave(first + at, &chunk[at], Hider::default())?;
@@ -426,6 +427,15 @@ impl<'a> Changer<'a> {
             outcome.fail(1, given.then_some(sought.index), error);
             report(sought.index, -error.errno());
         }
+    }
+}
+
+/// Waits, from the second round on, a little longer each time, all in all up to 4 ms: a program that changes the same entry at the
+/// same pace would otherwise come in between each time. On two processors that was up to two in three of all updates.
+#[cold]
+fn fall_out_of_step(round: u32) {
+    if round > 1 {
+        std::thread::sleep(std::time::Duration::from_micros(1 << round.min(9)));
     }
 }
 
