@@ -68,3 +68,18 @@ empty() {
 		ok "$1"
 	fi
 }
+
+# enough NAME COUNT: of the Rust tests in $work/log at least so many passed.
+enough() {
+	passed=$(awk '/^test result: ok/ { n += $4 } END { print n + 0 }' "$work/log")
+	if [ "$passed" -ge "$2" ]; then ok "$1: enough were run ($passed)"; else failed "$1: enough were run ($passed)"; fi
+}
+
+# isolated COMMAND...: with a network of its own, a loopback that is down, and mounts of its own.
+isolated() {
+	if unshare -n -m true 2>/dev/null; then
+		unshare -n -m "$@"
+	else
+		unshare -U -r -n -m "$@"
+	fi
+}

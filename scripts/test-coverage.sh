@@ -25,10 +25,9 @@ tool() {
 
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/coverage
 RUSTFLAGS="${RUSTFLAGS:-} -C instrument-coverage"
-CARGO_PROFILE_DEV_OPT_LEVEL=1
 CARGO_PROFILE_DEV_DEBUG=0
 LLVM_PROFILE_FILE=$work/%m-%p.profraw
-export CARGO_TARGET_DIR RUSTFLAGS CARGO_PROFILE_DEV_OPT_LEVEL CARGO_PROFILE_DEV_DEBUG LLVM_PROFILE_FILE
+export CARGO_TARGET_DIR RUSTFLAGS CARGO_PROFILE_DEV_DEBUG LLVM_PROFILE_FILE
 # shellcheck disable=SC2086 # words
 "${CARGO:-cargo}" test ${CARGOFLAGS---locked} --no-run --workspace --lib --test codec --test scripted --test text --test fields --test conditions 2>"$work/log" || {
 	cat "$work/log"

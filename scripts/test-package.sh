@@ -30,13 +30,6 @@ fi
 ./scripts/setup.sh package
 . ./scripts/path.sh
 
-# isolated COMMAND...: no network but a loopback that is down; mounts are its own.
-namespaces='-n -m'
-unshare -n -m true 2>"$work/log" || namespaces='-U -r -n -m'
-isolated() {
-	# shellcheck disable=SC2086 # one word per option
-	unshare $namespaces "$@"
-}
 succeeds 'there are namespaces without network' isolated true || finish
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 release=libctrack-$version

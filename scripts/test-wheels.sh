@@ -24,13 +24,6 @@ fi
 ./scripts/setup.sh wheels demo abi
 . ./scripts/path.sh
 
-namespaces='-n -m'
-unshare -n -m true 2>"$work/log" || namespaces='-U -r -n -m'
-# isolated COMMAND...: no network but a loopback that is down; mounts are its own.
-isolated() {
-	# shellcheck disable=SC2086 # one word per option
-	unshare $namespaces "$@"
-}
 succeeds 'there are namespaces without network' isolated true || finish
 machine=$(uname -m)
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

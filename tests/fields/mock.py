@@ -104,6 +104,7 @@ class Copy:
         environment = dict(os.environ, CARGO_TARGET_DIR=str(self.target), CARGO_TERM_COLOR="never", RUST_BACKTRACE="0")
         environment |= variables
         environment.setdefault("CARGO_PROFILE_DEV_DEBUG", "0")
+        environment.setdefault("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         done = subprocess.run(
             command,
             cwd=self.tree / at,

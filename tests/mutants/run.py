@@ -69,7 +69,7 @@ def build():
     """The test programs, by name."""
     flags = f"{os.environ.get('RUSTFLAGS', '')} --cfg ctrack_mutants"
     target = os.path.join(os.environ.get("CARGO_TARGET_DIR") or "target", "mutants")
-    environment = {**os.environ, "RUSTFLAGS": flags, "CARGO_TARGET_DIR": target, "CARGO_PROFILE_TEST_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
+    environment = {**os.environ, "RUSTFLAGS": flags, "CARGO_TARGET_DIR": target, "CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
     command = [os.environ.get("CARGO") or "cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics"]
     command += ["--workspace", "--lib", "--test", "scripted", "--test", "layout", "--test", "codec"]
     built = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
