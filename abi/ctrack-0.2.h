@@ -1516,7 +1516,8 @@ int ct_filter_rule(struct ct_handle *h,
  * @param within how many of them say what is meant; at least 1, and each must limit something
  * @param n how many in all; at least one more, so that something is spared
  * @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter or a number is wrong. An unspecified address
- *   (0.0.0.0, ::) is refused, since it does not mean any address: what it is to spare would not be spared
+ *   (0.0.0.0, ::), which does not mean any address, and an IPv4 address in IPv6 are refused: what they are to spare would not be
+ *   spared
  * Since 0.2.
  */
 int ct_filter_everything_but(struct ct_handle *h,

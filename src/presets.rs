@@ -189,7 +189,8 @@ pub unsafe extern "C" fn ct_filter_rule(
 /// @param within how many of them say what is meant; at least 1, and each must limit something
 /// @param n how many in all; at least one more, so that something is spared
 /// @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter or a number is wrong. An unspecified address
-///   (0.0.0.0, ::) is refused, since it does not mean any address: what it is to spare would not be spared
+///   (0.0.0.0, ::), which does not mean any address, and an IPv4 address in IPv6 are refused: what they are to spare would not be
+///   spared
 /// Since 0.2.
 #[no_mangle]
 pub unsafe extern "C" fn ct_filter_everything_but(
@@ -209,10 +210,12 @@ pub unsafe extern "C" fn ct_filter_everything_but(
             }
             let sides = [&raw.orig_src, &raw.orig_dst, &raw.reply_src, &raw.reply_dst];
             let lengths = [raw.orig_src_prefix, raw.orig_dst_prefix, raw.reply_src_prefix, raw.reply_dst_prefix];
-            if sides.iter().zip(lengths).any(|(side, length)| length == full(raw.family) && **side == [0; 16]) {
-                let reason =
+            for (side, length) in sides.into_iter().zip(lengths) {
+                const ANY: &str =
                     "0.0.0.0 or :: does not mean any address; leave the field out, or give the prefix length 0";
-                return Err(Error::invalid(filter_name(index, ""), reason));
+                if let Some(reason) = in_no_entry(raw.family, side, length, ANY) {
+                    return Err(Error::invalid(filter_name(index, ""), reason));
+                }
             }
             if index >= within {
                 raw.flags = CT_FILTER_EXCLUDE;
@@ -266,6 +269,15 @@ unsafe fn amend(
     unsafe { with_handle(h, |_| amended()) }
 }
 
+/// Why no entry has such an address. `any`: what to say of an unspecified one.
+fn in_no_entry(family: u8, address: &[u8; 16], length: u8, any: &'static str) -> Option<&'static str> {
+    if length == full(family) && *address == [0; 16] {
+        return Some(any);
+    }
+    let mapped = family == CT_FAMILY_IPV6 && address[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+    (mapped && length >= 96).then_some("is an IPv4 address in IPv6; give the IPv4 address")
+}
+
 fn full(family: u8) -> u8 {
     if family == CT_FAMILY_IPV4 {
         32
@@ -311,12 +323,8 @@ unsafe fn net(
     let mut bytes = [0; 16];
     // SAFETY: the caller promises so many.
     unsafe { std::ptr::copy_nonoverlapping(address, bytes.as_mut_ptr(), usize::from(full(family) / 8)) };
-    if bytes == [0; 16] && length == full(family) {
-        return Err(Error::invalid(name, instead));
-    }
-    let mapped = family == CT_FAMILY_IPV6 && bytes[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-    if mapped && length >= 96 {
-        return Err(Error::invalid(name, "is an IPv4 address in IPv6; give the IPv4 address"));
+    if let Some(reason) = in_no_entry(family, &bytes, length, instead) {
+        return Err(Error::invalid(name, reason));
     }
     if raw.r#match & bit != 0 || (raw.r#match & CT_MATCH_FAMILY != 0 && raw.family != family) {
         return Err(Error::invalid("filter[0]", "has such an address already, or is of another family"));

@@ -234,6 +234,15 @@ fn what_c_makes_wrong_is_refused_with_what_to_do_and_changes_no_filter() {
                 }),
                 &|f| c::ct_filter_everything_but(h.0, f, 1, 3),
             );
+            refused(
+                "filter[0]: is an IPv4 address in IPv6",
+                with(|f| {
+                    f.r#match |= CT_MATCH_FAMILY | CT_MATCH_ORIG_DST;
+                    (f.family, f.orig_dst_prefix) = (CT_FAMILY_IPV6, 128);
+                    f.orig_dst = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1];
+                }),
+                &|f| c::ct_filter_everything_but(h.0, f, 1, 3),
+            );
             let zoned = || with(|f| f.r#match |= CT_MATCH_ZONE);
             let rule = |f, direction, own, length| c::ct_filter_rule(h.0, f, direction, v4, own, length, null, 0);
             refused("zone: must count", with(|f| (f.r#match, f.zone) = (0, 0)), &|f| rule(f, CT_RULE_INGRESS, one, 32));

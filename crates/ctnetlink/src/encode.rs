@@ -263,8 +263,7 @@ fn put_zone(buffer: &mut Buffer, entry: &Entry) {
 }
 
 fn zone_bytes(zone: u32) -> [u8; 2] {
-    // Checked before: ops::check.
-    u16::try_from(zone).unwrap_or(u16::MAX).to_be_bytes()
+    u16::try_from(zone).expect("a zone has 16 bits").to_be_bytes()
 }
 
 fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: Option<u32>) {

@@ -15,7 +15,7 @@ use core::net::IpAddr;
 /// A field of an [`Entry`], or of one of its tuples.
 ///
 /// ```
-/// use ctnetlink::{types::FIELDS, Has};
+/// use ctnetlink::{fields::FIELDS, Has};
 /// let zone = FIELDS.iter().copied().flatten().find(|field| field.name == "zone").expect("it is there");
 /// assert!(zone.is_announced(Has::ORIG_ZONE) && !zone.is_announced(Has::ORIG));
 /// assert_eq!(zone.ways().collect::<Vec<_>>(), [Has::ZONE, Has::ORIG_ZONE, Has::REPLY_ZONE]);

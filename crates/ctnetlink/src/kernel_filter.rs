@@ -198,11 +198,17 @@ pub fn put_dump(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
 /// put_guarded_flush(&mut request, 1, &KernelFilter { zone: Some(7), ..KernelFilter::default() });
 /// ```
 ///
-/// The filter must have no tuple. A complete tuple that no entry can have comes first: kernels before 6.12 take it for what is to
+/// # Panics
+///
+/// If the filter is empty, since that would be a flush of everything, or has a tuple.
+///
+/// # How
+///
+/// A complete tuple that no entry can have comes first: kernels before 6.12 take it for what is to
 /// be deleted, find nothing and answer ENOENT; later ones see CTA_FILTER, whose flags are all clear, and do not look at the
 /// tuple (ctnetlink_del_conntrack()).
 pub fn put_guarded_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
-    debug_assert!(!filter.has_tuple());
+    assert!(*filter != KernelFilter::default() && !filter.has_tuple(), "no filter for a guarded flush: {filter:?}");
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
     if mutant!("guard-in-message", true, false) {
         put_impossible_tuple(buffer, filter.family);
@@ -226,8 +232,12 @@ pub fn put_guarded_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
 /// let proven = FlushFilterProven;
 /// put_tuple_flush(&mut request, 1, &filter, proven);
 /// ```
+///
+/// # Panics
+///
+/// If the filter has no tuple.
 pub fn put_tuple_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter, _: FlushFilterProven) {
-    debug_assert!(filter.has_tuple());
+    assert!(filter.has_tuple(), "no tuple to flush by: {filter:?}");
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
     filter.put(buffer);
     end(buffer, start);

@@ -14,8 +14,8 @@ mod wire;
 
 use capture::{capture_here, golden, labels_here, GOLDEN, LITTLE, LONG};
 use ctnetlink::buffer::Buffer;
-use ctnetlink::encode::put_create;
-use ctnetlink::kernel_filter::{put_dump, KernelFilter, Side};
+use ctnetlink::encode::{put_create, put_delete, Name};
+use ctnetlink::kernel_filter::{put_dump, put_guarded_flush, put_tuple_flush, FlushFilterProven, KernelFilter, Side};
 use ctnetlink::types::*;
 use ctnetlink::{decode_details, decode_entry, Decoder, Details, SeqAdj, Synproxy, WireError};
 use differential::{assert_as_without_memory, assert_consistent, assert_no_half_tuple, compare, Verdict, LESSONS};
@@ -764,7 +764,7 @@ fn mutate_values(random: &mut Random, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn the_independent_decoder_says_the_same_of_mutated_entries_or_there_is_a_reason() {
     let golden = golden();
-    // Each day tries others (fuzz/bodies/tests.rs); written so that the harness does not lose it if the program is killed.
+    // Each day tries others (crates/fuzz-bodies/src/tests.rs); written so that the harness does not lose it if the program is killed.
     let seed = std::env::var("CTRACK_FUZZ_SEED").ok().map(|seed| seed.parse::<u64>().expect("a number"));
     let seed = seed.unwrap_or_else(|| std::time::UNIX_EPOCH.elapsed().expect("a time after 1970").as_secs() / 86_400);
     let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("decode_entry: CTRACK_FUZZ_SEED={seed}\n"));
@@ -1004,4 +1004,21 @@ fn nat_is_sent_as_a_range_and_the_reply_tuple_as_it_is_without_it() {
         assert_eq!(of(6), if source { range([192, 0, 2, 2], 72) } else { own(plain.dst, plain.dport) });
         assert_eq!(of(13), if destination { range([192, 0, 2, 1], 71) } else { own(plain.src, plain.sport) });
     }
+}
+
+#[test]
+fn a_flush_of_more_than_was_asked_for_is_not_built() {
+    let built = |build: fn(&mut Buffer)| std::panic::catch_unwind(|| build(&mut Buffer::new())).is_ok();
+    assert!(built(|buffer| put_guarded_flush(buffer, 1, &KernelFilter { zone: Some(0), ..KernelFilter::default() })));
+    assert!(!built(|buffer| put_guarded_flush(buffer, 1, &KernelFilter::default())), "everything");
+    assert!(!built(|buffer| {
+        let filter = KernelFilter { family: Family::IPV4, proto: Some(Proto::UDP), ..KernelFilter::default() };
+        put_guarded_flush(buffer, 1, &filter);
+    }));
+    assert!(!built(|buffer| put_tuple_flush(buffer, 1, &KernelFilter::default(), FlushFilterProven)));
+    // A zone of more than 16 bits is no other zone.
+    assert!(!built(|buffer| {
+        let entry = Entry { has: Has::ORIG | Has::ZONE, family: Family::IPV4, zone: 0x1_0007, ..Entry::EMPTY };
+        put_delete(buffer, 1, &entry, Name::first_of(&entry));
+    }));
 }

@@ -298,6 +298,8 @@ impl Conntrack {
     /// The same, but the kernel may delete by itself, without saying how many entries, where that is exact for these filters on
     /// the running kernel: about half the time. [`Outcome::uncounted`] says whether it did.
     ///
+    /// Several filters are several requests: unlike with [`Conntrack::delete`], an error may come after the first of them have deleted.
+    ///
     /// ```no_run
     /// use ctrack::Filter;
     /// # let mut conntrack = ctrack::Conntrack::open()?;

@@ -110,7 +110,8 @@ pub fn rule(direction: Direction, zone: u16, own: Prefix, others: Option<&[Prefi
         };
         Filter { zone: Some(zone), orig_src, orig_dst, ..Filter::default() }
     };
-    let own = check_net(&|| "own".into(), own)?;
+    const ANY: &str = "give the prefix length 0";
+    let own = check_net(&|| "own".into(), own, ANY)?;
     let Some(others) = others else {
         let mut filters = room(1)?;
         filters.push(of(own, None));
@@ -121,7 +122,7 @@ pub fn rule(direction: Direction, zone: u16, own: Prefix, others: Option<&[Prefi
     }
     let mut filters = room(others.len())?;
     for (index, &other) in others.iter().enumerate() {
-        filters.push(of(own, Some(check_net(&|| at("others", index), other)?)));
+        filters.push(of(own, Some(check_net(&|| at("others", index), other, ANY)?)));
     }
     sound(filters)
 }
@@ -169,7 +170,7 @@ pub fn whole_table() -> [Filter; 2] {
 /// but a zone.
 ///
 /// Both must be given, and must be including filters that limit something. A filter to spare that matched nothing would
-/// spare nothing, so an unspecified address is refused in all of them.
+/// spare nothing, so an unspecified address, and an IPv4 address in IPv6, is refused in all of them.
 ///
 /// ```
 /// use ctrack::{presets, Filter};
@@ -189,10 +190,7 @@ pub fn everything_but(within: &[Filter], spared: &[Filter]) -> Result<Vec<Filter
                 return Err(Error::invalid(at(name, index), "is an excluding filter; give what it matches"));
             }
             for prefix in [filter.orig_src, filter.orig_dst, filter.reply_src, filter.reply_dst].into_iter().flatten() {
-                if prefix == prefix.address.into() {
-                    let instead = "leave the field out, or give the prefix length 0";
-                    specified(&|| at(name, index), prefix.address, instead)?;
-                }
+                check_net(&|| at(name, index), prefix, "leave the field out, or give the prefix length 0")?;
             }
         }
     }
@@ -231,13 +229,12 @@ fn check(place: &dyn Fn() -> Cow<'static, str>, address: IpAddr, instead: &str) 
 }
 
 /// Addresses as entries can have them.
-fn check_net(place: &dyn Fn() -> Cow<'static, str>, net: Prefix) -> Result<Prefix, Error> {
-    const ANY: &str = "give the prefix length 0";
+fn check_net(place: &dyn Fn() -> Cow<'static, str>, net: Prefix, instead: &str) -> Result<Prefix, Error> {
     match net.address {
-        IpAddr::V4(_) if net.length == 32 => check(place, net.address, ANY),
+        IpAddr::V4(_) if net.length == 32 => check(place, net.address, instead),
         // An IPv4 address in IPv6 has 96 bits before it.
-        IpAddr::V6(_) if net.length == 128 => check(place, net.address, ANY),
-        IpAddr::V6(v6) if net.length >= 96 && v6.to_ipv4_mapped().is_some() => check(place, net.address, ANY),
+        IpAddr::V6(_) if net.length == 128 => check(place, net.address, instead),
+        IpAddr::V6(v6) if net.length >= 96 && v6.to_ipv4_mapped().is_some() => check(place, net.address, instead),
         _ => Ok(net),
     }
 }
@@ -353,6 +350,10 @@ mod tests {
             (everything_but(&whole_table(), &[]), "spared: none given"),
             (everything_but(&whole_table(), std::slice::from_ref(&excluding)), "spared[0]: is an excluding filter"),
             (everything_but(&[excluding], &[zone(5)]), "within[0]: is an excluding filter"),
+            (
+                everything_but(&whole_table(), &[Filter { orig_src: Some(mapped.into()), ..Filter::default() }]),
+                "spared[0]: ::ffff:10.0.0.1 is an IPv4 address in IPv6",
+            ),
             (everything_but(&[Filter::default()], &[zone(5)]), "matches every entry"),
             (everything_but(&[zone(5)], &[Filter::default()]), "excludes everything"),
         ] {

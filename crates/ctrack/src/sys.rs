@@ -132,7 +132,7 @@ fn start<T: Send, W: FnOnce() -> T + Send>(job: &mut Job<W, T>, stack: Option<us
 /// Does something while no signal handler of the program runs on this thread. A thread that is made meanwhile keeps it so.
 ///
 /// Signals are blocked and unblocked, and no mask is set: glibc leaves its own signals out of any mask that it is given, and one of
-/// them may be blocked by now (hold_cancellation()).
+/// them may be blocked by now (by who holds back a cancellation).
 fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();

@@ -236,7 +236,7 @@ impl<'a> Changer<'a> {
     /// Searches the open ones under all their names.
     fn search(&mut self, link: &mut Link, chunk: &[Entry], first: usize, status: &mut [i32]) -> Result<(), Error> {
         if self.names.is_empty() {
-            self.names.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: LATER })?;
+            self.names.try_reserve(chunk.len()).map_err(Error::no_memory)?;
             self.names.extend(chunk.iter().map(Name::first_of));
         }
         self.finder.find(link, chunk, |at| status[at] == OPEN, true)?;
@@ -276,7 +276,7 @@ impl<'a> Changer<'a> {
             }
         }
         self.targets.clear();
-        self.targets.try_reserve(chunk.len()).map_err(|_| Error::NoMemory { op: LATER })?;
+        self.targets.try_reserve(chunk.len()).map_err(Error::no_memory)?;
         for (at, (key, status)) in chunk.iter().zip(status).enumerate() {
             if *status == OPEN {
                 if let Found::Entry(found, _) = &self.finder.found[at] {
@@ -386,7 +386,7 @@ impl<'a> Changer<'a> {
 
     /// Leaves an entry to the dump at the end.
     fn leave(&mut self, index: usize, key: &Entry, hider: Hider) -> Result<(), Error> {
-        self.unsettled.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
+        self.unsettled.try_reserve(1).map_err(Error::no_memory)?;
         self.unsettled.push(Sought::new(index, *key, hider));
         Ok(())
     }

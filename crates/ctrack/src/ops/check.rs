@@ -1,7 +1,7 @@
 //! What a caller may hand in as an entry. Nothing is sent before everything was found right.
 
 use crate::error::{text, Error};
-use ctnetlink::fields::Within;
+use ctnetlink::fields::{Within, FIELDS};
 use ctnetlink::types::*;
 
 /// What an entry is wanted for.

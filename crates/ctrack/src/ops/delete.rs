@@ -6,7 +6,7 @@ use super::check::{self, Purpose};
 use super::count::count_if_possible;
 use super::select::{for_each, Visitor};
 use super::Outcome;
-use crate::error::{Error, LATER};
+use crate::error::Error;
 use crate::selection::plan::exact_flush;
 use crate::selection::Selection;
 use crate::socket::batch::{refusal, BATCH};
@@ -35,7 +35,7 @@ pub(crate) fn delete(link: &mut Link, selection: &Selection, care: Care, outcome
     let look_up = if care.compare_start || changes { LookUp::Always } else { LookUp::WhereOpen };
     let mut changer = Changer::new(Verb::Delete(Some(selection)), look_up, care.compare_start);
     let (mut entries, mut status) = (Vec::new(), [0; BATCH]);
-    entries.try_reserve(BATCH.min(marked.keys.len())).map_err(|_| Error::NoMemory { op: LATER })?;
+    entries.try_reserve(BATCH.min(marked.keys.len())).map_err(Error::no_memory)?;
     for (number, keys) in marked.keys.chunks(BATCH).enumerate() {
         entries.clear();
         entries.extend(keys.iter().map(Key::to_entry));
@@ -94,7 +94,7 @@ impl Visitor for Marked {
     }
 
     fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
-        self.keys.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
+        self.keys.try_reserve(1).map_err(Error::no_memory)?;
         self.keys.push(Key::of(entry));
         Ok(())
     }
@@ -134,7 +134,7 @@ pub(crate) fn delete_uncounted(link: &mut Link, selection: &Selection, outcome: 
     }
     let caps = caps(link, false)?;
     let mut filters = Vec::new();
-    filters.try_reserve_exact(selection.include().len()).map_err(|_| Error::NoMemory { op: LATER })?;
+    filters.try_reserve_exact(selection.include().len()).map_err(Error::no_memory)?;
     for matcher in selection.include() {
         match exact_flush(matcher, caps) {
             Some(filter) => filters.push(filter),

@@ -1,7 +1,7 @@
 //! The entries of a dump, each once.
 
-use crate::error::{Error, LATER};
-use crate::socket::dump::Dump;
+use crate::error::Error;
+use crate::socket::dump::{failed, Dump};
 use crate::socket::link::Link;
 use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_NEW};
 use ctnetlink::kernel_filter::{put_dump, KernelFilter};
@@ -31,9 +31,7 @@ impl Entries {
         loop {
             let Some(payload) = self.dump.next(link)? else { return Ok(false) };
             if let Err(source) = self.decoder.decode(payload, entry) {
-                let error = Error::malformed(source);
-                link.fail(&error);
-                return Err(error);
+                return Err(failed(link, Error::malformed(source)));
             }
             if self.datagrams != self.dump.datagrams {
                 self.datagrams = self.dump.datagrams;
@@ -72,7 +70,7 @@ impl Repeats {
     fn new() -> Result<Repeats, Error> {
         let (mut ids, mut keys) = (Vec::new(), Vec::new());
         let reserved = ids.try_reserve_exact(CHAIN).and_then(|()| keys.try_reserve_exact(CHAIN));
-        reserved.map_err(|_| Error::NoMemory { op: LATER })?;
+        reserved.map_err(Error::no_memory)?;
         ids.resize(CHAIN, 0);
         keys.resize(CHAIN, (Tuple::EMPTY, Family::UNSPEC, Proto(0)));
         Ok(Repeats { ids, keys, next: 0, left: 0 })

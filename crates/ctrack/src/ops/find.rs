@@ -3,7 +3,7 @@
 //! The kernel's look-up knows no direction: it also finds an entry whose *reply* tuple was asked for as the original one, and
 //! GET does not look at the id. So what it sends is compared with what was asked for.
 
-use crate::error::{Error, Hider, LATER};
+use crate::error::{Error, Hider};
 use crate::socket::batch::{Replies, Requests, GET_BATCH};
 use crate::socket::link::Link;
 use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_NEW};
@@ -80,8 +80,8 @@ impl Finder {
     fn begin(&mut self, count: usize) -> Result<(), Error> {
         self.found.clear();
         self.open.clear();
-        self.found.try_reserve(count).map_err(|_| Error::NoMemory { op: LATER })?;
-        self.open.try_reserve(count).map_err(|_| Error::NoMemory { op: LATER })?;
+        self.found.try_reserve(count).map_err(Error::no_memory)?;
+        self.open.try_reserve(count).map_err(Error::no_memory)?;
         self.found.resize(count, Found::Missing);
         Ok(())
     }
@@ -165,7 +165,7 @@ pub(crate) fn ask(
 ) -> Result<(), Error> {
     debug_assert!(count <= GET_BATCH);
     answers.clear();
-    answers.try_reserve(count).map_err(|_| Error::NoMemory { op: LATER })?;
+    answers.try_reserve(count).map_err(Error::no_memory)?;
     answers.resize(count, Answer::Missing);
     let mut places = [0; GET_BATCH];
     for _ in 0..mutant!("asked-twice", tries, 1) {

@@ -1,7 +1,7 @@
 //! Every selected entry, in memory.
 
 use super::select::{for_each, Visitor};
-use crate::error::{Error, LATER};
+use crate::error::Error;
 use crate::selection::Selection;
 use crate::socket::link::Link;
 use ctnetlink::types::Entry;
@@ -30,7 +30,7 @@ impl Visitor for Keeper<'_> {
     }
 
     fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
-        self.entries.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
+        self.entries.try_reserve(1).map_err(Error::no_memory)?;
         self.entries.push(*entry);
         Ok(())
     }

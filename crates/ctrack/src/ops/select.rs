@@ -131,7 +131,7 @@ impl Select {
         let family = selection.include().first().and_then(|matcher| matcher.family);
         let same = selection.include().iter().all(|matcher| matcher.family == family);
         let family = family.filter(|_| mutant!("dump-instead-of-both-families", same, true)).unwrap_or_default();
-        self.dumps.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
+        self.dumps.try_reserve(1).map_err(Error::no_memory)?;
         self.dumps.push_back((None, KernelFilter { family, ..KernelFilter::default() }));
         Ok(())
     }
@@ -159,7 +159,7 @@ impl Select {
                         Answer::Missing => {}
                         Answer::Entry(entry) if mutant!("look-up-by-name", has_name(entry, key, By::Orig), true) => {
                             if mutant!("look-up-compared", selection.selects(entry), true) {
-                                self.found.try_reserve(1).map_err(|_| Error::NoMemory { op: LATER })?;
+                                self.found.try_reserve(1).map_err(Error::no_memory)?;
                                 self.found.push(*entry);
                             }
                         }

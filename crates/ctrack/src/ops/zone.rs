@@ -1,7 +1,7 @@
 //! A zone that no entry is in: one dump, however many zones are searched.
 
 use super::select::{for_each, Visitor};
-use crate::error::{text, Error, LATER};
+use crate::error::{text, Error};
 use crate::selection::Selection;
 use crate::socket::link::Link;
 use ctnetlink::types::*;
@@ -14,7 +14,7 @@ pub(crate) fn find_free(link: &mut Link, first: u16, last: u16) -> Result<u16, E
     }
     const ZONES: usize = u16::MAX as usize + 1;
     let mut zones = Zones { used: Vec::new() };
-    zones.used.try_reserve_exact(ZONES).map_err(|_| Error::NoMemory { op: LATER })?;
+    zones.used.try_reserve_exact(ZONES).map_err(Error::no_memory)?;
     zones.used.resize(ZONES, false);
     for_each(link, &Selection::default(), &mut zones)?;
     (first..=last).find(|zone| !zones.used[usize::from(*zone)]).ok_or(Error::NoFreeZone { first, last })

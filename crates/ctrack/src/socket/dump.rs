@@ -111,7 +111,7 @@ impl Dump {
 
 #[cold]
 #[inline(never)]
-fn failed(link: &mut Link, error: Error) -> Error {
+pub(crate) fn failed(link: &mut Link, error: Error) -> Error {
     link.fail(&error);
     error
 }

@@ -1,7 +1,7 @@
 //! How messages travel: the [`Transport`] trait, the kernel's socket behind it, and the two conversations that ctnetlink
 //! knows, dumps and batches.
 //!
-//! `socket` the real one; `link` one transport with its sequence numbers, deadline and receive buffer; `dump` many replies
+//! `netlink` the real one; `link` one transport with its sequence numbers, deadline and receive buffer; `dump` many replies
 //! to one request; `batch` many requests with one result each; `known` what was found out of the kernel.
 
 pub(crate) mod batch;
