@@ -44,6 +44,12 @@ refuse 'no circles of imports, and layers import from lower ones' "$(python3 scr
 refuse 'nothing unfinished or switched off' \
 	"$(search 'todo!\(|unimplemented!\(|#\[ignore|FIXME|XXX' '\.(rs|c|h|sh|py|go)$')"
 
+# Directories of build systems and languages count as one.
+refuse 'every example has a line in examples/README.md' \
+	"$(for example in examples-c/[0-9]*.c examples-c/*/ go/examples/*/ python/examples/*.py crates/*/examples/*.rs; do
+		grep -qF "(../${example%/})" examples/README.md || echo "$example"
+	done)"
+
 refuse 'no path of a machine' \
 	"$(search '(^|[^.a-zA-Z0-9_-])/(home|root|Users|builds?)/[a-z]' -v '\.lock$')"
 

@@ -187,7 +187,7 @@ returns 'compare.py notices a function that came into a release' 1 compare "$las
 
 rm -rf "$tree"
 mkdir -p "$tree"
-cp -rp Cargo.toml Cargo.lock Makefile build.rs cbindgen.toml abi crates examples include pkgconfig scripts src tests "$tree/"
+cp -rp Cargo.toml Cargo.lock Makefile build.rs cbindgen.toml abi crates include pkgconfig scripts src tests "$tree/"
 if ! next=$(python3 tests/abi/next.py "$tree" 2>"$work/log"); then
 	failed 'a mock of the next release can be made' "$work/log"
 	finish

@@ -93,7 +93,7 @@ done
 tree=$work/tree
 : >"$work/differences"
 mkdir "$tree"
-cp -R Cargo.toml Cargo.lock build.rs src examples crates "$tree/"
+cp -R Cargo.toml Cargo.lock build.rs src include crates "$tree/"
 printf '\n/// To be noticed by C callers of ct_list(), who get -EBUSY.\npub fn added_by_a_test() {}\n' >>"$tree/crates/ctnetlink/src/lib.rs"
 lost='pub fn count(&mut self) -> Result<u64, Error>'
 grep -qF "$lost" "$tree/crates/ctrack/src/conntrack.rs" || failed "there is: $lost"

@@ -55,7 +55,7 @@ for crate in $crates; do
 	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE Cargo.toml src/lib.rs; do
 		[ -f "$unpacked/$crate/$file" ] || echo "$crate: $file is missing"
 	done >"$work/found"
-	(cd "$unpacked/$crate" && find . -type f) | grep -vE '^\./((src|examples|tests)/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|lock|toml\.orig)|\.cargo_vcs_info\.json)$' |
+	(cd "$unpacked/$crate" && find . -type f) | grep -vE '^\./((src|examples|include|tests)/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|lock|toml\.orig)|\.cargo_vcs_info\.json)$' |
 		case $crate in
 		ctnetlink) grep -vE '^\./tests/data/' ;;
 		ctrack) grep -vE '^\./(tests/data/|MIGRATING\.md$)' ;;

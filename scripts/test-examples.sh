@@ -109,6 +109,15 @@ if command -v gcc >"$work/log"; then
 	build_and_run gcc static-full full
 fi
 
+# That of Rust has what it prints between marks.
+sed -n '/^\/\/! ```text$/,/^\/\/! ```$/s/^\/\/! \([^`]\)/\1/p' crates/ctrack/examples/explain.rs >"$work/expected/explain"
+target=${CARGO_TARGET_DIR:-target}
+# shellcheck disable=SC2086 # words
+if [ -s "$work/expected/explain" ] &&
+	succeeds 'explain (Rust) is built' "${CARGO:-cargo}" build ${CARGOFLAGS---locked} -p ctrack --example explain --target-dir "$target"; then
+	run 'explain (Rust)' explain "$target/debug/examples/explain"
+fi
+
 # It does not know the ioctl that tells a socket's network namespace, and would say so.
 if ! command -v valgrind >"$work/log"; then
 	failed 'valgrind is installed'

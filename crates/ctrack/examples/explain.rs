@@ -1,6 +1,16 @@
 //! Shows how a selection would be found on the running kernel: which plan, what the kernel filters by, what it is known to honour.
 //!
-//! Run it in a network namespace with entries, for example behind `unshare -Urn`.
+//! Run it in a network namespace with entries, for example behind `unshare -Urn`. Where there are none, nobody needs to be asked:
+//!
+//! ```text
+//! 0 entries
+//! everything: 0 look-ups, 0 dumps by []
+//! zone 5: 0 look-ups, 0 dumps by []
+//! a dead pod: 0 look-ups, 0 dumps by []
+//! a service: 0 look-ups, 0 dumps by []
+//! one flow: 1 look-ups, 0 dumps by []
+//! Caps { zone: false, status: false, tuple: false, ipv6: false, flush: false }
+//! ```
 
 use ctrack::{Conntrack, Family, Filter, Proto};
 use std::net::IpAddr;
