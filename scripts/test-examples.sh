@@ -110,6 +110,7 @@ if command -v gcc >"$work/log"; then
 fi
 
 # That of Rust has what it prints between marks.
+# shellcheck disable=SC2016 # marks, not commands
 sed -n '/^\/\/! ```text$/,/^\/\/! ```$/s/^\/\/! \([^`]\)/\1/p' crates/ctrack/examples/explain.rs >"$work/expected/explain"
 target=${CARGO_TARGET_DIR:-target}
 # shellcheck disable=SC2086 # words
