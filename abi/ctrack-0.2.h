@@ -871,7 +871,7 @@ struct ct_filter {
    */
   uint32_t flags;
   /**
-   * CT_MATCH_ bits.
+   * CT_MATCH_ bits. One whose field lies behind size is refused (-EINVAL).
    */
   uint64_t match;
   /**
@@ -1164,8 +1164,8 @@ int ct_zone_find_free(struct ct_handle *h, uint32_t first, uint32_t last, uint32
 /**
  * Begins to list entries in constant memory: ct_dump_next() hands them over, batch by batch.
  *
- * The selection is that of ct_list(). Until the end, an error or ct_dump_end(), all other calls on the handle fail with
- * -EBUSY.
+ * The selection is that of ct_list(). Until the last entry was handed over, an error or ct_dump_end(), all other calls on the handle
+ * fail with -EBUSY. Where the last entry comes before an array is full, that is the end, and the next call only says so.
  *
  * @param h the handle
  * @param f n filters, f[0].size bytes apart; NULL if n is 0
@@ -1173,7 +1173,9 @@ int ct_zone_find_free(struct ct_handle *h, uint32_t first, uint32_t last, uint32
  * @return 0, or a negative errno as for ct_list()
  * Since 0.1.
  */
-int ct_dump_start(struct ct_handle *h, const struct ct_filter *f, size_t n);
+int ct_dump_start(struct ct_handle *h,
+                  const struct ct_filter *f,
+                  size_t n);
 
 /**
  * Fills an array with the next entries. 64 and more at a time cost least.
@@ -1516,8 +1518,8 @@ int ct_filter_rule(struct ct_handle *h,
  * @param within how many of them say what is meant; at least 1, and each must limit something
  * @param n how many in all; at least one more, so that something is spared
  * @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter or a number is wrong. An unspecified address
- *   (0.0.0.0, ::), which does not mean any address, and an IPv4 address in IPv6 are refused: what they are to spare would not be
- *   spared
+ *   (0.0.0.0, ::), which does not mean any address, and an IPv4 address in IPv6 are refused in all of them: what they are to
+ *   take or to spare would not be there
  * Since 0.2.
  */
 int ct_filter_everything_but(struct ct_handle *h,

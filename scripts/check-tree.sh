@@ -57,6 +57,9 @@ refuse 'no path of a machine' \
 # filters works on no table, and has tests of its own.
 forgotten() {
 	[ -s abi/symbols.txt ] || echo 'abi/symbols.txt is missing'
+	sed -n 's/^[^ */#].*[ *]\(ct_[a-z_0-9]*\)(.*/\1/p' include/ctrack.h | while read -r function; do
+		grep -qx "$function" abi/symbols.txt || echo "abi/symbols.txt: no $function"
+	done
 	while read -r function; do
 		places='include/ctrack.h abi/libctrack.map abi/libctrack.abi debian/libctrack0.symbols README.md tests/memory/calls.c
 			tests/boundary/stacks.c'

@@ -280,7 +280,7 @@ const MATCH_ALL: u64 = {
 };
 
 /// A field that is set although `match` does not say that it counts was forgotten there, and the filter would take more than
-/// was meant.
+/// was meant. One that counts and lies behind `size` has no value, and 0 would be another.
 fn only_what_counts(raw: &ct_filter) -> Result<(), Wrong> {
     // SAFETY: ct_filter has no padding: its fields fill it (checked above), so all of its bytes are initialised.
     let bytes = unsafe { std::slice::from_raw_parts((&raw const *raw).cast::<u8>(), size_of::<ct_filter>()) };
@@ -289,6 +289,10 @@ fn only_what_counts(raw: &ct_filter) -> Result<(), Wrong> {
         let value = bytes.get(first..first + usize::from(length)).unwrap_or_default();
         if raw.r#match & bit == 0 && value.iter().any(|&byte| byte != 0) {
             return Err((field, "is set, but its bit in match is not"));
+        }
+        let end = first + usize::from(length);
+        if mutant!("counts-within-its-size", raw.r#match & bit != 0 && end > raw.size as usize, false) {
+            return Err((field, "lies behind the size of the filter, but its bit in match is set"));
         }
     }
     Ok(())

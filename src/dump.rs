@@ -11,8 +11,8 @@ use std::ffi::c_int;
 
 /// Begins to list entries in constant memory: ct_dump_next() hands them over, batch by batch.
 ///
-/// The selection is that of ct_list(). Until the end, an error or ct_dump_end(), all other calls on the handle fail with
-/// -EBUSY.
+/// The selection is that of ct_list(). Until the last entry was handed over, an error or ct_dump_end(), all other calls on the handle
+/// fail with -EBUSY. Where the last entry comes before an array is full, that is the end, and the next call only says so.
 ///
 /// @param h the handle
 /// @param f n filters, f[0].size bytes apart; NULL if n is 0

@@ -68,7 +68,7 @@ pub struct ct_filter {
     pub size: u32,
     /// CT_FILTER_ bits.
     pub flags: u32,
-    /// CT_MATCH_ bits.
+    /// CT_MATCH_ bits. One whose field lies behind size is refused (-EINVAL).
     pub r#match: u64,
     /// CT_FAMILY_IPV4 or CT_FAMILY_IPV6.
     pub family: u8,

@@ -189,8 +189,8 @@ pub unsafe extern "C" fn ct_filter_rule(
 /// @param within how many of them say what is meant; at least 1, and each must limit something
 /// @param n how many in all; at least one more, so that something is spared
 /// @return 0, or a negative errno, with nothing written: -EINVAL, -E2BIG a filter or a number is wrong. An unspecified address
-///   (0.0.0.0, ::), which does not mean any address, and an IPv4 address in IPv6 are refused: what they are to spare would not be
-///   spared
+///   (0.0.0.0, ::), which does not mean any address, and an IPv4 address in IPv6 are refused in all of them: what they are to
+///   take or to spare would not be there
 /// Since 0.2.
 #[no_mangle]
 pub unsafe extern "C" fn ct_filter_everything_but(

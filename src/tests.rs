@@ -304,6 +304,36 @@ fn the_size_of_filters_is_checked_in_every_call_that_takes_them() {
 }
 
 #[test]
+fn a_field_that_counts_and_lies_behind_the_size_of_its_filter_is_refused_in_every_call_that_takes_filters() {
+    let (h, script, table) = on(&[udp(1)]);
+    for (bit, name) in [(CT_MATCH_ORIG_ZONE, "orig_zone"), (CT_MATCH_REPLY_ZONE, "reply_zone"), (CT_MATCH_ID, "id")] {
+        // What lies behind is not the library's to read, so it would be 0: entries in no zone, not those of zone 5.
+        let small = ct_filter { size: FILTER_SIZE_V0 as u32, ..ipv4() };
+        for (flags, size_is_wrong) in [(0, true), (CT_FILTER_EXCLUDE, true), (0, false)] {
+            let mut f = ct_filter { flags, r#match: small.r#match | bit, ..small };
+            if !size_is_wrong {
+                f.size = size_of::<ct_filter>() as u32;
+            }
+            (f.orig_zone, f.reply_zone, f.id) = (0, 0, 0);
+            let mut count = 0;
+            let listed = unsafe { ct_list(h.0, &f, 1, &mut null_mut(), &mut count) };
+            assert_eq!(listed, if size_is_wrong { -libc::EINVAL } else { 0 }, "{name}: {}", h.error());
+            if size_is_wrong {
+                let why = format!("filter[0].{name}: lies behind the size of the filter, but its bit in match is set");
+                assert!(h.error().ends_with(&why), "{}", h.error());
+                let sent = script.requests().len();
+                assert_eq!(unsafe { ct_dump_start(h.0, &f, 1) }, -libc::EINVAL);
+                assert_eq!(unsafe { ct_delete(h.0, &f, 1, 0, &mut result()) }, -libc::EINVAL);
+                assert_eq!(unsafe { ct_delete(h.0, &f, 1, CT_DELETE_UNCOUNTED, &mut result()) }, -libc::EINVAL);
+                assert_eq!(unsafe { ct_flush(h.0, &f, 0) }, -libc::EINVAL);
+                assert_eq!(script.requests().len(), sent, "{name}");
+            }
+        }
+    }
+    assert_eq!(table.entries(), [udp(1)]);
+}
+
+#[test]
 fn filters_of_a_later_release_are_taken_one_by_one_at_their_own_distance() {
     let entries: Vec<Entry> = (0..10).map(udp).collect();
     let (h, script, table) = on(&entries);

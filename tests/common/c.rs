@@ -190,6 +190,33 @@ pub fn empty_filter() -> ct_filter {
 
 /// A filter as a C program would write it.
 pub fn c_filter(f: &Filter) -> ct_filter {
+    // A field that is forgotten here must not compile: it would be no condition in the tests.
+    let Filter {
+        exclude: _,
+        family: _,
+        proto: _,
+        zone: _,
+        orig_zone: _,
+        reply_zone: _,
+        id: _,
+        mark: _,
+        status_set: _,
+        status_clear: _,
+        orig_src: _,
+        orig_dst: _,
+        reply_src: _,
+        reply_dst: _,
+        orig_sport: _,
+        orig_dport: _,
+        reply_sport: _,
+        reply_dport: _,
+        icmp_type: _,
+        icmp_code: _,
+        icmp_id: _,
+        tcp_states: _,
+        labels: _,
+        helper: _,
+    } = f;
     let mut c = empty_filter();
     let mut bits = 0;
     c.flags = if f.exclude { CT_FILTER_EXCLUDE } else { 0 };

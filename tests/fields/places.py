@@ -29,6 +29,7 @@ ENCODE = "crates/ctnetlink/src/encode.rs"
 WIRE = "crates/ctnetlink/tests/support/wire.rs"
 JSON = "crates/ctrack/src/text/json.rs"
 FILTER = "crates/ctrack/src/filter.rs"
+C_TESTS = "tests/common/c.rs"
 MATCHER = "crates/ctrack/src/selection/matcher.rs"
 PLAN = "crates/ctrack/src/selection/plan.rs"
 CONDITIONS = "crates/ctrack/tests/conditions.rs"
@@ -209,7 +210,8 @@ FILTER_PLACES = (
             before(MATCHER, "            needs,\n            family,", "            mock,\n"),
             before(MATCHER, "            && labels.1 == 0\n", "            && mock.is_none()\n"),
             before(MATCHER, "            status,\n            mark,\n            tcp_states,", "            mock,\n"),
-            before(MATCHER, '            || mutant!("tcp-state-changes"', "            || mock.is_some()\n"),
+            before(MATCHER, "    tcp_states: Option<u16>,\n    labels: (u128, u128),\n", "    mock: Option<u64>,\n"),
+            before(MATCHER, '            tcp_states: mutant!("tcp-state-changes"', "            mock: *mock,\n"),
             before(
                 MATCHER,
                 '        mutant!("match-needs"',
@@ -233,6 +235,13 @@ FILTER_PLACES = (
                 "        // One line for each field.\n",
                 '        ("mock", mock.is_some(), Filter { mock: Some(9), ..any() }, |e| e.mark = 9),\n',
             ),
+        ),
+    ),
+    Place(
+        "filters of the tests on a kernel",
+        (
+            before(C_TESTS, "        helper: _,\n    } = f;", "        mock,\n"),
+            before(C_TESTS, "    c.icmp_type = f.icmp_type", "    c.mock = mock.unwrap_or(0);\n    set(CT_MATCH_MOCK, mock.is_some());\n"),
         ),
     ),
     Place(

@@ -142,7 +142,12 @@ fn every_request_has_the_fields_that_it_should_and_no_other() {
             // The kernel does not compare the start of an entry: ctrack does.
             let started = field.name == "start_ns";
             if !named && !marked && !started {
-                assert_eq!(differs, field.within.contains(message), "{} in a request to {message:?}", field.name);
+                assert_eq!(
+                    differs,
+                    field.within.contains(message),
+                    "{} in a request to {message:?}: see encode.rs",
+                    field.name
+                );
             }
         }
     }

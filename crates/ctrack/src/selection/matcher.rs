@@ -60,6 +60,16 @@ pub(crate) struct Matcher {
     pub rest: bool,
 }
 
+/// The conditions of a filter on what changes while an entry lives, as in [`Matcher`].
+#[derive(Default, PartialEq)]
+pub(crate) struct Changing {
+    status: (u32, u32),
+    mark: (u32, u32),
+    tcp_states: Option<u16>,
+    labels: (u128, u128),
+    helper: Option<[c_char; 16]>,
+}
+
 const CONFIRMED: u32 = Status::CONFIRMED.bits();
 
 /// The four addresses of an entry, in the order of [`Matcher::nets`].
@@ -255,7 +265,13 @@ impl Matcher {
             && labels.1 == 0
     }
 
+    /// Whether it depends on what changes while an entry lives.
     pub fn depends_on_changes(&self) -> bool {
+        self.changing() != Changing::default()
+    }
+
+    /// What it asks of what can change while an entry lives.
+    pub fn changing(&self) -> Changing {
         // All are named: the compiler asks for each new one. Those without a name never change while an entry lives.
         let Matcher {
             status,
@@ -274,11 +290,14 @@ impl Matcher {
             icmp: _,
             rest: _,
         } = self;
-        mutant!("status-changes", status.1 & !CONFIRMED != 0, false)
-            || mutant!("mark-changes", mark.1 != 0, false)
-            || mutant!("tcp-state-changes", tcp_states.is_some(), false)
-            || mutant!("labels-change", labels.1 != 0, false)
-            || mutant!("helper-changes", helper.is_some(), false)
+        Changing {
+            // Every entry of the table is confirmed, and stays so.
+            status: mutant!("status-changes", (status.0 & !CONFIRMED, status.1 & !CONFIRMED), (0, 0)),
+            mark: mutant!("mark-changes", *mark, (0, 0)),
+            tcp_states: mutant!("tcp-state-changes", *tcp_states, None),
+            labels: mutant!("labels-change", *labels, (0, 0)),
+            helper: mutant!("helper-changes", *helper, None),
+        }
     }
 
     #[inline]

@@ -205,16 +205,8 @@ fn intersect(meet: &mut Matcher, other: &Matcher) {
 fn each(include: &[Matcher], caps: Caps) -> Option<Plan> {
     // An entry is taken from the dump of the first filter that matches it. What changes while an entry lives must be the same
     // in all filters, or one that changes between two dumps would be in none or in both.
-    let changing = |m: &Matcher| {
-        (
-            mutant!("each-same-mark", m.mark, (0, 0)),
-            mutant!("each-same-status", m.status, (0, 0)),
-            mutant!("each-same-tcp-states", m.tcp_states, None),
-            mutant!("each-same-labels", m.labels, (0, 0)),
-            mutant!("each-same-helper", m.helper, None),
-        )
-    };
-    if include.windows(2).any(|pair| changing(&pair[0]) != changing(&pair[1])) {
+    let differ = |pair: &[Matcher]| pair[0].changing() != pair[1].changing();
+    if include.windows(2).any(|pair| mutant!("each-same-changes", differ(pair), false)) {
         return None;
     }
     if include.len() > MOST_DUMPS {
