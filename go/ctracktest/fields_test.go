@@ -21,6 +21,7 @@ var (
 		ctrack.Is(ctrack.StatusSeenReply), ctrack.MarkIs(1), ctrack.Is(someLabels), ctrack.Is("a"), ctrack.Is(ctrack.TCPSynSent),
 		ctrack.Is(ctrack.TCPWindow{Orig: 1, Reply: 1}), ctrack.Is(ctrack.SCTPInfo{State: 1, OrigTag: 1, ReplyTag: 1}),
 		ctrack.Is(ctrack.TCPFlagChange{Orig: 1, OrigMask: 1, Reply: 1, ReplyMask: 1}), ctrack.Is[uint32](1), ctrack.Is[uint64](1),
+		ctrack.Is(someLabels.Bits),
 	}
 )
 
