@@ -25,7 +25,7 @@ import (
 // fieldValues are values for fields of types that have none of their own. They agree: a filter of them matches an entry of them.
 var fieldValues = []any{
 	Is(IPv6), Is(TCP), Is[uint8](1), Is[uint16](1), Is[uint32](1), Is[uint64](1), Is("a"), Is(time.Second), Is(StatusSeenReply),
-	Is(Mark{1, 1}), Is(PortRange{1, 1}), Is(TCPStates(1 << 1)), Is(LabelMatch{someLabels, someLabels}), Is(someLabels),
+	Is(someLabels.Bits), Is(Mark{1, 1}), Is(PortRange{1, 1}), Is(TCPStates(1 << 1)), Is(LabelMatch{someLabels, someLabels}), Is(someLabels),
 	Is(TCPSynSent), Is(TCPWindow{1, 1}), Is(TCPFlagChange{1, 1, 1, 1}), Is(SCTPInfo{1, 1, 1}), StatusSeenReply, TCP, IPv6, ZoneOrig,
 }
 

@@ -6,6 +6,7 @@ import (
 	"ctrack"
 	"ctrack/ctracktest"
 	"ctrack/internal/fieldtest"
+	"ctrack/internal/hook"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ var (
 		ctrack.Is(ctrack.StatusSeenReply), ctrack.MarkIs(1), ctrack.Is(someLabels), ctrack.Is("a"), ctrack.Is(ctrack.TCPSynSent),
 		ctrack.Is(ctrack.TCPWindow{Orig: 1, Reply: 1}), ctrack.Is(ctrack.SCTPInfo{State: 1, OrigTag: 1, ReplyTag: 1}),
 		ctrack.Is(ctrack.TCPFlagChange{Orig: 1, OrigMask: 1, Reply: 1, ReplyMask: 1}), ctrack.Is[uint32](1), ctrack.Is[uint64](1),
+		ctrack.Is(someLabels.Bits),
 	}
 )
 
@@ -123,9 +125,25 @@ func TestEveryFieldOfAChangeChangesTheTable(t *testing.T) {
 		if _, err := table.Update(ctx, []ctrack.Change{change}); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if held(t, table) == before {
+		after := held(t, table)
+		if after == before {
 			t.Errorf("Change.%s: it changes nothing in the table: see changed in ctracktest/change.go", name)
 		}
+		checked, err := hook.Change("update", "entry", change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What has two parts changes both.
+		fieldtest.Each(t, fieldValues, func(part string, set func(*ctrack.Entry)) {
+			wants, was, is := checked.Values.(ctrack.Entry), before, after
+			for _, e := range []*ctrack.Entry{&wants, &was, &is} {
+				set(e)
+			}
+			// The bits of a status are added, and no entry has masks.
+			if wants == checked.Values && was != before && is != after && part != "Status" && !strings.HasSuffix(part, "Mask") {
+				t.Errorf("Change.%s: %s of the table's entry stays as it was: see changed in ctracktest/change.go", name, part)
+			}
+		})
 	})
 }
 

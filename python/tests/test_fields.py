@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import ctypes
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import pytest
 
 import ctrack
 from ctrack import Conntrack, Entry, Filter, Has, InvalidArgumentError, Match, Result, Status, TcpState, _labels, constants
+from ctrack._build import _whole, new
 from ctrack._native import CEntry, CFilter, CResult, OpenOpts
 from ctrack._pool import options
 from ctrack._result import result_of
@@ -149,7 +151,9 @@ def test_every_field_of_an_entry_is_read_where_it_is_announced(field: Field) -> 
 @pytest.mark.parametrize("field", SHOWN, ids=NAMES)
 def test_every_field_that_a_kernel_sends_is_a_plain_value(field: Field) -> None:
     if field.uses != {"update"}:
-        assert shown_by(Entry.to_dict, field), f"{field.name}: it is not in Entry.to_dict(): see ctrack/_text.py"
+        assert shown_by(lambda entry: json.dumps(entry.to_dict()), field), (
+            f"{field.name}: it is not in Entry.to_dict(): see ctrack/_text.py"
+        )
 
 
 def arguments(of: Any) -> list[str]:
@@ -158,7 +162,7 @@ def arguments(of: Any) -> list[str]:
 
 
 #: Values to try, of every kind of argument.
-VALUES: list[Any] = [1, (1, 1), "a", 0.001, True, "fd00::1", "ipv6"]
+VALUES: list[Any] = [1, (1, 1), "a", 0.001, True, "fd00::1", "ipv6", b"\1" * 16]
 
 
 def first_taken(make: Any, given: dict[str, Any], name: str) -> Any:
@@ -169,6 +173,12 @@ def first_taken(make: Any, given: dict[str, Any], name: str) -> Any:
         except (InvalidArgumentError, TypeError):
             continue
     return None
+
+
+def of_mask(name: str, names: list[str]) -> dict[str, Any]:
+    """What the argument needs if it is a mask of another one."""
+    value = name.removesuffix("_mask")
+    return {value: 0} if value != name and value in names else {}
 
 
 def changed(known: dict[str, Field], before: bytes, after: bytes) -> set[str]:
@@ -191,9 +201,10 @@ def test_every_field_that_somebody_may_write_is_an_argument_of_entry() -> None:
     missing = {name for name, field in OF_ENTRY.items() if field.uses & {"key", "create", "update"}}
     # Only a listed entry has a start. The family follows from the addresses.
     missing -= {"ct_entry.start_ns", "ct_entry.family"}
-    for argument in arguments(Entry.__init__):
+    names = arguments(Entry.__init__)
+    for argument in names:
         made: set[str] = set()
-        for given in ({**TCP, "mark": 0}, SCTP, PING):
+        for given in ({**TCP, **of_mask(argument, names)}, SCTP, PING):
             # None: it belongs to another protocol.
             entry = first_taken(Entry, given, argument)
             for name in changed(OF_ENTRY, Entry(**given).raw, entry.raw) if entry else ():
@@ -206,6 +217,19 @@ def test_every_field_that_somebody_may_write_is_an_argument_of_entry() -> None:
     assert not missing, f"{missing}: no argument of Entry() sets it: see ctrack/entry.py and ctrack/_build.py"
 
 
+def values_of(makes: Any) -> list[str]:
+    """The arguments that say no identity. They are handed on by their place."""
+    names = [*inspect.signature(makes).parameters]
+    return [name for name in names[names.index("timeout") :] if name != "id"]
+
+
+@pytest.mark.parametrize("makes", [new, _whole])
+def test_every_value_of_entry_is_handed_on_in_its_place(makes: Any) -> None:
+    asked, taken = values_of(Entry.__init__), values_of(makes)
+    differing = {*asked} ^ {*taken}
+    assert asked == taken, f"Entry() and {makes.__name__} of ctrack/_build.py differ in {differing}, or in their order"
+
+
 #: What an update can change, but an Entry with these arguments has to say it, not Entry.change().
 NOT_OF_CHANGE = re.compile(r"ct_entry\.(tcp_(wscale|flags|mask)|sctp)_")
 
@@ -214,8 +238,9 @@ def test_every_field_that_an_update_changes_is_an_argument_of_change() -> None:
     key = Entry(**TCP)
     missing = {name for name, field in OF_ENTRY.items() if "update" in field.uses and not NOT_OF_CHANGE.match(name)}
     bits = Has(0)
-    for argument in arguments(Entry.change):
-        given: dict[str, Any] = {"mark": 0} if argument == "mark_mask" else {}
+    names = arguments(Entry.change)
+    for argument in names:
+        given = of_mask(argument, names)
         before = key.change(**given) if given else key.key()
         after = first_taken(key.change, given, argument)
         assert after, f"Entry.change({argument}=...): none of {VALUES} is taken"

@@ -316,11 +316,11 @@ def main() -> int:
         if said:
             for left_out in draw([*checker.places("rust"), *checker.made]):
                 said = report(f"{name}: without {left_out}", partial(checker.without, left_out)) and said
-        if given.bindings and checker.records and not checker.places("go", "python"):
-            print(f"       {name}: no places of Go and Python are listed; those of an integer stand for them")
-        elif given.bindings and checker.records:
+        if given.bindings and checker.records:
             complete = report(f"{name}: at all places of Go and Python", checker.complete_bindings)
-            of_go, of_python = ([place for place in checker.places(at) if place.is_noticed_early] for at in ("go", "python"))
+            of_go, of_python = (
+                [place for place in checker.places(at) if place.is_noticed_early] for at in ("go", "python")
+            )
             for left_out in [*draw([*of_go, GO[0]]), *draw(list(of_python))] if complete else []:
                 said = report(f"{name}: without {left_out}", partial(checker.without, left_out)) and said
             said = said and complete

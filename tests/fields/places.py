@@ -132,7 +132,14 @@ def entry(words_left: int, *fields: Field) -> tuple[Place, ...]:
         f"    if e.has(Has::MOCK) {{\n        parts.push(attr({field.attribute}, {field.kernel}));\n    }}\n"
         for field in listed
     )
-    written = lines(f"    if entry.has(Has::MOCK) {{\n        {field.write}\n    }}\n" for field in sent)
+    request, end = "entry", "    put_protoinfo(buffer, entry);\n}"
+    if not any("CREATE" in field.messages for field in sent):
+        # What only updates know goes into no other request.
+        request, end = "values", "    put_values(buffer, values, values.status);\n"
+    written = lines(
+        f"    if {request}.has(Has::MOCK) {{\n        {field.write.replace('entry', request)}\n    }}\n"
+        for field in sent
+    )
     members = lines(f"    {field.member}\n" for field in listed)
     unknown_bits = "\n        // Bits that a later release knows are kept.\n        const _ = !0;\n    }\n}\n\nimpl Has"
     places = [
@@ -153,7 +160,7 @@ def entry(words_left: int, *fields: Field) -> tuple[Place, ...]:
             Place("JSON", (before(JSON, "    if e.has(Has::LABELS) {\n        write_list", members),)),
         ]
     if sent:
-        places.append(Place("what is written", (before(ENCODE, "    put_protoinfo(buffer, entry);\n}", written),)))
+        places.append(Place("what is written", (before(ENCODE, end, written),)))
     first_status = "\n/// The entry was expected by another one.\npub const CT_STATUS_EXPECTED"
     names = ", ".join(field.name for field in fields)
     return (
@@ -379,14 +386,18 @@ class Kind:
 
 ALWAYS = "LIST CREATE UPDATE"
 KINDS = {
-    "integer": Kind(entry(3, number("mock", "u64", ALWAYS)) + bindings.ENTRY, ENTRY_RECORDS),
-    "bytes": Kind(entry(2, BYTES), ENTRY_RECORDS),
-    "string": Kind(entry(2, STRING), ENTRY_RECORDS),
+    "integer": Kind(entry(3, number("mock", "u64", ALWAYS)) + bindings.INTEGER, ENTRY_RECORDS),
+    "bytes": Kind(entry(2, BYTES) + bindings.BYTES, ENTRY_RECORDS),
+    "string": Kind(entry(2, STRING) + bindings.STRING, ENTRY_RECORDS),
     "update-only": Kind(
-        entry(2, number("mock", "u64", "UPDATE", 201), number("mock_mask", "u64", "UPDATE", 202)), ENTRY_RECORDS
+        entry(2, number("mock", "u64", "UPDATE", 201), number("mock_mask", "u64", "UPDATE", 202))
+        + bindings.UPDATE_ONLY,
+        ENTRY_RECORDS,
     ),
     "direction": Kind(
-        entry(3, number("mock_orig", "u32", ALWAYS, 201), number("mock_reply", "u32", ALWAYS, 202)), ENTRY_RECORDS
+        entry(3, number("mock_orig", "u32", ALWAYS, 201), number("mock_reply", "u32", ALWAYS, 202))
+        + bindings.DIRECTION,
+        ENTRY_RECORDS,
     ),
     "filter": Kind(FILTER_PLACES + bindings.FILTER, FILTER_RECORDS),
     "result": Kind(RESULT_PLACES + bindings.RESULT, RESULT_RECORDS),
