@@ -88,8 +88,9 @@ zero! {
     u16 = 0, 258;
     u32 = 0, 0x102;
     u64 = 0, 0x0102_0304_0506_0708;
-    [u8; 16] = [0; 16], [1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    [c_char; 16] = [0; 16], [b's' as c_char, b'a' as c_char, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    // A char of C is one of both. Labels as well as a name.
+    [u8; 16] = [0; 16], [b's', b'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    [i8; 16] = [0; 16], [b's' as i8, b'a' as i8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     Has = Has::empty(), Has::ID;
     Status = Status::empty(), Status::SEEN_REPLY.union(Status::ASSURED);
     Family = Family::UNSPEC, Family::IPV4;
