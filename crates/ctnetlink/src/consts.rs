@@ -24,6 +24,12 @@ pub const NLA_TYPE_MASK: u16 = 0x3fff;
 pub const NFGENMSG_LEN: usize = 4;
 pub const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 
+// linux/netfilter/nfnetlink_compat.h and nfnetlink.h, enum nfnetlink_groups
+pub const NFNLGRP_CONNTRACK_NEW: u32 = 1;
+pub const NFNLGRP_CONNTRACK_UPDATE: u32 = 2;
+pub const NFNLGRP_CONNTRACK_DESTROY: u32 = 3;
+pub const NFNLGRP_CONNTRACK_EXP_UPDATE: u32 = 5;
+
 // linux/netfilter/nfnetlink_conntrack.h, enum cntl_msg_types
 pub const IPCTNL_MSG_CT_NEW: u16 = 0;
 pub const IPCTNL_MSG_CT_GET: u16 = 1;
@@ -66,6 +72,7 @@ pub const CTA_LABELS_MASK: u16 = 23;
 pub const CTA_SYNPROXY: u16 = 24;
 pub const CTA_FILTER: u16 = 25;
 pub const CTA_STATUS_MASK: u16 = 26;
+pub const CTA_TIMESTAMP_EVENT: u16 = 27;
 
 // enum ctattr_tuple
 pub const CTA_TUPLE_IP: u16 = 1;
@@ -180,6 +187,7 @@ pub fn attribute_name(kind: u16) -> &'static str {
         CTA_SYNPROXY => "CTA_SYNPROXY",
         CTA_FILTER => "CTA_FILTER",
         CTA_STATUS_MASK => "CTA_STATUS_MASK",
+        CTA_TIMESTAMP_EVENT => "CTA_TIMESTAMP_EVENT",
         _ => "unknown attribute",
     }
 }

@@ -11,6 +11,7 @@
 use super::attr::{align, Attrs};
 use super::consts::*;
 use super::decode::{decode_entry, place_zones};
+use super::event::event_time;
 use super::template::{self, Form};
 use super::WireError;
 use crate::types::*;
@@ -88,15 +89,33 @@ impl Decoder {
     /// As [`decode_entry`], with the same result.
     #[inline]
     pub fn decode(&mut self, payload: &[u8], entry: &mut Entry) -> Result<(), WireError> {
+        let Some(layout) = self.known(payload) else { return self.miss(payload, entry) };
+        layout.copy(payload, entry);
+        Ok(())
+    }
+
+    /// The same for an event, whose time comes back; 0 if the kernel gave none.
+    #[inline]
+    pub(crate) fn decode_with_time(&mut self, payload: &[u8], entry: &mut Entry) -> Result<u64, WireError> {
+        let Some(layout) = self.known(payload) else {
+            self.miss(payload, entry)?;
+            return event_time(payload);
+        };
+        layout.copy(payload, entry);
+        Ok(array(payload, layout.event_time).map_or(0, u64::from_be_bytes))
+    }
+
+    /// The layout of a message, if it was learned.
+    #[inline(always)]
+    fn known(&mut self, payload: &[u8]) -> Option<&Layout> {
         let mut next = self.first.slot(payload).map_or(0, |slot| *slot);
-        while let Some(layout) = self.layouts.get(usize::from(next).wrapping_sub(1)) {
+        loop {
+            let layout = self.layouts.get(usize::from(next).wrapping_sub(1))?;
             if layout.is_of(payload) {
-                layout.copy(payload, entry);
-                return Ok(());
+                return Some(layout);
             }
             next = layout.next;
         }
-        self.miss(payload, entry)
     }
 
     #[inline(never)]
@@ -173,6 +192,8 @@ struct Layout {
     start: At,
     stop: At,
     labels: At,
+    /// Of no entry: [`Decoder::decode_with_time`] asks for it.
+    event_time: At,
 }
 
 /// So many bytes are compared at once.
@@ -231,6 +252,7 @@ impl Layout {
                 CTA_ID => (&mut layout.id, 4),
                 CTA_ZONE => (&mut layout.zone, 2),
                 CTA_LABELS => (&mut layout.labels, 16),
+                CTA_TIMESTAMP_EVENT => (&mut layout.event_time, 8),
                 CTA_PROTOINFO => {
                     template::tcp(payload.get(value.clone())?)?;
                     bytes.cover_all(value.start, &template::TCP_HEADERS);
@@ -299,6 +321,7 @@ impl Layout {
             start: NOWHERE,
             stop: NOWHERE,
             labels: NOWHERE,
+            event_time: NOWHERE,
         }
     }
 

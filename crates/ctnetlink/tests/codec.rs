@@ -12,10 +12,12 @@ mod random;
 #[path = "support/wire.rs"]
 mod wire;
 
-use capture::{capture_here, golden, labels_here, GOLDEN, LITTLE, LONG};
+use capture::{capture_here, golden, labels_here, EVENTS, GOLDEN, LITTLE, LONG};
 use ctnetlink::buffer::Buffer;
 use ctnetlink::encode::{put_create, put_delete, Name};
+use ctnetlink::event::{decode_event, Event, EventKind};
 use ctnetlink::kernel_filter::{put_dump, put_guarded_flush, put_tuple_flush, FlushFilterProven, KernelFilter, Side};
+use ctnetlink::message::{first_message, Message};
 use ctnetlink::types::*;
 use ctnetlink::{decode_details, decode_entry, Decoder, Details, SeqAdj, Synproxy, WireError};
 use differential::{assert_as_without_memory, assert_consistent, assert_no_half_tuple, compare, Verdict, LESSONS};
@@ -30,8 +32,10 @@ fn has_label(e: &Entry, bit: usize) -> bool {
 
 #[test]
 fn the_capture_is_converted_to_the_byte_order_of_this_machine() {
-    assert_eq!(capture_here() == GOLDEN, LITTLE);
-    assert_eq!(capture_here().len(), GOLDEN.len());
+    for capture in [GOLDEN, EVENTS] {
+        assert_eq!(capture_here(capture) == capture, LITTLE);
+        assert_eq!(capture_here(capture).len(), capture.len());
+    }
 }
 
 /// The payloads of the captured messages.
@@ -1021,4 +1025,84 @@ fn a_flush_of_more_than_was_asked_for_is_not_built() {
         let entry = Entry { has: Has::ORIG | Has::ZONE, family: Family::IPV4, zone: 0x1_0007, ..Entry::EMPTY };
         put_delete(buffer, 1, &entry, Name::first_of(&entry));
     }));
+}
+
+/// Hands over each message of a datagram.
+fn each_message(mut datagram: &[u8], mut seen: impl FnMut(Message<'_>)) {
+    while !datagram.is_empty() {
+        let (message, step) = first_message(datagram).unwrap();
+        seen(message);
+        datagram = &datagram[step..];
+    }
+}
+
+#[test]
+fn events_of_a_real_kernel_say_what_the_conntrack_program_says_of_them() {
+    let datagram = capture_here(EVENTS);
+    let mut lines = include_str!("data/events-6.18.lines").lines();
+    let (mut decoder, mut first_time) = (Decoder::new(), None);
+    each_message(&datagram, |message| {
+        let line = lines.next().unwrap();
+        let mut entry = Entry::EMPTY;
+        let event = decode_event(&message, &mut decoder, &mut entry).unwrap().unwrap();
+        let word = match event.kind {
+            EventKind::New => "[NEW] ",
+            EventKind::Update => "[UPDATE] ",
+            EventKind::Destroy => "[DESTROY] ",
+        };
+        assert!(line.trim_start().starts_with(word), "{event:?}: {line}");
+        let (flow, program) = line.split_once(" [USERSPACE] portid=").unwrap_or((line, "0 "));
+        assert!(flow.ends_with(&format!(" id={}", entry.id)), "{entry:?}: {line}");
+        assert_eq!(program.split(' ').next().unwrap().parse(), Ok(event.port), "{line}");
+        assert!(line.contains(&format!(" src={} dst={} ", entry.orig_src(), entry.orig_dst())), "{line}");
+        let destroyed = event.kind == EventKind::Destroy;
+        assert_eq!(entry.status.contains(Status::DYING), destroyed, "{line}");
+        assert_eq!(entry.has.contains(Has::ORIG_COUNTERS | Has::START | Has::STOP), destroyed, "{line}");
+        let first = *first_time.get_or_insert(event.time_ns);
+        assert!(first > 0 && event.time_ns >= first && event.time_ns < first + 60_000_000_000, "{event:?}");
+    });
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn an_event_is_the_same_by_a_layout_that_was_learned_and_without() {
+    let datagram = capture_here(EVENTS);
+    let decoded = |decoder: &mut Decoder, message: &Message<'_>| {
+        let mut entry = Entry::EMPTY;
+        (decode_event(message, decoder, &mut entry).unwrap().unwrap(), entry)
+    };
+    let mut experienced = Decoder::new();
+    for _ in 0..10 {
+        each_message(&datagram, |message| {
+            assert_eq!(decoded(&mut experienced, &message), decoded(&mut Decoder::new(), &message));
+        });
+    }
+}
+
+#[test]
+fn what_is_no_event_of_an_entry_is_none_and_what_is_cut_is_an_error() {
+    let payload = golden().remove(0);
+    let untouched = Entry { mark: 4711, ..Entry::EMPTY };
+    let decode = |kind: u16, flags: u16, payload: &[u8]| {
+        let datagram = wire::message(kind, flags, 0, 77, payload);
+        let mut entry = untouched;
+        let event = decode_event(&first_message(&datagram).unwrap().0, &mut Decoder::new(), &mut entry);
+        (event, entry == untouched)
+    };
+    let event = |kind| Ok(Some(Event { kind, port: 77, time_ns: 0 }));
+    assert_eq!(decode(0x100, 0x600, &payload), (event(EventKind::New), false));
+    assert_eq!(decode(0x100, 0, &payload), (event(EventKind::Update), false));
+    assert_eq!(decode(0x102, 0, &payload), (event(EventKind::Destroy), false));
+    // An acknowledgement, expectations, another subsystem.
+    for kind in [2, 0x101, 0x104, 0x200, 0x202, 0xa00] {
+        assert_eq!(decode(kind, 0x600, &payload), (Ok(None), true), "{kind:#x}");
+    }
+    for length in 0..payload.len() {
+        let part = &payload[..length];
+        assert_eq!(decode(0x100, 0, part).0.err(), decoded(part).err(), "{length} bytes");
+    }
+    let timed = |time: &[u8]| [&payload[..], &attr(27, time)].concat();
+    let of = |time: &[u8]| decode(0x100, 0, &timed(time)).0;
+    assert_eq!(of(&4711u64.to_be_bytes()), Ok(Some(Event { kind: EventKind::Update, port: 77, time_ns: 4711 })));
+    assert_eq!(of(&[0; 4]), Err(WireError::BadLength { attribute: "CTA_TIMESTAMP_EVENT", length: 4 }));
 }

@@ -3,6 +3,8 @@
 use super::wire::{self, attr, requests_in, NESTED};
 
 pub const GOLDEN: &[u8] = include_bytes!("../data/dump-6.18.bin");
+/// What the kernel said of entries that were made, changed and destroyed.
+pub const EVENTS: &[u8] = include_bytes!("../data/events-6.18.bin");
 pub const LITTLE: bool = cfg!(target_endian = "little");
 /// Bytes of the kernel's unsigned long, of which it makes its labels.
 pub const LONG: usize = size_of::<std::ffi::c_ulong>();
@@ -31,9 +33,9 @@ pub fn attributes_here(mut bytes: &[u8], top: bool) -> Vec<u8> {
     here
 }
 
-/// The capture, as a kernel of this machine's byte order would have sent it.
-pub fn capture_here() -> Vec<u8> {
-    let (mut rest, mut here) = (GOLDEN, Vec::new());
+/// A capture, as a kernel of this machine's byte order would have sent it.
+pub fn capture_here(mut rest: &[u8]) -> Vec<u8> {
+    let mut here = Vec::new();
     while !rest.is_empty() {
         let word = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
         let half = |at: usize| u16::from_le_bytes([rest[at], rest[at + 1]]);
@@ -46,7 +48,7 @@ pub fn capture_here() -> Vec<u8> {
 }
 
 pub fn golden() -> Vec<Vec<u8>> {
-    requests_in(&capture_here())
+    requests_in(&capture_here(GOLDEN))
         .into_iter()
         .map(|message| {
             assert_eq!((message.kind, message.flags & 0x2), (0x100, 0x2));
