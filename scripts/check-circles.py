@@ -30,6 +30,7 @@ LAYERS = {
         {"attr", "template"},
         {"decode", "encode", "message"},
         {"layout", "kernel_filter", "stats"},
+        {"event"},
         {"lib"},
     ],
     "ctrack": [

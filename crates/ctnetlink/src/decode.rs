@@ -61,6 +61,17 @@ pub fn decode_details(payload: &[u8]) -> Result<Details, WireError> {
     Ok(details)
 }
 
+/// The time of an event whose entry was decoded already.
+pub(crate) fn event_time(payload: &[u8]) -> Result<u64, WireError> {
+    for attr in Attrs::new(payload.get(NFGENMSG_LEN..).unwrap_or(&[]), "the event") {
+        let attr = attr?;
+        if attr.kind == CTA_TIMESTAMP_EVENT {
+            return attr.be64("CTA_TIMESTAMP_EVENT");
+        }
+    }
+    Ok(0)
+}
+
 /// What the kernel sends of an entry and [`Entry`] has no room for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -9,7 +9,6 @@
 //! That is what kernels from 5.10 to 7.3 send (ctnetlink_conntrack_event()). A mark or a zone of 0 is left out, so that one that is missing
 //! is 0, while labels that are missing say nothing.
 
-use super::attr::Attrs;
 use super::consts::*;
 use super::layout::Decoder;
 use super::message::Message;
@@ -70,15 +69,4 @@ pub fn decode_event(
     };
     let time_ns = decoder.decode_with_time(message.payload, entry)?;
     Ok(Some(Event { kind, port: message.header.port, time_ns }))
-}
-
-/// The time of an event whose entry was decoded already.
-pub(crate) fn event_time(payload: &[u8]) -> Result<u64, WireError> {
-    for attr in Attrs::new(payload.get(NFGENMSG_LEN..).unwrap_or(&[]), "the event") {
-        let attr = attr?;
-        if attr.kind == CTA_TIMESTAMP_EVENT {
-            return attr.be64("CTA_TIMESTAMP_EVENT");
-        }
-    }
-    Ok(0)
 }

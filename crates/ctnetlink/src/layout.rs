@@ -10,8 +10,7 @@
 
 use super::attr::{align, Attrs};
 use super::consts::*;
-use super::decode::{decode_entry, place_zones};
-use super::event::event_time;
+use super::decode::{decode_entry, event_time, place_zones};
 use super::template::{self, Form};
 use super::WireError;
 use crate::types::*;
