@@ -12,7 +12,7 @@ mod random;
 #[path = "support/wire.rs"]
 mod wire;
 
-use capture::{capture_here, golden, labels_here, EVENTS, GOLDEN, LITTLE, LONG};
+use capture::{capture_here, golden, labels_here, GOLDEN, LITTLE, LONG};
 use ctnetlink::buffer::Buffer;
 use ctnetlink::encode::{put_create, put_delete, Name};
 use ctnetlink::event::{decode_event, Event, EventKind};
@@ -24,6 +24,9 @@ use differential::{assert_as_without_memory, assert_consistent, assert_no_half_t
 use random::Random;
 use std::net::IpAddr;
 use wire::{attr, attrs, nest, requests_in, NESTED};
+
+/// What the kernel said of entries that were made, changed and destroyed.
+const EVENTS: &[u8] = include_bytes!("data/events-6.18.bin");
 
 /// Whether an entry has a label.
 fn has_label(e: &Entry, bit: usize) -> bool {

@@ -73,8 +73,7 @@ def main():
         sys.exit(f"{len(messages)} events, {len(lines.splitlines())} lines")
     version = run("conntrack", "-V", stdout=subprocess.PIPE).stdout.strip()
     with open(base + ".bin", "wb") as file:
-        for message in messages:
-            file.write(message + bytes(-len(message) % 4))
+        file.writelines(message + bytes(-len(message) % 4) for message in messages)
     with open(base + ".lines", "w") as file:
         file.write(lines)
     name = os.path.basename(base)

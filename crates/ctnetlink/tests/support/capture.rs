@@ -3,8 +3,6 @@
 use super::wire::{self, attr, requests_in, NESTED};
 
 pub const GOLDEN: &[u8] = include_bytes!("../data/dump-6.18.bin");
-/// What the kernel said of entries that were made, changed and destroyed.
-pub const EVENTS: &[u8] = include_bytes!("../data/events-6.18.bin");
 pub const LITTLE: bool = cfg!(target_endian = "little");
 /// Bytes of the kernel's unsigned long, of which it makes its labels.
 pub const LONG: usize = size_of::<std::ffi::c_ulong>();
