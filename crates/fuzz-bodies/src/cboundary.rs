@@ -25,6 +25,7 @@ use ctrack_c::read::*;
 use ctrack_c::seams::{handle_over, FILTER_SIZE_V0, RESULT_SIZE_V0};
 use ctrack_c::*;
 use std::ffi::{c_char, c_int, CStr};
+use std::mem::offset_of;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::ptr::{null, null_mut};
@@ -491,6 +492,8 @@ struct Filters {
     wrong: Option<c_int>,
     /// The filters may not be the given ones: bytes were changed.
     noisy: bool,
+    /// A field counts that lies behind the size of its filter.
+    behind: bool,
 }
 
 impl Filters {
@@ -511,7 +514,7 @@ impl Filters {
     fn new(u: &mut Input, given: Vec<Filter>, noise: u8, may_be_null: bool) -> Filters {
         let own = size_of::<ct_filter>();
         let first = any_size(u, FILTER_SIZE_V0, own);
-        let mut noisy = noise > 0;
+        let (mut noisy, mut behind) = (noise > 0, false);
         // What lies behind the size of each, whatever that says.
         let mut contents = Vec::new();
         let mut sizes = Vec::new();
@@ -520,6 +523,13 @@ impl Filters {
             let mut content = bytes_of(&c_filter(filter)).to_vec();
             // An older program's: the fields that it does not know are not there.
             noisy |= content[size.min(own)..].iter().any(|byte| *byte != 0);
+            behind |= [
+                (filter.orig_zone.is_some(), offset_of!(ct_filter, orig_zone)),
+                (filter.reply_zone.is_some(), offset_of!(ct_filter, reply_zone)),
+                (filter.id.is_some(), offset_of!(ct_filter, id)),
+            ]
+            .iter()
+            .any(|(counts, start)| *counts && start + size_of::<u32>() > size);
             for _ in 0..noise {
                 let at = 4 + usize::from(u.u8()) % (own - 4);
                 content[at] ^= u.u8();
@@ -562,7 +572,7 @@ impl Filters {
         if null {
             wrong = (!given.is_empty()).then_some(-libc::EINVAL);
         }
-        Filters { given, room, null, wrong, noisy }
+        Filters { given, room, null, wrong, noisy, behind }
     }
 
     fn pointer(&self) -> *const ct_filter {
@@ -605,6 +615,7 @@ impl Filters {
             Ok(selection) => deletes && selection.refuse_everything().is_err(),
             Err(_) => true,
         };
+        let refused = refused || self.behind;
         assert_eq!(returned == -libc::EINVAL, refused, "{:?}", self.given);
         assert!(!refused || script.requests().is_empty());
     }
