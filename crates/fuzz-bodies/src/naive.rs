@@ -44,5 +44,6 @@ pub fn means(key: &Entry, e: &Entry) -> bool {
         && named(Has::ORIG, bare(&key.orig) == bare(&e.orig))
         && named(Has::REPLY, bare(&key.reply) == bare(&e.reply))
         && named(Has::ID, key.id == e.id)
+        && named(Has::START, e.has(Has::START) && key.start_ns == e.start_ns)
         && [false, true].iter().all(|&by_reply| zone_in(key, by_reply) == zone_in(e, by_reply))
 }
