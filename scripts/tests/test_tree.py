@@ -134,6 +134,10 @@ class Functions(unittest.TestCase):
                 self.assertEqual(self.forgotten(), f":\n{name}: no ct_filter_port" if name in self.EVERYWHERE else "")
                 self.write(name, "ct_list ct_filter_port\n")
 
+    def test_a_function_of_the_header_that_the_list_lacks_is_named(self):
+        self.write("include/ctrack.h", "int ct_list(struct ct_handle *h);\nconst char *ct_new(\n    int a);\n * as ct_old(h)\nct_filter_port\n")
+        self.assertEqual(self.forgotten(), ":\nabi/symbols.txt: no ct_new")
+
     def test_a_list_that_is_gone_is_noticed(self):
         (self.root / "abi/symbols.txt").unlink()
         self.assertIn("abi/symbols.txt is missing", self.forgotten())
