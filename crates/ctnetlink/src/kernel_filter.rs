@@ -208,7 +208,7 @@ pub fn put_dump(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
 /// be deleted, find nothing and answer ENOENT; later ones see CTA_FILTER, whose flags are all clear, and do not look at the
 /// tuple (ctnetlink_del_conntrack()).
 pub fn put_guarded_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
-    assert!(*filter != KernelFilter::default() && !filter.has_tuple(), "no filter for a guarded flush: {filter:?}");
+    assert!(*filter != KernelFilter::default() && !filter.has_tuple(), "no filter for a guarded flush");
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
     if mutant!("guard-in-message", true, false) {
         put_impossible_tuple(buffer, filter.family);
@@ -237,7 +237,7 @@ pub fn put_guarded_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter) {
 ///
 /// If the filter has no tuple.
 pub fn put_tuple_flush(buffer: &mut Buffer, seq: u32, filter: &KernelFilter, _: FlushFilterProven) {
-    assert!(filter.has_tuple(), "no tuple to flush by: {filter:?}");
+    assert!(filter.has_tuple(), "no tuple to flush by");
     let start = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, seq, filter.family, 1);
     filter.put(buffer);
     end(buffer, start);
