@@ -241,6 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "opens a file")]
     fn each_with_method_of_the_options_sets_its_own_option_alone() {
         let OpenOptions { netns, timeout, receive_buffer, compare_start } = OpenOptions::new();
         assert!(netns.is_none() && timeout.is_none() && receive_buffer.is_none() && !compare_start);
