@@ -4,7 +4,7 @@
 # test-differential.sh [OPTIONS OF tests/differential/run.py]: random filter sets over random tables while another process changes
 # the entries, judged by the kernel's events with code that shares nothing with the library (tests/differential/).
 #
-# First the judge is tested: faults that are made on purpose must be noticed. SETS says how many sets follow (300; in CI 2,000), SEED
+# First the judge is tested: faults that are made on purpose must be noticed. SETS says how many sets follow (300; in CI 1,000), SEED
 # what they are drawn from (the day). A set that failed is repeated with `--only SEED/NUMBER`, and its seed belongs into
 # tests/differential/seeds.txt, which is always run. Everything happens in a network namespace of its own; where none can be made
 # the run is skipped, with CTRACK_REQUIRE_NETNS=1 it fails.
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 . ./scripts/path.sh
 export PYTHONDONTWRITEBYTECODE=1
 
-sets=${SETS:-${CI:+2000}}
+sets=${SETS:-${CI:+1000}}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT TERM

@@ -13,6 +13,26 @@ step() {
 	printf '\n== %s\n' "$*"
 }
 
+# beside NAME COMMAND: begins something that takes one processor and waits for nobody. heard NAME: waits for its end, and says what
+# it said.
+logs=$(mktemp -d)
+trap 'cat "$logs"/*.pid 2>/dev/null | xargs -r kill 2>/dev/null || :; rm -rf "$logs"' EXIT
+trap 'exit 130' HUP INT TERM
+beside() {
+	{
+		status=0
+		sh -c "$2" >"$logs/$1" 2>&1 || status=$?
+		echo "$status" >"$logs/$1.status"
+	} &
+	echo $! >"$logs/$1.pid"
+}
+heard() {
+	step "$1, meanwhile"
+	wait "$(cat "$logs/$1.pid")" || :
+	cat "$logs/$1"
+	[ "$(cat "$logs/$1.status")" -eq 0 ] || exit 1
+}
+
 step 'tools'
 ./scripts/setup.sh build go python demo check test
 . ./scripts/path.sh
@@ -59,33 +79,28 @@ step 'instructions'
 step 'benchmark runner'
 python3 -m unittest discover -q -t benches -s benches/tests
 
+make -s all
+beside 'random filters over random tables' ./scripts/test-differential.sh
+
 step 'Go and Python'
 ./scripts/test-bindings.sh
 
 step 'fields that are added, and places that are forgotten'
 ./scripts/test-fields.sh --bindings
 
-step 'random filters over random tables'
-./scripts/test-differential.sh
+heard 'random filters over random tables'
 
 step 'fuzz seeds'
 ./scripts/fuzz.sh --replay
 
 if [ "${CI:-}" ]; then
-	# It takes one processor for minutes, and waits for nobody.
-	miri_log=$(mktemp)
-	./scripts/test-miri.sh >"$miri_log" 2>&1 &
-	miri=$!
-	trap 'kill "$miri" 2>/dev/null || :; rm -f "$miri_log"' EXIT
+	# Before they begin: two at once cannot install anything.
+	./scripts/setup.sh build go python demo package wheels abi cross kernels
+	beside 'undefined behaviour' ./scripts/test-miri.sh
+	beside 'archive and packages, Python wheels' './scripts/test-package.sh && ./scripts/test-wheels.sh'
 
 	step 'other machines'
 	./scripts/test-cross.sh
-
-	step 'archive and packages'
-	./scripts/test-package.sh
-
-	step 'Python wheels'
-	./scripts/test-wheels.sh
 
 	step 'other kernels'
 	# What the mirror does not have is reported; it is no fault of ours.
@@ -94,11 +109,8 @@ if [ "${CI:-}" ]; then
 	step 'a million entries'
 	ALLOW_MISSING=1 GROUPS_ONLY=million MEMORY=1024 ./scripts/test-kernels.sh 6.12
 
-	step 'undefined behaviour, which was looked for meanwhile'
-	status=0
-	wait "$miri" || status=$?
-	cat "$miri_log"
-	[ "$status" -eq 0 ] || exit "$status"
+	heard 'archive and packages, Python wheels'
+	heard 'undefined behaviour'
 fi
 
 step 'demo'
