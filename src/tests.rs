@@ -315,8 +315,9 @@ fn a_field_that_counts_and_lies_behind_the_size_of_its_filter_is_refused_in_ever
                 f.size = size_of::<ct_filter>() as u32;
             }
             (f.orig_zone, f.reply_zone, f.id) = (0, 0, 0);
-            let mut count = 0;
-            let listed = unsafe { ct_list(h.0, &f, 1, &mut null_mut(), &mut count) };
+            let (mut array, mut count) = (null_mut(), 0);
+            let listed = unsafe { ct_list(h.0, &f, 1, &mut array, &mut count) };
+            unsafe { ct_entries_free(array) };
             assert_eq!(listed, if size_is_wrong { -libc::EINVAL } else { 0 }, "{name}: {}", h.error());
             if size_is_wrong {
                 let why = format!("filter[0].{name}: lies behind the size of the filter, but its bit in match is set");
