@@ -79,11 +79,11 @@ step 'instructions'
 step 'benchmark runner'
 python3 -m unittest discover -q -t benches -s benches/tests
 
-make -s all
-beside 'random filters over random tables' ./scripts/test-differential.sh
-
 step 'Go and Python'
 ./scripts/test-bindings.sh
+
+make -s all
+beside 'random filters over random tables' ./scripts/test-differential.sh
 
 step 'fields that are added, and places that are forgotten'
 ./scripts/test-fields.sh --bindings
