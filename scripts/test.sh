@@ -19,18 +19,15 @@ logs=$(mktemp -d)
 trap 'cat "$logs"/*.pid 2>/dev/null | xargs -r kill 2>/dev/null || :; rm -rf "$logs"' EXIT
 trap 'exit 130' HUP INT TERM
 beside() {
-	{
-		status=0
-		sh -c "$2" >"$logs/$1" 2>&1 || status=$?
-		echo "$status" >"$logs/$1.status"
-	} &
+	sh -c "$2" >"$logs/$1" 2>&1 &
 	echo $! >"$logs/$1.pid"
 }
 heard() {
 	step "$1, meanwhile"
-	wait "$(cat "$logs/$1.pid")" || :
+	status=0
+	wait "$(cat "$logs/$1.pid")" || status=$?
 	cat "$logs/$1"
-	[ "$(cat "$logs/$1.status")" -eq 0 ] || exit 1
+	[ "$status" -eq 0 ] || exit "$status"
 }
 
 step 'tools'
@@ -82,6 +79,7 @@ python3 -m unittest discover -q -t benches -s benches/tests
 step 'Go and Python'
 ./scripts/test-bindings.sh
 
+# Both need it, and only one can make it.
 make -s all
 beside 'random filters over random tables' ./scripts/test-differential.sh
 

@@ -3,6 +3,8 @@
 //! A DELETE without a tuple is a flush, and one whose attributes the kernel does not know flushes everything. So nothing
 //! here can build one by accident: [`put_delete`] takes an entry and puts its tuple first, where no later attribute can
 //! hide it, and [`put_flush_all`] wants a [`FlushEverything`], which says so in its name.
+//!
+//! A zone has 16 bits: for a larger number of an [`Entry`] these functions panic, since any other zone would be somebody else's.
 
 use super::attr::{put, put_nested, put_slice, put_word};
 use super::buffer::Buffer;

@@ -44,14 +44,7 @@ def drain(events):
 
 
 def main():
-    if len(sys.argv) == 2:
-        how = ["-n"] if os.geteuid() == 0 else ["-Urn"]
-        os.execvp("unshare", ["unshare", *how, sys.executable, __file__, sys.argv[1], "inside"])
-    base = sys.argv[1]
-    run("ip", "link", "set", "lo", "up")
-    run("nft", "-f", "-", input=capture.RULES)
-    for name in ("acct", "timestamp", "events"):
-        run("sysctl", "-qw", f"net.netfilter.nf_conntrack_{name}=1")
+    base = capture.prepare(__file__, "acct", "timestamp", "events")
     command = ["conntrack", "-E", "-o", "extended,id", "--buffer-size", "8388608"]
     witness = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     time.sleep(1)

@@ -218,15 +218,20 @@ def run(*command, **more):
     return subprocess.run(command, check=True, text=True, **more)
 
 
-def main():
+def prepare(program, *settings):
+    """Begins this program again in a network namespace of its own, with the rules and these settings. What it is to write."""
     if len(sys.argv) == 2:
         how = ["-n"] if os.geteuid() == 0 else ["-Urn"]
-        os.execvp("unshare", ["unshare", *how, sys.executable, __file__, sys.argv[1], "inside"])
-    base = sys.argv[1]
+        os.execvp("unshare", ["unshare", *how, sys.executable, program, sys.argv[1], "inside"])
     run("ip", "link", "set", "lo", "up")
     run("nft", "-f", "-", input=RULES)
-    for name in ("acct", "timestamp"):
+    for name in settings:
         run("sysctl", "-qw", f"net.netfilter.nf_conntrack_{name}=1")
+    return sys.argv[1]
+
+
+def main():
+    base = prepare(__file__, "acct", "timestamp")
     netlink = Netlink()
     sockets = traffic()
     fill(netlink)
