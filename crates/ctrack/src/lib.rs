@@ -27,6 +27,7 @@ mod sys;
 #[cfg(test)]
 mod testing;
 mod text;
+mod watch;
 
 /// Its examples compile.
 #[cfg(doctest)]

@@ -1,0 +1,8 @@
+//! Watching the table: what events, lists and look-ups add up to.
+
+mod follower;
+mod table;
+mod tombstones;
+
+#[cfg(test)]
+mod model;
