@@ -48,6 +48,8 @@ pub(crate) struct Suspect {
     /// As the event had it.
     pub entry: Entry,
     kind: EventKind,
+    /// By an event; else it was listed as dying.
+    said: bool,
     /// It was not there when it was asked for the first time. Then its DESTROY is queued, unless the kernel is silent about it: what
     /// is queued is read before it is asked for a second time.
     again: bool,
@@ -128,22 +130,22 @@ impl Follower {
         match self.table.get(&key).copied() {
             Some(known) if mutant!("ids-compared", known.id == entry.id, true) => {
                 if kind == EventKind::Update && self.asks_for_rare {
-                    return self.suspect(kind, entry);
+                    return self.suspect(kind, entry, true);
                 }
                 // An UPDATE may have come before it.
                 let old_news = kind == EventKind::New && self.is_news(entry, &known);
                 // It may be its predecessor's, who had the same id.
                 let old_update = kind == EventKind::Update && self.tombstones.has(self.hashes.of(&key), entry.id);
                 if mutant!("no-old-news", old_news, false) || mutant!("no-old-updates", old_update, false) {
-                    return self.suspect(kind, entry);
+                    return self.suspect(kind, entry, true);
                 }
                 let news = if kind == EventKind::New { News::Whole } else { News::Update };
                 self.changed(&key, Known { heard: true, ..known }, entry, news, EventFlags::empty(), tell);
                 Ok(())
             }
-            Some(_) => self.suspect(kind, entry),
+            Some(_) => self.suspect(kind, entry, true),
             None if !self.may_be_selected(kind, entry) => Ok(()),
-            None if kind == EventKind::Update || self.may_be_late(&key, entry.id) => self.suspect(kind, entry),
+            None if kind == EventKind::Update || self.may_be_late(&key, entry.id) => self.suspect(kind, entry, true),
             None => self.store(key, entry, true, EventFlags::empty(), tell),
         }
     }
@@ -163,9 +165,11 @@ impl Follower {
         let hash = self.hashes.of(key);
         let known = self.table.get(key).is_some_and(|known| mutant!("destroys-by-id", known.id == entry.id, true));
         if known {
-            // Somebody with this id went just now: it may be the same DESTROY once more.
-            if mutant!("destroyed-twice", self.tombstones.has(hash, entry.id), false) {
-                return self.suspect(EventKind::Destroy, entry);
+            // Somebody with this id went just now, or may have gone before anything was heard: it may be the same DESTROY once more.
+            let repeated = mutant!("destroyed-twice", self.tombstones.has(hash, entry.id), false)
+                || mutant!("destroyed-before", self.doubt.is_some(), false);
+            if repeated {
+                return self.suspect(EventKind::Destroy, entry, true);
             }
             self.table.remove(key);
             tell(Report { kind: EventKind::Destroy, flags: EventFlags::empty(), entry });
@@ -176,9 +180,9 @@ impl Follower {
         Ok(())
     }
 
-    fn suspect(&mut self, kind: EventKind, entry: &Entry) -> Result<(), Error> {
+    fn suspect(&mut self, kind: EventKind, entry: &Entry, said: bool) -> Result<(), Error> {
         self.suspects.try_reserve(1).map_err(Error::no_memory)?;
-        self.suspects.push(Suspect { entry: *entry, kind, again: false });
+        self.suspects.push(Suspect { entry: *entry, kind, said, again: false });
         Ok(())
     }
 
@@ -223,7 +227,10 @@ impl Follower {
     }
 
     fn gone(&mut self, suspect: Suspect, key: &Key, tell: Tell<'_>) -> Result<(), Error> {
-        if self.table.get(key).is_none() {
+        let Some(known) = self.table.get(key) else { return Ok(()) };
+        if suspect.kind == EventKind::Destroy && suspect.said && known.id == suspect.entry.id {
+            self.table.remove(key);
+            tell(Report { kind: EventKind::Destroy, flags: EventFlags::empty(), entry: &suspect.entry });
             return Ok(());
         }
         if suspect.again {
@@ -276,7 +283,7 @@ impl Follower {
             return match self.table.get_mut(&key) {
                 Some(known) if known.id == entry.id => {
                     known.list = self.list;
-                    self.suspect(EventKind::Destroy, entry)
+                    self.suspect(EventKind::Destroy, entry, false)
                 }
                 _ => Ok(()),
             };

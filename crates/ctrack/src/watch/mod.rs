@@ -1,5 +1,6 @@
 //! Watching the table: what events, lists and look-ups add up to.
 
+mod engine;
 mod follower;
 mod table;
 mod tombstones;
