@@ -135,7 +135,9 @@ impl Follower {
                 // An UPDATE may have come before it.
                 let old_news = kind == EventKind::New && self.is_news(entry, &known);
                 // It may be its predecessor's, who had the same id.
-                let old_update = kind == EventKind::Update && self.tombstones.has(self.hashes.of(&key), entry.id);
+                let old_update = kind == EventKind::Update
+                    && (self.tombstones.has(self.hashes.of(&key), entry.id)
+                        || self.doubt.is_some() && self.hashes.digest(entry) != known.digest);
                 if mutant!("no-old-news", old_news, false) || mutant!("no-old-updates", old_update, false) {
                     return self.suspect(kind, entry, true);
                 }
