@@ -44,3 +44,4 @@ pub use selection::plan::{Caps, Explanation};
 pub use selection::Selection;
 pub use socket::netlink::OpenOptions;
 pub use text::{json, line, Format};
+pub use watch::{Change, Event, EventFlags, Waker, Watch, WatchInfo, WatchOptions};

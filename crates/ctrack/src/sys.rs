@@ -59,6 +59,138 @@ pub(crate) fn netns_of_socket(socket: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Datagrams that are received at once: [`Datagrams::receive`].
+pub(crate) struct Datagrams {
+    bytes: Vec<u8>,
+    lengths: [usize; Datagrams::MOST],
+    senders: [u32; Datagrams::MOST],
+    count: usize,
+}
+
+impl Datagrams {
+    /// So many at once.
+    pub const MOST: usize = 64;
+
+    /// An event has a few hundred bytes; with the longest helper, label, and security context less than that.
+    const ROOM: usize = 4096;
+
+    /// `None`: no memory.
+    pub fn new() -> Option<Datagrams> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(Datagrams::MOST * Datagrams::ROOM).ok()?;
+        bytes.resize(Datagrams::MOST * Datagrams::ROOM, 0);
+        Some(Datagrams { bytes, lengths: [0; Datagrams::MOST], senders: [0; Datagrams::MOST], count: 0 })
+    }
+
+    /// Receives what waits, up to `most`, from a netlink socket. The number of datagrams; 0: none waits.
+    pub fn receive(&mut self, fd: RawFd, most: usize) -> io::Result<usize> {
+        self.count = 0;
+        // SAFETY: all of these are numbers and pointers, which may be 0 and NULL.
+        let (mut headers, mut addresses) = unsafe {
+            (
+                std::mem::zeroed::<[libc::mmsghdr; Datagrams::MOST]>(),
+                std::mem::zeroed::<[libc::sockaddr_nl; Datagrams::MOST]>(),
+            )
+        };
+        let mut places = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; Datagrams::MOST];
+        let rooms = self.bytes.chunks_exact_mut(Datagrams::ROOM);
+        for (((header, place), address), room) in headers.iter_mut().zip(&mut places).zip(&mut addresses).zip(rooms) {
+            *place = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+            header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+            header.msg_hdr.msg_iov = place;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+        let most = most.min(Datagrams::MOST) as libc::c_uint;
+        // SAFETY: each header points to a place and an address of its own, each place to a room of its own, all alive for the call.
+        let received = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most, flags as _, std::ptr::null_mut()) };
+        let received = match check(received) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            received => usize::try_from(received?).unwrap_or(0),
+        };
+        for at in 0..received {
+            self.lengths[at] = headers[at].msg_len as usize;
+            self.senders[at] = addresses[at].nl_pid;
+        }
+        self.count = received;
+        Ok(received)
+    }
+
+    /// What was received: the bytes of each, and who sent it; `None` in place of the bytes if it was too long.
+    pub fn each(&self) -> impl Iterator<Item = (Option<&[u8]>, u32)> {
+        let rooms = self.bytes.chunks_exact(Datagrams::ROOM).take(self.count);
+        rooms.zip(self.lengths).zip(self.senders).map(|((room, length), sender)| (room.get(..length), sender))
+    }
+}
+
+fn get_option<T: Copy + Default>(fd: RawFd, option: libc::c_int) -> io::Result<T> {
+    let (mut value, mut length) = (T::default(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: `value` has `length` bytes, of which any are valid for the numbers that this is called for.
+    check(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &mut length) })?;
+    Ok(value)
+}
+
+/// How many bytes of the receive buffer are in use, how many there are, and how many datagrams did not fit since the socket was made.
+pub(crate) fn queue(fd: RawFd) -> io::Result<(u32, u32, u32)> {
+    /// linux/sock_diag.h: SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF, SK_MEMINFO_DROPS.
+    const PLACES: (usize, usize, usize) = (0, 1, 8);
+    let info: [u32; 9] = get_option(fd, libc::SO_MEMINFO)?;
+    Ok((info[PLACES.0], info[PLACES.1], info[PLACES.2]))
+}
+
+/// Takes the error that waits on the socket: an errno, or 0.
+pub(crate) fn take_error(fd: RawFd) -> io::Result<i32> {
+    get_option(fd, libc::SO_ERROR)
+}
+
+/// Lets through what a classic BPF program lets through.
+pub(crate) fn attach_filter(fd: RawFd, program: &[libc::sock_filter]) -> io::Result<()> {
+    let length = libc::c_ushort::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    let size = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` instructions, which live for the call.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const program).cast(), size) })
+        .map(drop)
+}
+
+/// A descriptor that is readable if any of those in it is.
+pub(crate) fn poll_set(fds: &[RawFd]) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer, and returns a new descriptor that nobody else knows.
+    let set = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+    for &fd in fds {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        // SAFETY: `event` lives for the call.
+        check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) })?;
+    }
+    Ok(set)
+}
+
+/// A counter: readable while it is not 0.
+pub(crate) fn counter() -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer, and returns a new descriptor that nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) })
+}
+
+/// A timer that is not set: readable when its time has come.
+pub(crate) fn timer() -> io::Result<OwnedFd> {
+    let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+    // SAFETY: takes no pointer, and returns a new descriptor that nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(check(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags))?) })
+}
+
+/// Sets a timer to go off once after so long, or not at all.
+pub(crate) fn set_timer(timer: &OwnedFd, after: Option<Duration>) -> io::Result<()> {
+    // 0 would be never.
+    let after = after.map_or(Duration::ZERO, |after| after.max(Duration::from_nanos(1)));
+    // SAFETY: numbers alone, which may be 0.
+    let mut time = unsafe { std::mem::zeroed::<libc::itimerspec>() };
+    time.it_value.tv_sec = after.as_secs().try_into().unwrap_or(i32::MAX.into());
+    time.it_value.tv_nsec = after.subsec_nanos().try_into().unwrap_or(0);
+    // SAFETY: `time` lives for the call; no old value is asked for.
+    check(unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &time, std::ptr::null_mut()) }).map(drop)
+}
+
 /// A box, or nothing where memory is short: `Box::new` aborts the process there.
 pub fn try_box<T>(value: T) -> Option<Box<T>> {
     let layout = Layout::new::<T>();

@@ -130,15 +130,38 @@ fn open_here(receive_buffer: u32) -> io::Result<(Socket, u32)> {
     Ok((socket, port))
 }
 
-/// The same in another network namespace. Only a thread can enter one, and it must not be the caller's: so a helper does, and
-/// ends with it.
+/// The same in another network namespace.
 fn open_there(netns: &OwnedFd, receive_buffer: u32) -> Result<(Socket, u32), Error> {
-    let opened = sys::on_a_thread(|| {
+    in_netns(netns, || open_here(receive_buffer).map_err(|error| open_error("socket", &error)))
+}
+
+/// Does something in another network namespace. Only a thread can enter one, and it must not be the caller's: so a helper does, and
+/// ends with it.
+fn in_netns<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    let done = sys::on_a_thread(|| {
         sys::enter_netns(netns)
             .map_err(|error| open_error("setns (needs CAP_SYS_ADMIN over the network namespace)", &error))?;
-        open_here(receive_buffer).map_err(|error| open_error("socket", &error))
+        work()
     });
-    opened.unwrap_or_else(|error| Err(open_error("thread", &error)))
+    done.unwrap_or_else(|error| Err(open_error("thread", &error)))
+}
+
+/// Two sockets for events, of which the first has this receive buffer.
+pub(crate) fn open_events(options: &OpenOptions, receive_buffer: u32) -> Result<(Socket, Socket), Error> {
+    let open = || {
+        let one = |receive_buffer| -> io::Result<Socket> {
+            let mut socket = Socket::new(NETLINK_NETFILTER)?;
+            sys::set_receive_buffer(socket.as_raw_fd(), receive_buffer);
+            socket.bind_auto()?;
+            Ok(socket)
+        };
+        let both = one(receive_buffer).and_then(|events| Ok((events, one(0)?)));
+        both.map_err(|error| open_error("socket", &error))
+    };
+    match &options.netns {
+        Some(netns) => in_netns(netns, open),
+        None => open(),
+    }
 }
 
 /// The network namespace of the calling thread. Not known without /proc.

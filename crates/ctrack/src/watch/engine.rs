@@ -179,6 +179,14 @@ impl Engine {
         }
     }
 
+    /// Hears what happens from now on.
+    pub fn begin(&mut self, source: &mut dyn Source) -> Result<(), Error> {
+        while matches!(self.phase, Phase::Leave | Phase::Drain | Phase::Join) {
+            self.phase_step(source)?;
+        }
+        Ok(())
+    }
+
     /// What is to be told next.
     pub fn next(&mut self) -> Option<Told> {
         self.told.pop_front()
