@@ -164,7 +164,13 @@ fn a_list_and_what_is_told_afterwards_add_up_to_the_table() {
                     watch.next_batch(&mut events, 64, Some(Duration::from_secs(5))).unwrap();
                     events.drain(..).for_each(|event| mirror.hear(&event));
                 }
-                drain(&mut watch).iter().for_each(|event| mirror.hear(event));
+                // A loss may be noticed only now, and the next list may wait for a second.
+                loop {
+                    drain(&mut watch).iter().for_each(|event| mirror.hear(event));
+                    if watch.info().unwrap().is_synced {
+                        break;
+                    }
+                }
                 let listed: BTreeMap<u32, Entry> =
                     all(&mut Conntrack::open().unwrap()).iter().map(|e| (e.id, *e)).collect();
                 println!("round {round}: {turns} turns, {:?}", watch.info().unwrap());
