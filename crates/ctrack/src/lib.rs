@@ -35,6 +35,7 @@ mod watch;
 mod migrating {}
 
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
+pub use ctnetlink::event::EventKind;
 pub use ctnetlink::types::*;
 pub use ctnetlink::KernelDetail;
 pub use error::{errno_text, Call, Errno, Error, Failure, Hider, NetnsName};
@@ -44,4 +45,4 @@ pub use selection::plan::{Caps, Explanation};
 pub use selection::Selection;
 pub use socket::netlink::OpenOptions;
 pub use text::{json, line, Format};
-pub use watch::{Change, Event, EventFlags, Waker, Watch, WatchInfo, WatchOptions};
+pub use watch::{Change, Event, EventFlags, Remote, Watch, WatchInfo, WatchOptions};

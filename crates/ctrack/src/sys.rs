@@ -64,7 +64,23 @@ pub(crate) struct Datagrams {
     bytes: Vec<u8>,
     lengths: [usize; Datagrams::MOST],
     senders: [u32; Datagrams::MOST],
+    /// What the kernel says beside each datagram: the number of its network namespace, if it is from another one than the socket's.
+    besides: [Beside; Datagrams::MOST],
+    beside_lengths: [usize; Datagrams::MOST],
     count: usize,
+}
+
+/// Room for one control message with one number, aligned as a header of one.
+type Beside = [usize; 4];
+
+/// A datagram that was received.
+pub(crate) struct Datagram<'a> {
+    /// `None`: it was too long.
+    pub bytes: Option<&'a [u8]>,
+    /// The port of who sent it; 0: the kernel.
+    pub sender: u32,
+    /// The network namespace that it is about, by its number in that of the socket; `None`: that of the socket.
+    pub nsid: Option<i32>,
 }
 
 impl Datagrams {
@@ -79,7 +95,14 @@ impl Datagrams {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(Datagrams::MOST * Datagrams::ROOM).ok()?;
         bytes.resize(Datagrams::MOST * Datagrams::ROOM, 0);
-        Some(Datagrams { bytes, lengths: [0; Datagrams::MOST], senders: [0; Datagrams::MOST], count: 0 })
+        Some(Datagrams {
+            bytes,
+            lengths: [0; Datagrams::MOST],
+            senders: [0; Datagrams::MOST],
+            besides: [[0; 4]; Datagrams::MOST],
+            beside_lengths: [0; Datagrams::MOST],
+            count: 0,
+        })
     }
 
     /// Receives what waits, up to `most`, from a netlink socket. The number of datagrams; 0: none waits.
@@ -93,8 +116,11 @@ impl Datagrams {
             )
         };
         let mut places = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; Datagrams::MOST];
-        let rooms = self.bytes.chunks_exact_mut(Datagrams::ROOM);
-        for (((header, place), address), room) in headers.iter_mut().zip(&mut places).zip(&mut addresses).zip(rooms) {
+        let rooms = self.bytes.chunks_exact_mut(Datagrams::ROOM).zip(&mut self.besides);
+        for (((header, place), address), (room, beside)) in headers.iter_mut().zip(&mut places).zip(&mut addresses).zip(rooms)
+        {
+            header.msg_hdr.msg_control = beside.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = size_of::<Beside>() as _;
             *place = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
             header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
@@ -103,7 +129,8 @@ impl Datagrams {
         }
         let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
         let most = most.min(Datagrams::MOST) as libc::c_uint;
-        // SAFETY: each header points to a place and an address of its own, each place to a room of its own, all alive for the call.
+        // SAFETY: each header points to a place, an address and a control room of its own, each place to a room of its own, all
+        // alive for the call.
         let received = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most, flags as _, std::ptr::null_mut()) };
         let received = match check(received) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -112,16 +139,49 @@ impl Datagrams {
         for at in 0..received {
             self.lengths[at] = headers[at].msg_len as usize;
             self.senders[at] = addresses[at].nl_pid;
+            self.beside_lengths[at] = headers[at].msg_hdr.msg_controllen as usize;
         }
         self.count = received;
         Ok(received)
     }
 
-    /// What was received: the bytes of each, and who sent it; `None` in place of the bytes if it was too long.
-    pub fn each(&self) -> impl Iterator<Item = (Option<&[u8]>, u32)> {
-        let rooms = self.bytes.chunks_exact(Datagrams::ROOM).take(self.count);
-        rooms.zip(self.lengths).zip(self.senders).map(|((room, length), sender)| (room.get(..length), sender))
+    /// What was received.
+    pub fn each(&self) -> impl Iterator<Item = Datagram<'_>> {
+        let rooms = self.bytes.chunks_exact(Datagrams::ROOM).take(self.count).enumerate();
+        rooms.map(|(at, room)| {
+            let nsid = self.nsid(at);
+            Datagram { bytes: room.get(..self.lengths[at]), sender: self.senders[at], nsid }
+        })
     }
+
+    /// The one control message that netlink sends: a header with length, level and type, and a number
+    /// (netlink_cmsg_listen_all_nsid()).
+    fn nsid(&self, at: usize) -> Option<i32> {
+        const HEADER: usize = size_of::<libc::cmsghdr>();
+        if self.beside_lengths[at] < HEADER + 4 {
+            return None;
+        }
+        let mut bytes = [0; size_of::<Beside>()];
+        for (place, word) in bytes.chunks_exact_mut(size_of::<usize>()).zip(self.besides[at]) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        let number = |at: usize| Some(i32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let is_nsid =
+            (number(HEADER - 8)?, number(HEADER - 4)?) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID);
+        if is_nsid { number(HEADER) } else { None }
+    }
+}
+
+/// Joins or leaves a group of messages of a netlink socket.
+pub(crate) fn set_membership(fd: RawFd, group: u32, member: bool) -> io::Result<()> {
+    set_netlink(fd, if member { libc::NETLINK_ADD_MEMBERSHIP } else { libc::NETLINK_DROP_MEMBERSHIP }, group)
+}
+
+/// Sets an option of a netlink socket.
+pub(crate) fn set_netlink(fd: RawFd, option: libc::c_int, value: u32) -> io::Result<()> {
+    let length = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: `value` has `length` bytes and lives for the call.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_NETLINK, option, (&raw const value).cast(), length) }).map(drop)
 }
 
 fn get_option<T: Copy + Default>(fd: RawFd, option: libc::c_int) -> io::Result<T> {
@@ -142,6 +202,13 @@ pub(crate) fn queue(fd: RawFd) -> io::Result<(u32, u32, u32)> {
 /// Takes the error that waits on the socket: an errno, or 0.
 pub(crate) fn take_error(fd: RawFd) -> io::Result<i32> {
     get_option(fd, libc::SO_ERROR)
+}
+
+/// Lets everything through again. Fine if no filter is attached.
+pub(crate) fn detach_filter(fd: RawFd) {
+    let (nothing, size) = (0 as libc::c_int, size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: `nothing` has `size` bytes and lives for the call, which does not look at them.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, (&raw const nothing).cast(), size) };
 }
 
 /// Lets through what a classic BPF program lets through.

@@ -8,7 +8,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::fs::MetadataExt;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -146,17 +146,52 @@ fn in_netns<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> Result<T, Error> + 
     done.unwrap_or_else(|error| Err(open_error("thread", &error)))
 }
 
-/// Two sockets for events, of which the first has this receive buffer.
-pub(crate) fn open_events(options: &OpenOptions, receive_buffer: u32) -> Result<(Socket, Socket), Error> {
+/// The sysctl net.netfilter.nf_conntrack_events of a network namespace: 0 no entry reports what becomes of it, 1 all do, 2 (the default
+/// from 5.19 on) those do that are made while somebody listens (nf_ct_ecache_ext_add()).
+pub(crate) struct Mode {
+    /// Kept open: it is that of the network namespace of who opened it.
+    file: io::Result<File>,
+}
+
+impl Mode {
+    const PATH: &'static str = "/proc/sys/net/netfilter/nf_conntrack_events";
+
+    /// That of the network namespace of this thread.
+    fn open(to_set: bool) -> Mode {
+        Mode { file: File::options().read(true).write(to_set).open(Mode::PATH) }
+    }
+
+    /// `None`: it cannot be read.
+    pub fn get(&self) -> Option<u8> {
+        u8::try_from(read_number(self.file.as_ref().ok()?)?).ok()
+    }
+
+    /// Sets it to 1, if it is not.
+    pub fn enable(&self) -> io::Result<()> {
+        match (&self.file, self.get()) {
+            (_, Some(1)) => Ok(()),
+            (Ok(file), _) => file.write_all_at(b"1", 0),
+            (Err(error), _) => Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))),
+        }
+    }
+}
+
+/// A socket for events with this receive buffer, one that hears nothing yet, and the mode.
+pub(crate) fn open_events(
+    options: &OpenOptions,
+    receive_buffer: u32,
+    enable: bool,
+) -> Result<(OwnedFd, OwnedFd, Mode), Error> {
     let open = || {
-        let one = |receive_buffer| -> io::Result<Socket> {
+        let one = |receive_buffer| -> io::Result<OwnedFd> {
             let mut socket = Socket::new(NETLINK_NETFILTER)?;
             sys::set_receive_buffer(socket.as_raw_fd(), receive_buffer);
             socket.bind_auto()?;
-            Ok(socket)
+            socket.as_fd().try_clone_to_owned()
         };
         let both = one(receive_buffer).and_then(|events| Ok((events, one(0)?)));
-        both.map_err(|error| open_error("socket", &error))
+        let (events, keeper) = both.map_err(|error| open_error("socket", &error))?;
+        Ok((events, keeper, Mode::open(enable)))
     };
     match &options.netns {
         Some(netns) => in_netns(netns, open),

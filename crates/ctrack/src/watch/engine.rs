@@ -3,15 +3,16 @@
 //! A step is bounded and never sleeps; whoever waits does so by [`Step::Idle`] and [`Step::Until`]. With a list (sync) the phases are
 //!
 //! ```text
-//! Leave -> Drain -> Join -> List -> Settle -> Sweep -> Backlog -> Check -> Live
-//!   ^______________________________________|            lost something: from the start
+//! Leave -> Drain -> Pause -> Join -> List -> Settle -> Sweep -> Backlog -> Check -> Live
+//!   ^________________________________________________|            lost something: from the start
 //! ```
 //!
 //! and without one `Join -> Live`. The order of the joins is DESTROY, UPDATE, NEW: an entry that was made and destroyed between two
 //! of them must not be heard of half. A watch that joined NEW first kept entries that are gone (5.10 to 7.3: 8 of 17 runs with 2 to 5 ms
 //! between the calls; none in this order).
 
-use super::follower::{Answer, EventFlags, Follower, Report, Suspect, MOST_REPORTS};
+use super::follower::{Answer, Ear, EventFlags, Follower, Origin, Report, Suspect, MOST_REPORTS};
+use super::remote::State;
 use crate::error::Error;
 use crate::selection::Selection;
 use ctnetlink::consts::*;
@@ -24,14 +25,21 @@ use std::time::Duration;
 
 /// The kernel, as far as a watch needs it.
 pub(crate) trait Source {
+    /// Sets nf_conntrack_events to 1.
+    fn enable(&mut self) -> Result<(), Error>;
+
+    /// Keeps the kernel reporting what belongs to a task, even while nothing of it is heard.
+    fn keep(&mut self, task: &Task) -> Result<(), Error>;
+
     /// Hears a group from now on.
     fn join(&mut self, group: u32) -> Result<(), Error>;
 
     /// Hears it no more.
     fn leave(&mut self, group: u32) -> Result<(), Error>;
 
-    /// Reads up to about so many datagrams that wait, without waiting. `true`: no more did.
-    fn read(&mut self, most: usize, hear: &mut dyn FnMut(&[u8])) -> Result<bool, Error>;
+    /// Reads up to about so many datagrams that wait, without waiting, with the number of the network namespace that each is of,
+    /// if that is another one. `true`: no more did.
+    fn read(&mut self, most: usize, hear: &mut dyn FnMut(&[u8], Option<i32>)) -> Result<bool, Error>;
 
     /// How many events were lost since the socket was made, modulo 2^32; and whether some were that nobody counts.
     fn drops(&mut self) -> Result<(u32, bool), Error>;
@@ -48,6 +56,12 @@ pub(crate) trait Source {
 
     /// The time since the watch began.
     fn now(&self) -> Duration;
+
+    /// Nanoseconds since 1970.
+    fn clock(&self) -> u64;
+
+    /// The sysctl nf_conntrack_events; `None`: it cannot be read.
+    fn events_mode(&mut self) -> Option<u8>;
 }
 
 /// What a watch tells.
@@ -55,10 +69,11 @@ pub(crate) trait Source {
 pub(crate) struct Told {
     pub what: What,
     pub flags: EventFlags,
-    /// The netlink port of who caused it; 0: nobody, or not known.
-    pub port: u32,
-    /// When it happened, as the kernel says; 0: it does not.
-    pub time_ns: u64,
+    pub origin: Origin,
+    /// The number of the network namespace, if it is another one.
+    pub nsid: Option<i32>,
+    /// When it was read, in nanoseconds since 1970.
+    pub received_ns: u64,
     pub entry: Entry,
 }
 
@@ -97,13 +112,15 @@ enum Phase {
     Backlog,
     Check,
     Live,
-    /// Something was lost again and again: until then nothing is tried.
+    /// Something was lost again and again: until then nothing is tried, and nothing heard.
     Pause {
         until: Duration,
     },
 }
 
-const GROUPS: [u32; 3] = [NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_NEW];
+/// All groups of entries, in the order in which they are joined.
+pub(crate) const GROUPS: [u32; 3] =
+    [NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_NEW];
 
 /// Datagrams that are read at once.
 pub(crate) const BATCH: usize = 64;
@@ -130,17 +147,76 @@ pub(crate) struct Sums {
     pub restarts: u64,
     /// Entries that the kernel was asked for.
     pub checked: u64,
+    /// Entries that audits looked at.
+    pub audited: u64,
+}
+
+/// How to watch, whatever is selected.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Aim {
+    /// A list first, and then what changes.
+    pub sync: bool,
+    /// Of which changes is told: bits as [`bit`] has them. 0: of all.
+    pub kinds: u8,
+    /// How many entries may be known; 0: any number.
+    pub most: usize,
+    /// How often to look for entries that the kernel is silent about. `None`: never.
+    pub audit: Option<Duration>,
+    /// An audit lists all entries, whether the kernel may be silent or not.
+    pub audit_all: bool,
+}
+
+/// That of a kind in [`Aim::kinds`].
+pub(crate) fn bit(kind: EventKind) -> u8 {
+    match kind {
+        EventKind::New => 1,
+        EventKind::Update => 2,
+        EventKind::Destroy => 4,
+    }
+}
+
+/// What a watch is to do.
+#[derive(Debug, Default)]
+pub(crate) struct Task {
+    pub aim: Aim,
+    pub selection: Selection,
+}
+
+impl Task {
+    fn tells(&self, kind: EventKind) -> bool {
+        self.aim.kinds == 0 || self.aim.kinds & bit(kind) != 0
+    }
+
+    /// Which groups are heard. With a list NEW and DESTROY must be, and UPDATE too where it decides what is selected.
+    fn hears(&self, group: u32) -> bool {
+        let (kind, needed) = match group {
+            NFNLGRP_CONNTRACK_NEW => (EventKind::New, true),
+            NFNLGRP_CONNTRACK_DESTROY => (EventKind::Destroy, true),
+            _ => (EventKind::Update, self.selection.depends_on_changes()),
+        };
+        self.aim.sync && needed || self.tells(kind)
+    }
+
+    /// Those groups, in the order in which they are joined.
+    pub fn groups(&self) -> impl DoubleEndedIterator<Item = u32> + '_ {
+        GROUPS.into_iter().filter(|group| self.hears(*group))
+    }
+
+    fn ear<'a>(&'a self, tell: &'a mut dyn FnMut(Report<'_>)) -> Ear<'a> {
+        Ear { selection: &self.selection, tell }
+    }
 }
 
 pub(crate) struct Engine {
     /// `None`: events alone, without a list.
     follower: Option<Follower>,
-    selection: Selection,
-    groups: Vec<u32>,
+    task: Task,
     decoder: Decoder,
     phase: Phase,
     /// The drop counter, as it was read last.
     drops: u32,
+    /// Something was read that makes no sense.
+    unreadable: bool,
     backlog: Vec<u8>,
     backlog_is_full: bool,
     /// Where the backlog is read.
@@ -152,21 +228,30 @@ pub(crate) struct Engine {
     checking: bool,
     /// How often the list was disturbed in a row.
     disturbed: usize,
+    /// How long to wait before the next list.
+    pause: Duration,
+    /// There is no room for what the kernel has: said once, until there is.
+    said_full: bool,
+    /// The sysctl nf_conntrack_events, as it was read last.
+    pub mode: Option<u8>,
+    /// It was not 1 at some time, so that there may be entries of which the kernel is silent.
+    pub mode_was_other: bool,
+    next_audit: Option<Duration>,
+    /// Where an audit is, as for [`Follower::audit`].
+    auditing: Option<usize>,
     pub sums: Sums,
     pub is_synced: bool,
 }
 
 impl Engine {
-    /// `groups`: which events are reported, where there is no list. `most`: how many entries may be known; 0: any number.
-    pub fn new(selection: Selection, sync: bool, groups: Option<&[u32]>, most: usize) -> Engine {
-        let groups = GROUPS.into_iter().filter(|group| sync || groups.is_none_or(|groups| groups.contains(group)));
+    pub fn new(task: Task) -> Engine {
         Engine {
-            follower: sync.then(|| Follower::new(selection.clone(), most)),
-            selection,
-            groups: groups.collect(),
+            follower: task.aim.sync.then(|| Follower::new(&task.selection, task.aim.most)),
             decoder: Decoder::new(),
-            phase: if sync { Phase::Leave } else { Phase::Join },
+            phase: if task.aim.sync { Phase::Leave } else { Phase::Join },
+            task,
             drops: 0,
+            unreadable: false,
             backlog: Vec::new(),
             backlog_is_full: false,
             at: 0,
@@ -174,17 +259,34 @@ impl Engine {
             unchecked: 0,
             checking: false,
             disturbed: 0,
+            pause: Duration::ZERO,
+            said_full: false,
+            mode: None,
+            mode_was_other: false,
+            next_audit: None,
+            auditing: None,
             sums: Sums::default(),
             is_synced: false,
         }
     }
 
     /// Hears what happens from now on.
-    pub fn begin(&mut self, source: &mut dyn Source) -> Result<(), Error> {
-        while matches!(self.phase, Phase::Leave | Phase::Drain | Phase::Join) {
+    pub fn begin(&mut self, source: &mut dyn Source, enable: bool) -> Result<(), Error> {
+        self.look_at_mode(source);
+        if enable {
+            source.enable()?;
+        }
+        source.keep(&self.task)?;
+        while matches!(self.phase, Phase::Leave | Phase::Drain | Phase::Pause { .. } | Phase::Join) {
             self.phase_step(source)?;
         }
         Ok(())
+    }
+
+    /// Whether entries may come, change and go of which the kernel says nothing.
+    pub fn may_be_silent(&self) -> bool {
+        let unheard = self.follower.as_ref().map_or(0, Follower::unheard);
+        self.mode == Some(0) || self.mode_was_other && unheard > 0
     }
 
     /// What is to be told next.
@@ -202,6 +304,17 @@ impl Engine {
         self.follower.as_ref().map_or(0, Follower::len)
     }
 
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        State {
+            sums: self.sums,
+            entries: self.entries(),
+            is_synced: self.is_synced,
+            may_be_silent: self.may_be_silent(),
+            mode: self.mode,
+        }
+    }
+
     /// Begins a list anew, as if something had been lost.
     pub fn resync(&mut self) {
         if self.follower.is_some() {
@@ -213,44 +326,54 @@ impl Engine {
     fn begin_anew(&mut self) {
         self.phase = Phase::Leave;
         self.is_synced = false;
-        self.backlog.clear();
+        // Its room is not needed for long.
+        self.backlog = Vec::new();
         (self.at, self.backlog_is_full, self.unchecked, self.checking) = (0, false, 0, false);
+        (self.auditing, self.pause) = (None, Duration::ZERO);
     }
 
     /// Does something. After an error the watch goes on: what could not be done is tried again.
     pub fn step(&mut self, source: &mut dyn Source) -> Result<Step, Error> {
-        let result = self.phase_step(source);
-        if result.is_err() && self.follower.is_some() && self.phase != Phase::Leave {
-            self.disturb(source.now());
+        let error = match self.phase_step(source) {
+            Ok(step) => return Ok(step),
+            Err(error) => error,
+        };
+        if self.follower.is_none() {
+            return Err(error);
         }
-        result
+        self.disturb();
+        let is_full = matches!(error, Error::Full { .. } | Error::NoMemory { .. });
+        if is_full && std::mem::replace(&mut self.said_full, true) {
+            return Ok(Step::Again);
+        }
+        Err(error)
     }
 
     fn phase_step(&mut self, source: &mut dyn Source) -> Result<Step, Error> {
         match self.phase {
             Phase::Leave => {
-                for group in self.groups.iter().rev() {
-                    source.leave(*group)?;
+                for group in self.task.groups().rev() {
+                    source.leave(group)?;
                 }
                 self.phase = Phase::Drain;
             }
             Phase::Drain => {
                 let mut count = 0;
-                let empty = source.read(BATCH, &mut |_| count += 1)?;
+                let empty = source.read(BATCH, &mut |_, _| count += 1)?;
                 self.sums.received += count;
                 if empty {
-                    self.phase = Phase::Join;
+                    self.phase = Phase::Pause { until: source.now() + self.pause };
                 }
             }
             Phase::Join => self.join(source)?,
             Phase::List => return self.list(source),
             Phase::Settle => return self.settle(source),
-            Phase::Sweep { place } => self.sweep(place),
-            Phase::Backlog => self.apply_backlog(source.now())?,
+            Phase::Sweep { place } => self.sweep(place, source)?,
+            Phase::Backlog => self.apply_backlog(source)?,
             Phase::Check => return self.check_all(source),
             Phase::Live => return self.live(source),
             Phase::Pause { until } if source.now() < until => return Ok(Step::Until(until)),
-            Phase::Pause { .. } => self.phase = Phase::Leave,
+            Phase::Pause { .. } => self.phase = Phase::Join,
         }
         Ok(Step::Again)
     }
@@ -258,28 +381,33 @@ impl Engine {
     fn join(&mut self, source: &mut dyn Source) -> Result<(), Error> {
         // What nobody counted before this is no loss of ours.
         (self.drops, _) = source.drops()?;
-        for group in mutant!("destroys-joined-first", self.groups.clone(), {
-            let mut groups = self.groups.clone();
-            groups.reverse();
-            groups
-        }) {
-            source.join(group)?;
-        }
+        let joined = |group| source.join(group);
+        mutant!("destroys-joined-first", self.task.groups().try_for_each(joined), self.task.groups().rev().try_for_each(joined))?;
+        self.look_at_mode(source);
         let Some(follower) = &mut self.follower else {
             self.phase = Phase::Live;
             return Ok(());
         };
         follower.joined(source.now());
         follower.begin_list();
-        source.begin_list(&self.selection)?;
+        source.begin_list(&self.task.selection)?;
         self.phase = Phase::List;
         Ok(())
     }
 
+    fn look_at_mode(&mut self, source: &mut dyn Source) {
+        self.mode = source.events_mode();
+        self.mode_was_other |= self.mode != Some(1);
+    }
+
     fn list(&mut self, source: &mut dyn Source) -> Result<Step, Error> {
-        let (follower, told) = (self.follower.as_mut(), &mut self.told);
-        let Some(follower) = follower else { return Ok(Step::Idle) };
-        let done = source.list(&self.selection, &mut |entry| follower.listed(entry, &mut |report| tell(told, report)));
+        let now = source.clock();
+        let (told, task) = (&mut self.told, &self.task);
+        let Some(follower) = &mut self.follower else { return Ok(Step::Idle) };
+        let done = source.list(&task.selection, &mut |entry| {
+            told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
+            follower.listed(entry, &mut task.ear(&mut |report| tell(told, task, report, now, None)))
+        });
         match done {
             Ok(done) => {
                 self.keep_what_waits(source)?;
@@ -287,7 +415,7 @@ impl Engine {
                     self.phase = Phase::Settle;
                 }
             }
-            Err(error) if error.is_transient() => self.disturb(source.now()),
+            Err(error) if error.is_transient() => self.disturb(),
             Err(error) => return Err(error),
         }
         Ok(Step::Again)
@@ -296,11 +424,9 @@ impl Engine {
     /// Reads what waits into the backlog: nothing is heeded before the list is complete.
     fn keep_what_waits(&mut self, source: &mut dyn Source) -> Result<bool, Error> {
         let (backlog, mut full, mut count) = (&mut self.backlog, self.backlog_is_full, 0);
-        let empty = source.read(128 * BATCH, &mut |datagram| {
+        let empty = source.read(128 * BATCH, &mut |datagram, _| {
             count += 1;
-            full = full
-                || backlog.len() + datagram.len() > MOST_BACKLOG
-                || backlog.try_reserve(datagram.len() + 3).is_err();
+            full = full || backlog.len() + datagram.len() > MOST_BACKLOG || !has_room(backlog, datagram.len() + 3);
             if !full {
                 backlog.extend_from_slice(datagram);
                 backlog.resize(backlog.len().next_multiple_of(4), 0);
@@ -318,7 +444,7 @@ impl Engine {
         let lost = mutant!("drops-in-the-list", drops != self.drops || uncounted, false);
         if lost || self.backlog_is_full {
             self.sums.lost += u64::from(drops.wrapping_sub(self.drops));
-            self.disturb(source.now());
+            self.disturb();
         } else if empty {
             let place = self.follower.as_ref().map_or(0, Follower::len);
             self.phase = Phase::Sweep { place };
@@ -326,34 +452,35 @@ impl Engine {
         Ok(Step::Again)
     }
 
-    fn disturb(&mut self, now: Duration) {
+    fn disturb(&mut self) {
         self.begin_anew();
         self.sums.restarts += 1;
-        let pause = PAUSES[self.disturbed.min(PAUSES.len() - 1)];
+        self.pause = Duration::from_millis(PAUSES[self.disturbed.min(PAUSES.len() - 1)]);
         self.disturbed += 1;
-        self.phase = Phase::Pause { until: now + Duration::from_millis(pause) };
     }
 
-    fn sweep(&mut self, mut place: usize) {
-        let (follower, told) = (self.follower.as_mut(), &mut self.told);
-        if let Some(follower) = follower {
-            follower.sweep(&mut place, &mut |report| tell(told, report));
+    fn sweep(&mut self, mut place: usize, source: &dyn Source) -> Result<(), Error> {
+        self.told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
+        let (told, task, now) = (&mut self.told, &self.task, source.clock());
+        if let Some(follower) = &mut self.follower {
+            follower.sweep(&mut place, &mut task.ear(&mut |report| tell(told, task, report, now, None)));
         }
         self.phase = if place == 0 { Phase::Backlog } else { Phase::Sweep { place } };
+        Ok(())
     }
 
-    fn apply_backlog(&mut self, now: Duration) -> Result<(), Error> {
+    fn apply_backlog(&mut self, source: &dyn Source) -> Result<(), Error> {
+        let moment = Moment { now: source.now(), clock: source.clock(), nsid: None };
         let backlog = std::mem::take(&mut self.backlog);
         for _ in 0..BATCH {
             let Some(rest) = backlog.get(self.at..).filter(|rest| !rest.is_empty()) else { break };
             let step = first_message(rest).map_or(rest.len(), |(_, step)| step.max(1));
             self.at += step;
-            self.hear(&rest[..step], now)?;
+            self.hear(&rest[..step], moment)?;
         }
         let done = self.at >= backlog.len();
         self.backlog = backlog;
         if done {
-            // Its room is not needed for long.
             (self.backlog, self.at) = (Vec::new(), 0);
             self.phase = Phase::Check;
         }
@@ -365,8 +492,8 @@ impl Engine {
         let Some(follower) = &mut self.follower else { return Ok(Step::Idle) };
         if follower.suspects().is_empty() && !follower.has_condemned() {
             follower.synced();
-            self.told.push_back(plain(What::Synced));
-            (self.is_synced, self.disturbed) = (true, 0);
+            self.say(What::Synced, source.clock())?;
+            (self.is_synced, self.disturbed, self.said_full) = (true, 0, false);
             self.phase = Phase::Live;
             return Ok(Step::Again);
         }
@@ -383,11 +510,10 @@ impl Engine {
             self.checking = self.follower.as_ref().is_some_and(|follower| !follower.suspects().is_empty());
             return Ok(Step::Again);
         }
-        let now = source.now();
-        // What is read must have room to be told.
+        let moment = Moment { now: source.now(), clock: source.clock(), nsid: None };
         let mut failed = None;
-        let empty = source.read(BATCH, &mut |datagram| {
-            if let Err(error) = self.hear_all(datagram, now) {
+        let empty = source.read(BATCH, &mut |datagram, nsid| {
+            if let Err(error) = self.hear_all(datagram, Moment { nsid, ..moment }) {
                 failed = failed.take().or(Some(error));
             }
         })?;
@@ -399,12 +525,19 @@ impl Engine {
         }
         self.unchecked = 0;
         let (drops, uncounted) = source.drops()?;
+        let uncounted = uncounted || self.unreadable;
         if mutant!("drops-counted", drops != self.drops || uncounted, false) {
-            self.lose(drops, uncounted);
+            self.lose(drops, uncounted, moment.clock)?;
             return Ok(Step::Again);
         }
+        self.rest(empty, moment.now, source)
+    }
+
+    /// What waited was read, or much of it: time for what else is to be done.
+    fn rest(&mut self, empty: bool, now: Duration, source: &mut dyn Source) -> Result<Step, Error> {
+        let nothing_told = self.told.is_empty();
         let Some(follower) = &mut self.follower else {
-            return Ok(if empty && self.told.is_empty() { Step::Idle } else { Step::Again });
+            return Ok(if empty && nothing_told { Step::Idle } else { Step::Again });
         };
         if empty {
             follower.queue_was_empty(now)?;
@@ -413,16 +546,48 @@ impl Engine {
             self.resync();
             return Ok(Step::Again);
         }
+        if let (Some(place), true) = (&mut self.auditing, follower.suspects().is_empty()) {
+            self.sums.audited += follower.audit(place, BATCH)? as u64;
+            if *place == 0 {
+                self.auditing = None;
+            }
+        }
         self.checking = !follower.suspects().is_empty();
-        Ok(if empty && !self.checking && self.told.is_empty() { Step::Idle } else { Step::Again })
+        if !empty || self.checking || !nothing_told || self.auditing.is_some() {
+            return Ok(Step::Again);
+        }
+        Ok(self.audit_when_due(now, source))
     }
 
-    fn lose(&mut self, drops: u32, uncounted: bool) {
+    /// There is nothing else to do: until when?
+    fn audit_when_due(&mut self, now: Duration, source: &mut dyn Source) -> Step {
+        let Some(every) = self.task.aim.audit.filter(|_| self.task.aim.audit_all || self.may_be_silent()) else {
+            self.next_audit = None;
+            return Step::Idle;
+        };
+        let next = *self.next_audit.get_or_insert(now + every);
+        if now < next {
+            return Step::Until(next);
+        }
+        self.next_audit = Some(now + every);
+        self.look_at_mode(source);
+        if self.task.aim.audit_all || self.mode == Some(0) {
+            // Whoever came without a word is found by a list alone.
+            self.sums.audited += self.entries() as u64;
+            self.begin_anew();
+        } else {
+            self.auditing = Some(self.entries());
+        }
+        Step::Again
+    }
+
+    fn lose(&mut self, drops: u32, uncounted: bool, clock: u64) -> Result<(), Error> {
         let lost = u64::from(drops.wrapping_sub(self.drops));
-        self.drops = drops;
+        self.say(What::Lost((!uncounted).then_some(lost)), clock)?;
+        (self.drops, self.unreadable) = (drops, false);
         self.sums.lost += lost;
-        self.told.push_back(plain(What::Lost((!uncounted).then_some(lost))));
         self.resync();
+        Ok(())
     }
 
     fn check(&mut self, source: &mut dyn Source) -> Result<(), Error> {
@@ -432,61 +597,84 @@ impl Engine {
         if batch.is_empty() {
             return Ok(());
         }
-        let (told, mut answers) = (&mut self.told, Vec::new());
+        self.told.try_reserve(BATCH * MOST_REPORTS).map_err(Error::no_memory)?;
+        let mut answers = Vec::new();
         source.look_up(batch, &mut answers)?;
+        let (told, task, now) = (&mut self.told, &self.task, source.clock());
         self.sums.checked += answers.len() as u64;
         // The last of them first: that is how they are taken out.
         for answer in answers.iter().rev() {
-            follower.checked(answer, &mut |report| tell(told, report))?;
+            follower.checked(answer, &mut task.ear(&mut |report| tell(told, task, report, now, None)))?;
         }
         Ok(())
     }
 
     /// The messages of a datagram; one in all that the kernel sends.
-    fn hear_all(&mut self, mut datagram: &[u8], now: Duration) -> Result<(), Error> {
+    fn hear_all(&mut self, mut datagram: &[u8], moment: Moment) -> Result<(), Error> {
         while !datagram.is_empty() {
             let step = first_message(datagram).map_or(datagram.len(), |(_, step)| step.max(1));
             self.sums.received += 1;
             self.unchecked += 1;
-            self.hear(&datagram[..step], now)?;
+            self.hear(&datagram[..step], moment)?;
             datagram = &datagram[step..];
         }
         Ok(())
     }
 
-    fn hear(&mut self, datagram: &[u8], now: Duration) -> Result<(), Error> {
-        let (message, _) = first_message(datagram).map_err(Error::malformed)?;
+    fn hear(&mut self, datagram: &[u8], moment: Moment) -> Result<(), Error> {
+        self.told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
         let mut entry = Entry::EMPTY;
-        let event = decode_event(&message, &mut self.decoder, &mut entry).map_err(Error::malformed)?;
-        let Some(event) = event else { return Ok(()) };
-        let told = &mut self.told;
-        let mut tell_it = |report: Report<'_>| {
-            tell(told, report);
-            // By the event itself, if it is not about what was only found out meanwhile.
-            if let (Some(last), false) = (told.back_mut(), report.flags.contains(EventFlags::FOUND)) {
-                (last.port, last.time_ns) = (event.port, event.time_ns);
+        let event = first_message(datagram)
+            .and_then(|(message, _)| decode_event(&message, &mut self.decoder, &mut entry));
+        let event = match event {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(()),
+            // Whatever it was to say is lost.
+            Err(_) => {
+                self.unreadable = true;
+                return Ok(());
             }
         };
+        let (told, task) = (&mut self.told, &self.task);
+        let origin = Origin { port: event.port, time_ns: event.time_ns };
+        let mut tell = |report: Report<'_>| tell(told, task, report, moment.clock, moment.nsid);
         match &mut self.follower {
-            Some(follower) => follower.event(event.kind, &entry, now, &mut tell_it),
+            Some(follower) => follower.event(event.kind, &entry, origin, moment.now, &mut task.ear(&mut tell)),
             None => {
-                if self.selection.selects(&entry) {
-                    tell_it(Report { kind: event.kind, flags: EventFlags::empty(), entry: &entry });
+                if task.selection.selects(&entry) {
+                    tell(Report { kind: event.kind, flags: EventFlags::empty(), origin, entry: &entry });
                 }
                 Ok(())
             }
         }
     }
+
+    fn say(&mut self, what: What, received_ns: u64) -> Result<(), Error> {
+        self.told.try_reserve(1).map_err(Error::no_memory)?;
+        let (flags, origin) = (EventFlags::empty(), Origin::default());
+        self.told.push_back(Told { what, flags, origin, nsid: None, received_ns, entry: Entry::EMPTY });
+        Ok(())
+    }
 }
 
-/// At most so many things are told by one step.
-#[allow(dead_code, reason = "whoever takes a bounded number asks")]
-pub(crate) const MOST_TOLD: usize = BATCH * MOST_REPORTS + 1;
-
-fn plain(what: What) -> Told {
-    Told { what, flags: EventFlags::empty(), port: 0, time_ns: 0, entry: Entry::EMPTY }
+/// When, and from where, something is read.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    now: Duration,
+    clock: u64,
+    nsid: Option<i32>,
 }
 
-fn tell(told: &mut VecDeque<Told>, report: Report<'_>) {
-    told.push_back(Told { flags: report.flags, entry: *report.entry, ..plain(What::Entry(report.kind)) });
+/// Memory grows by whole pieces, so that it is never twice what is needed.
+fn has_room(backlog: &mut Vec<u8>, bytes: usize) -> bool {
+    const PIECE: usize = 256 << 10;
+    backlog.capacity() - backlog.len() >= bytes || backlog.try_reserve_exact(PIECE.max(bytes)).is_ok()
+}
+
+/// There must be room: whoever may be told something made it.
+fn tell(told: &mut VecDeque<Told>, task: &Task, report: Report<'_>, received_ns: u64, nsid: Option<i32>) {
+    let Report { kind, flags, origin, entry } = report;
+    if task.tells(kind) {
+        told.push_back(Told { what: What::Entry(kind), flags, origin, nsid, received_ns, entry: *entry });
+    }
 }

@@ -28,16 +28,29 @@ bitflags::bitflags! {
     }
 }
 
+/// Where a change came from, as an event says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The netlink port of who caused it; 0: traffic, a timeout, or nobody knows.
+    pub port: u32,
+    /// When it happened, as the kernel says; 0: it does not.
+    pub time_ns: u64,
+}
+
 /// What the follower tells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report<'a> {
     pub kind: EventKind,
     pub flags: EventFlags,
+    pub origin: Origin,
     pub entry: &'a Entry,
 }
 
-/// Who hears it. One call of the follower tells at most [`MOST_REPORTS`].
-pub(crate) type Tell<'t> = &'t mut dyn FnMut(Report<'_>);
+/// What is asked for, and who hears it. One call of the follower tells at most [`MOST_REPORTS`].
+pub(crate) struct Ear<'a> {
+    pub selection: &'a Selection,
+    pub tell: &'a mut dyn FnMut(Report<'_>),
+}
 
 /// DESTROY of one, NEW of another.
 pub(crate) const MOST_REPORTS: usize = 2;
@@ -45,14 +58,25 @@ pub(crate) const MOST_REPORTS: usize = 2;
 /// An entry of which the kernel is to be asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Suspect {
-    /// As the event had it.
+    /// As the event had it; of one that is audited the original tuple, zone and id alone.
     pub entry: Entry,
-    kind: EventKind,
-    /// By an event; else it was listed as dying.
-    said: bool,
+    key: Key,
+    reason: Reason,
+    origin: Origin,
     /// It was not there when it was asked for the first time. Then its DESTROY is queued, unless the kernel is silent about it: what
     /// is queued is read before it is asked for a second time.
     again: bool,
+}
+
+/// Why the kernel is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// An event of this kind does not fit.
+    Event(EventKind),
+    /// It was listed as dying.
+    Dying,
+    /// Nothing was heard of it yet.
+    Audit,
 }
 
 /// What the kernel says of a suspect.
@@ -73,7 +97,6 @@ const AT_ONCE: usize = 4096;
 pub(crate) struct Follower {
     hashes: Hashes,
     table: Table,
-    selection: Selection,
     /// Filters ask for what UPDATE and DESTROY do not say: labels, helper.
     asks_for_rare: bool,
     /// Filters ask for what changes while an entry lives.
@@ -85,6 +108,8 @@ pub(crate) struct Follower {
     condemned: Vec<Suspect>,
     /// The number of the list that is read or was read last.
     list: u16,
+    /// How many of those that are known no event was heard of yet.
+    unheard: usize,
     /// How many entries may be known; 0: any number.
     most: usize,
     /// No list was complete yet.
@@ -94,19 +119,19 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub fn new(selection: Selection, most: usize) -> Follower {
+    pub fn new(selection: &Selection, most: usize) -> Follower {
         let hashes = Hashes::default();
         Follower {
             table: Table::new(hashes.clone()),
             hashes,
             asks_for_rare: selection.asks_for_rare(),
             changes_count: selection.depends_on_changes(),
-            selection,
             tombstones: Tombstones::default(),
             doubt: None,
             suspects: Vec::new(),
             condemned: Vec::new(),
             list: 0,
+            unheard: 0,
             most,
             first: true,
             wants_list: false,
@@ -118,38 +143,56 @@ impl Follower {
         self.table.len()
     }
 
+    /// How many of them no event was heard of: the kernel may be silent about what becomes of these.
+    pub fn unheard(&self) -> usize {
+        self.unheard
+    }
+
     /// The kernel sent an event, which was read now.
-    pub fn event(&mut self, kind: EventKind, entry: &Entry, now: Duration, tell: Tell<'_>) -> Result<(), Error> {
+    pub fn event(
+        &mut self,
+        kind: EventKind,
+        entry: &Entry,
+        origin: Origin,
+        now: Duration,
+        ear: &mut Ear<'_>,
+    ) -> Result<(), Error> {
         let key = self.hashes.key(entry);
+        let as_event = How { news: News::Update, heard: true, flags: EventFlags::empty(), origin };
         if kind == EventKind::Destroy {
-            return self.destroyed(&key, entry, now, tell);
+            return self.destroyed(key, entry, now, as_event, ear);
         }
         if mutant!("dying-is-no-news", entry.status.contains(Status::DYING), false) {
             return Ok(());
         }
-        match self.table.get(&key).copied() {
+        let suspicious = match self.table.get(&key).copied() {
             Some(known) if mutant!("ids-compared", known.id == entry.id, true) => {
-                if kind == EventKind::Update && self.asks_for_rare {
-                    return self.suspect(kind, entry, true);
+                let suspicious = match kind {
+                    // An UPDATE may have come before it.
+                    EventKind::New => mutant!("no-old-news", self.is_news(entry, &known), false),
+                    _ => self.asks_for_rare || mutant!("no-old-updates", self.may_be_old(&key, entry, &known), false),
+                };
+                if !suspicious {
+                    let news = if kind == EventKind::New { News::Whole } else { News::Update };
+                    self.changed(&key, known, entry, How { news, ..as_event }, ear);
                 }
-                // An UPDATE may have come before it.
-                let old_news = kind == EventKind::New && self.is_news(entry, &known);
-                // It may be its predecessor's, who had the same id.
-                let old_update = kind == EventKind::Update
-                    && (self.tombstones.has(self.hashes.of(&key), entry.id)
-                        || self.doubt.is_some() && self.hashes.digest(entry) != known.digest);
-                if mutant!("no-old-news", old_news, false) || mutant!("no-old-updates", old_update, false) {
-                    return self.suspect(kind, entry, true);
-                }
-                let news = if kind == EventKind::New { News::Whole } else { News::Update };
-                self.changed(&key, Known { heard: true, ..known }, entry, news, EventFlags::empty(), tell);
-                Ok(())
+                suspicious
             }
-            Some(_) => self.suspect(kind, entry, true),
-            None if !self.may_be_selected(kind, entry) => Ok(()),
-            None if kind == EventKind::Update || self.may_be_late(&key, entry.id) => self.suspect(kind, entry, true),
-            None => self.store(key, entry, true, EventFlags::empty(), tell),
+            Some(_) => true,
+            None if !self.may_be_selected(kind, entry, ear) => false,
+            None if kind == EventKind::Update || self.may_be_late(&key, entry.id) => true,
+            None => return self.store(key, entry, as_event, ear),
+        };
+        if suspicious {
+            self.suspect(Suspect { entry: *entry, key, reason: Reason::Event(kind), origin, again: false })?;
         }
+        Ok(())
+    }
+
+    /// An UPDATE may be that of a predecessor who had the same id.
+    fn may_be_old(&self, key: &Key, entry: &Entry, known: &Known) -> bool {
+        self.tombstones.has(self.hashes.of(key), entry.id)
+            || self.doubt.is_some() && self.hashes.digest(entry) != known.digest
     }
 
     fn may_be_late(&self, key: &Key, id: u32) -> bool {
@@ -159,22 +202,23 @@ impl Follower {
             || mutant!("tombstones", self.tombstones.has(self.hashes.of(key), id), false)
     }
 
-    fn may_be_selected(&self, kind: EventKind, entry: &Entry) -> bool {
-        kind == EventKind::Update && self.asks_for_rare || self.selection.selects(entry)
+    fn may_be_selected(&self, kind: EventKind, entry: &Entry, ear: &Ear<'_>) -> bool {
+        kind == EventKind::Update && self.asks_for_rare || ear.selection.selects(entry)
     }
 
-    fn destroyed(&mut self, key: &Key, entry: &Entry, now: Duration, tell: Tell<'_>) -> Result<(), Error> {
-        let hash = self.hashes.of(key);
-        let known = self.table.get(key).is_some_and(|known| mutant!("destroys-by-id", known.id == entry.id, true));
+    fn destroyed(&mut self, key: Key, entry: &Entry, now: Duration, how: How, ear: &mut Ear<'_>) -> Result<(), Error> {
+        let hash = self.hashes.of(&key);
+        let known = self.table.get(&key).is_some_and(|known| mutant!("destroys-by-id", known.id == entry.id, true));
         if known {
             // Somebody with this id went just now, or may have gone before anything was heard: it may be the same DESTROY once more.
             let repeated = mutant!("destroyed-twice", self.tombstones.has(hash, entry.id), false)
                 || mutant!("destroyed-before", self.doubt.is_some(), false);
             if repeated {
-                return self.suspect(EventKind::Destroy, entry, true);
+                let reason = Reason::Event(EventKind::Destroy);
+                return self.suspect(Suspect { entry: *entry, key, reason, origin: how.origin, again: false });
             }
-            self.table.remove(key);
-            tell(Report { kind: EventKind::Destroy, flags: EventFlags::empty(), entry });
+            self.forget(&key);
+            (ear.tell)(how.report(EventKind::Destroy, entry));
         }
         if !self.tombstones.add(hash, entry.id, now) {
             self.doubt = Some(now);
@@ -182,9 +226,9 @@ impl Follower {
         Ok(())
     }
 
-    fn suspect(&mut self, kind: EventKind, entry: &Entry, said: bool) -> Result<(), Error> {
+    fn suspect(&mut self, suspect: Suspect) -> Result<(), Error> {
         self.suspects.try_reserve(1).map_err(Error::no_memory)?;
-        self.suspects.push(Suspect { entry: *entry, kind, said, again: false });
+        self.suspects.push(suspect);
         Ok(())
     }
 
@@ -199,44 +243,56 @@ impl Follower {
     }
 
     /// What the kernel says of the last of the suspects, who is none any more.
-    pub fn checked(&mut self, answer: &Answer, tell: Tell<'_>) -> Result<(), Error> {
+    pub fn checked(&mut self, answer: &Answer, ear: &mut Ear<'_>) -> Result<(), Error> {
         let Some(suspect) = self.suspects.pop() else { return Ok(()) };
-        let key = self.hashes.key(&suspect.entry);
+        let Suspect { key, origin, reason, .. } = suspect;
         let known = self.table.get(&key).copied();
+        let found = How { news: News::Whole, heard: false, flags: EventFlags::FOUND, origin: Origin::default() };
+        let as_event = How { flags: EventFlags::empty(), origin, ..found };
         match (answer, known) {
-            (Answer::Alive(entry), _) if entry.status.contains(Status::DYING) => self.gone(suspect, &key, tell),
+            (Answer::Hidden, _) => self.wants_list = true,
+            // Of the two that have this original tuple it is the other one, which hides what was asked for.
+            (Answer::Alive(entry), _) if reason == Reason::Audit && self.hashes.key(entry) != key => {
+                self.wants_list = true;
+            }
+            (Answer::Alive(entry), _) if entry.status.contains(Status::DYING) => return self.gone(suspect, ear),
+            (Answer::Gone, _) => return self.gone(suspect, ear),
             (Answer::Alive(entry), Some(known)) if known.id == entry.id => {
-                let updated = suspect.kind == EventKind::Update && suspect.entry.id == entry.id;
-                let news = if updated { News::WholeUpdate } else { News::Whole };
-                self.changed(&key, known, entry, news, EventFlags::empty(), tell);
-                Ok(())
+                let how = match reason {
+                    Reason::Event(kind) if suspect.entry.id == entry.id => {
+                        let news = if kind == EventKind::Update { News::WholeUpdate } else { News::Whole };
+                        How { news, ..as_event }
+                    }
+                    _ => found,
+                };
+                self.changed(&key, known, entry, How { heard: known.heard, ..how }, ear);
             }
             (Answer::Alive(entry), _) => {
-                self.removed(&key, tell);
-                let flags = match suspect.kind {
-                    EventKind::New if suspect.entry.id == entry.id => EventFlags::empty(),
-                    EventKind::Update if known.is_none() && self.changes_count => EventFlags::ENTERED,
-                    _ => EventFlags::FOUND,
+                self.removed(&key, ear);
+                let same = suspect.entry.id == entry.id;
+                let how = match reason {
+                    Reason::Event(EventKind::New) if same => How { heard: true, ..as_event },
+                    Reason::Event(EventKind::Update) if known.is_none() && self.changes_count => {
+                        How { flags: EventFlags::ENTERED, heard: same, ..as_event }
+                    }
+                    _ => found,
                 };
-                self.store(key, entry, false, flags, tell)
-            }
-            (Answer::Gone, _) => self.gone(suspect, &key, tell),
-            (Answer::Hidden, _) => {
-                self.wants_list = true;
-                Ok(())
+                return self.store(key, entry, how, ear);
             }
         }
+        Ok(())
     }
 
-    fn gone(&mut self, suspect: Suspect, key: &Key, tell: Tell<'_>) -> Result<(), Error> {
-        let Some(known) = self.table.get(key) else { return Ok(()) };
-        if suspect.kind == EventKind::Destroy && suspect.said && known.id == suspect.entry.id {
-            self.table.remove(key);
-            tell(Report { kind: EventKind::Destroy, flags: EventFlags::empty(), entry: &suspect.entry });
+    fn gone(&mut self, suspect: Suspect, ear: &mut Ear<'_>) -> Result<(), Error> {
+        let Some(known) = self.table.get(&suspect.key) else { return Ok(()) };
+        if suspect.reason == Reason::Event(EventKind::Destroy) && known.id == suspect.entry.id {
+            self.forget(&suspect.key);
+            let how = How { news: News::Whole, heard: true, flags: EventFlags::empty(), origin: suspect.origin };
+            (ear.tell)(how.report(EventKind::Destroy, &suspect.entry));
             return Ok(());
         }
         if suspect.again {
-            self.removed(key, tell);
+            self.removed(&suspect.key, ear);
             return Ok(());
         }
         self.condemned.try_reserve(1).map_err(Error::no_memory)?;
@@ -245,11 +301,33 @@ impl Follower {
     }
 
     /// Tells that an entry is gone of which no event said so.
-    fn removed(&mut self, key: &Key, tell: Tell<'_>) {
-        if let Some(known) = self.table.remove(key) {
+    fn removed(&mut self, key: &Key, ear: &mut Ear<'_>) {
+        if let Some(known) = self.forget(key) {
             let entry = &key.entry(known.id);
-            tell(Report { kind: EventKind::Destroy, flags: EventFlags::FOUND, entry });
+            let origin = Origin::default();
+            (ear.tell)(Report { kind: EventKind::Destroy, flags: EventFlags::FOUND, origin, entry });
         }
+    }
+
+    fn forget(&mut self, key: &Key) -> Option<Known> {
+        let known = self.table.remove(key)?;
+        self.unheard -= usize::from(!known.heard);
+        Some(known)
+    }
+
+    /// Suspects some of those of whom nothing was heard, in several calls: `place` as for [`Follower::sweep`]. The number of them.
+    pub fn audit(&mut self, place: &mut usize, most: usize) -> Result<usize, Error> {
+        let mut count = 0;
+        *place = (*place).min(self.table.len());
+        for _ in 0..AT_ONCE {
+            let Some(at) = place.checked_sub(1).filter(|_| count < most) else { break };
+            *place = at;
+            let Some((key, known)) = self.table.at(at).filter(|(_, known)| !known.heard) else { continue };
+            let (key, entry) = (*key, key.entry(known.id));
+            self.suspect(Suspect { entry, key, reason: Reason::Audit, origin: Origin::default(), again: false })?;
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// All that the kernel had queued up to now was read.
@@ -278,46 +356,44 @@ impl Follower {
     }
 
     /// An entry of the list.
-    pub fn listed(&mut self, entry: &Entry, tell: Tell<'_>) -> Result<(), Error> {
+    pub fn listed(&mut self, entry: &Entry, ear: &mut Ear<'_>) -> Result<(), Error> {
         let key = self.hashes.key(entry);
         if mutant!("dying-is-not-listed", entry.status.contains(Status::DYING), false) {
             // Its DESTROY is queued, and has what nothing else tells: the last counters.
             return match self.table.get_mut(&key) {
                 Some(known) if known.id == entry.id => {
                     known.list = self.list;
-                    self.suspect(EventKind::Destroy, entry, false)
+                    let origin = Origin::default();
+                    self.suspect(Suspect { entry: *entry, key, reason: Reason::Dying, origin, again: false })
                 }
                 _ => Ok(()),
             };
         }
+        let flags = if self.first { EventFlags::INITIAL } else { EventFlags::FOUND };
+        let found = How { news: News::Whole, heard: false, flags, origin: Origin::default() };
         match self.table.get(&key).copied() {
             Some(known) if known.id == entry.id => {
-                let known = Known { list: self.list, ..known };
-                self.changed(&key, known, entry, News::Whole, EventFlags::FOUND, tell);
+                let (known, flags) = (Known { list: self.list, ..known }, EventFlags::FOUND);
+                self.changed(&key, known, entry, How { heard: known.heard, flags, ..found }, ear);
                 Ok(())
             }
             _ => {
-                self.removed(&key, tell);
-                let flags = if self.first { EventFlags::INITIAL } else { EventFlags::FOUND };
-                if self.selection.selects(entry) {
-                    self.store(key, entry, false, flags, tell)
-                } else {
-                    Ok(())
-                }
+                self.removed(&key, ear);
+                self.store(key, entry, found, ear)
             }
         }
     }
 
     /// The list was complete: tells who is not on it, in several calls. `place`: how many are left to look at, at first all
     /// ([`Follower::len`]); each call looks at a part of them and tells at most one.
-    pub fn sweep(&mut self, place: &mut usize, tell: Tell<'_>) {
+    pub fn sweep(&mut self, place: &mut usize, ear: &mut Ear<'_>) {
         for _ in 0..AT_ONCE {
             let Some(at) = place.checked_sub(1) else { return };
             *place = at;
             let Some((key, known)) = self.table.at(at) else { continue };
             if mutant!("swept", known.list != self.list, false) {
                 let key = *key;
-                return self.removed(&key, tell);
+                return self.removed(&key, ear);
             }
         }
     }
@@ -327,16 +403,8 @@ impl Follower {
         self.first = false;
     }
 
-    /// Nothing is known any more, and nothing is told of it.
-    pub fn clear(&mut self) {
-        self.table.clear();
-        self.suspects.clear();
-        self.condemned.clear();
-        self.first = true;
-    }
-
-    fn store(&mut self, key: Key, entry: &Entry, heard: bool, flags: EventFlags, tell: Tell<'_>) -> Result<(), Error> {
-        if !self.selection.selects(entry) {
+    fn store(&mut self, key: Key, entry: &Entry, how: How, ear: &mut Ear<'_>) -> Result<(), Error> {
+        if !ear.selection.selects(entry) {
             return Ok(());
         }
         if self.most != 0 && self.table.len() >= self.most {
@@ -347,10 +415,11 @@ impl Follower {
             digest: self.hashes.digest(entry),
             rare: self.hashes.rare(entry),
             list: self.list,
-            heard,
+            heard: how.heard,
         };
         self.table.put(key, known)?;
-        tell(Report { kind: EventKind::New, flags, entry });
+        self.unheard += usize::from(!how.heard);
+        (ear.tell)(how.report(EventKind::New, entry));
         Ok(())
     }
 
@@ -360,22 +429,39 @@ impl Follower {
     }
 
     /// An entry that is known has these values now.
-    fn changed(&mut self, key: &Key, known: Known, entry: &Entry, news: News, flags: EventFlags, tell: Tell<'_>) {
-        if !self.selection.selects(entry) {
-            self.table.remove(key);
-            tell(Report { kind: EventKind::Destroy, flags: flags | EventFlags::LEFT, entry });
+    fn changed(&mut self, key: &Key, known: Known, entry: &Entry, how: How, ear: &mut Ear<'_>) {
+        if !ear.selection.selects(entry) {
+            self.forget(key);
+            (ear.tell)(How { flags: how.flags | EventFlags::LEFT, ..how }.report(EventKind::Destroy, entry));
             return;
         }
         let digest = self.hashes.digest(entry);
-        let says_rare = news != News::Update || entry.has.intersects(Has::LABELS | Has::HELPER);
+        let says_rare = how.news != News::Update || entry.has.intersects(Has::LABELS | Has::HELPER);
         let rare = if says_rare { self.hashes.rare(entry) } else { known.rare };
         let is_news = (digest, rare) != (known.digest, known.rare);
         if let Some(place) = self.table.get_mut(key) {
-            *place = Known { digest, rare, ..known };
+            self.unheard -= usize::from(how.heard && !place.heard);
+            *place = Known { digest, rare, heard: how.heard, ..known };
         }
-        if is_news || news != News::Whole {
-            tell(Report { kind: EventKind::Update, flags, entry });
+        if is_news || how.news != News::Whole {
+            (ear.tell)(how.report(EventKind::Update, entry));
         }
+    }
+}
+
+/// How something is known.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    news: News,
+    /// An event said it, so that the kernel will say when the entry goes.
+    heard: bool,
+    flags: EventFlags,
+    origin: Origin,
+}
+
+impl How {
+    fn report(self, kind: EventKind, entry: &Entry) -> Report<'_> {
+        Report { kind, flags: self.flags, origin: self.origin, entry }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod engine;
 mod follower;
+mod options;
+mod remote;
 mod sockets;
 mod table;
 mod tombstones;
@@ -9,82 +11,26 @@ mod tombstones;
 #[cfg(test)]
 mod model;
 
-use crate::error::{Call, Error, LATER};
+use crate::error::{Call, Error};
 use crate::filter::Filter;
 use crate::selection::Selection;
 use crate::socket::link::DEFAULT_TIMEOUT;
 use crate::socket::netlink::OpenOptions;
 use crate::sys;
-use ctnetlink::consts::*;
 use ctnetlink::event::EventKind;
 use ctnetlink::types::Entry;
-use engine::{Engine, Source, Step, Told, What};
+use engine::{bit, Aim, Engine, Step, Task, Told, What};
 pub use follower::EventFlags;
-use sockets::{Sockets, GROUPS};
+pub use options::WatchOptions;
+pub use remote::{Remote, WatchInfo};
+use sockets::{Manner, Sockets};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// The name of the operation in errors.
 const WATCH: &str = "watch";
-
-/// How to watch.
-///
-/// ```no_run
-/// use ctrack::{Filter, Watch, WatchOptions};
-/// let mut watch = Watch::open(WatchOptions::new().with_sync(), &[Filter::new().with_zone(7)])?;
-/// # Ok::<(), ctrack::Error>(())
-/// ```
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct WatchOptions {
-    /// List + watch: first the entries that are there ([`EventFlags::INITIAL`]), then [`Change::Synced`], then what changes. Losses are
-    /// repaired.
-    pub sync: bool,
-    /// Of which changes to hear without `sync`. Empty: of all.
-    pub kinds: Vec<EventKind>,
-    /// The network namespace. `None`: that of the calling thread. The watch keeps it alive.
-    pub netns: Option<OwnedFd>,
-    /// The longest silence of the kernel while listing. `None`: 10 seconds.
-    pub timeout: Option<Duration>,
-    /// Receive buffer for events in bytes, 1,280 for each that waits. `None`: 32 MiB.
-    pub receive_buffer: Option<u32>,
-    /// With `sync`: how many entries may be known, at about 90 bytes each; more are [`Error::Full`]. `None`: any number.
-    pub max_entries: Option<usize>,
-}
-
-impl WatchOptions {
-    /// Events alone, of all kinds.
-    pub fn new() -> WatchOptions {
-        WatchOptions::default()
-    }
-
-    /// A list first, which what changes is added to.
-    #[must_use]
-    pub fn with_sync(self) -> WatchOptions {
-        WatchOptions { sync: true, ..self }
-    }
-
-    /// Hears of these changes alone.
-    #[must_use]
-    pub fn with_kinds(self, kinds: impl Into<Vec<EventKind>>) -> WatchOptions {
-        WatchOptions { kinds: kinds.into(), ..self }
-    }
-
-    /// Watches this network namespace.
-    #[must_use]
-    pub fn with_netns(self, netns: impl Into<OwnedFd>) -> WatchOptions {
-        WatchOptions { netns: Some(netns.into()), ..self }
-    }
-
-    /// Asks for a receive buffer of so many bytes.
-    #[must_use]
-    pub fn with_receive_buffer(self, bytes: u32) -> WatchOptions {
-        WatchOptions { receive_buffer: Some(bytes), ..self }
-    }
-}
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,48 +59,15 @@ pub struct Event {
     pub flags: EventFlags,
     /// Counts the events of this watch from 1, without gaps.
     pub number: u64,
-    /// The netlink port of who caused it; 0: traffic, a timeout, or found out.
+    /// The netlink port of who caused it; 0: traffic, a timeout, or found out. It is no process id: only the first socket of a process
+    /// has that number. Those of one's own changes: [`Conntrack::port`](crate::Conntrack::port).
     pub port: u32,
+    /// The network namespace that it is of, by its number in the watch's own (`ip netns list-id`); `None`: the watch's own.
+    pub nsid: Option<i32>,
     /// When it happened, in nanoseconds since 1970, as the kernel says (6.14, sysctl nf_conntrack_timestamp). `None`: it does not.
     pub time_ns: Option<u64>,
     /// When it was read, in nanoseconds since 1970.
     pub received_ns: u64,
-}
-
-/// What a watch has done, and where it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WatchInfo {
-    /// What was told adds up to the table.
-    pub is_synced: bool,
-    /// Entries that are known.
-    pub entries: usize,
-    /// Events that were read.
-    pub received: u64,
-    /// Events that are known to be lost.
-    pub lost: u64,
-    /// Lists because of losses, or on request.
-    pub resyncs: u64,
-    /// Lists that were disturbed and begun anew.
-    pub restarts: u64,
-    /// Entries that the kernel was asked for.
-    pub verified: u64,
-    /// The receive buffer in bytes, as granted.
-    pub receive_buffer: u32,
-    /// How much of it is in use.
-    pub queued: u32,
-}
-
-/// Ends a wait of a [`Watch`], from any thread.
-#[derive(Clone, Debug)]
-pub struct Waker(Arc<File>);
-
-impl Waker {
-    /// Ends the wait that is under way, or the next one.
-    pub fn wake(&self) {
-        // It is full only where it was woken before.
-        let _ = (&*self.0).write(&1u64.to_ne_bytes());
-    }
 }
 
 /// A watch of one network namespace.
@@ -177,15 +90,23 @@ impl Waker {
 /// # Ok::<(), ctrack::Error>(())
 /// ```
 pub struct Watch {
-    engine: Engine,
+    /// `None`: not started.
+    engine: Option<Engine>,
+    aim: Aim,
+    manner: Manner,
     sockets: Sockets,
     poll: OwnedFd,
     /// There is something to do though the kernel says nothing.
     busy: File,
     is_busy: bool,
     timer: OwnedFd,
-    waker: Waker,
+    timer_is_set: bool,
+    remote: Remote,
     number: u64,
+    /// What went wrong after the last events that were not handed over yet.
+    failed: Option<Error>,
+    /// Who opened it: a child has a copy, which must not leave groups.
+    process: u32,
 }
 
 impl Watch {
@@ -193,52 +114,115 @@ impl Watch {
     /// heard. The list of [`WatchOptions::sync`] is read by [`Watch::next_batch`].
     ///
     /// ```no_run
-    /// use ctnetlink::event::EventKind;
-    /// use ctrack::{Watch, WatchOptions};
+    /// use ctrack::{EventKind, Watch, WatchOptions};
     /// let ends = Watch::open(WatchOptions::new().with_kinds([EventKind::Destroy]), &[])?;
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn open(options: WatchOptions, filters: &[Filter]) -> Result<Watch, Error> {
-        Watch::open_unnamed(options, filters).map_err(|error| error.during(WATCH))
+        let mut watch = Watch::prepare(options)?;
+        watch.start(filters)?;
+        Ok(watch)
     }
 
-    fn open_unnamed(options: WatchOptions, filters: &[Filter]) -> Result<Watch, Error> {
-        let WatchOptions { sync, kinds, netns, timeout, receive_buffer, max_entries } = options;
-        let selection = Selection::new(filters)?;
-        if !sync && selection.asks_for_rare() {
-            let reason =
-                "asks for labels or helper, which the kernel does not send with every event; watch with a list (sync)";
-            return Err(Error::invalid("filters", reason));
+    /// Opens what a watch needs, and hears nothing yet. Needs no privilege.
+    ///
+    /// ```no_run
+    /// use ctrack::{Watch, WatchOptions};
+    /// let mut watch = Watch::prepare(WatchOptions::new())?;
+    /// watch.start(&[])?;
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn prepare(options: WatchOptions) -> Result<Watch, Error> {
+        Watch::prepare_unnamed(options).map_err(|error| error.during(WATCH))
+    }
+
+    fn prepare_unnamed(options: WatchOptions) -> Result<Watch, Error> {
+        let WatchOptions {
+            sync,
+            kinds,
+            netns,
+            timeout,
+            receive_buffer,
+            audit,
+            audit_all,
+            max_entries,
+            enable,
+            reliable,
+            everywhere,
+        } = options;
+        if sync && reliable {
+            let reason = "does not go with sync: an end is told repeatedly then, and after the successor came";
+            return Err(Error::invalid("reliable", reason));
         }
+        if sync && everywhere {
+            return Err(Error::invalid("everywhere", "does not go with sync: a list is of one network namespace"));
+        }
+        let manner = Manner { reliable, everywhere, enable };
+        let aim = Aim {
+            sync,
+            kinds: kinds.iter().fold(0, |kinds, kind| kinds | bit(*kind)),
+            most: max_entries.unwrap_or(0),
+            audit: audit.filter(|every| !every.is_zero()),
+            audit_all,
+        };
         let options = OpenOptions { netns, receive_buffer, ..OpenOptions::default() };
-        let mut sockets = Sockets::open(&options, timeout.unwrap_or(DEFAULT_TIMEOUT))?;
-        let groups: Vec<u32> = kinds.iter().map(|kind| group(*kind)).collect();
-        let groups = if sync || groups.is_empty() { &GROUPS[..] } else { &groups[..] };
-        sockets.keep(groups)?;
-        let mut engine = Engine::new(selection, sync, Some(groups), max_entries.unwrap_or(0));
+        let sockets = Sockets::open(&options, manner, timeout.unwrap_or(DEFAULT_TIMEOUT))?;
         let other = |error: std::io::Error| Error::system(Call::Other("epoll, eventfd or timerfd"), &error);
         let (busy, wake) = (sys::counter().map_err(other)?, sys::counter().map_err(other)?);
         let timer = sys::timer().map_err(other)?;
-        let fds = [sockets.fd(), busy.as_raw_fd(), wake.as_raw_fd(), timer.as_raw_fd()];
+        let fds = [sockets.events().as_raw_fd(), busy.as_raw_fd(), wake.as_raw_fd(), timer.as_raw_fd()];
         let poll = sys::poll_set(&fds).map_err(other)?;
-        // What happens from now on is heard.
-        engine.begin(&mut sockets)?;
-        let mut watch = Watch {
-            engine,
+        let remote = Remote::new(wake, sockets.events().clone());
+        Ok(Watch {
+            engine: None,
+            aim,
+            manner,
             sockets,
             poll,
             busy: busy.into(),
             is_busy: false,
             timer,
-            waker: Waker(Arc::new(wake.into())),
+            timer_is_set: false,
+            remote,
             number: 0,
-        };
-        watch.set_busy(true);
-        Ok(watch)
+            failed: None,
+            process: std::process::id(),
+        })
+    }
+
+    /// Begins to watch what the filters select. If it is watching, that ends, and nothing of it is told any more; unless a filter is
+    /// wrong: then all stays as it was.
+    ///
+    /// ```no_run
+    /// # use ctrack::{Filter, Watch, WatchOptions};
+    /// let mut watch = Watch::open(WatchOptions::new(), &[Filter::new().with_zone(7)])?;
+    /// // From now on another zone.
+    /// watch.start(&[Filter::new().with_zone(8)])?;
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn start(&mut self, filters: &[Filter]) -> Result<(), Error> {
+        self.start_unnamed(filters).map_err(|error| error.during(WATCH))
+    }
+
+    fn start_unnamed(&mut self, filters: &[Filter]) -> Result<(), Error> {
+        let selection = Selection::new(filters)?;
+        if !self.aim.sync && selection.asks_for_rare() {
+            let reason =
+                "asks for labels or helper, which the kernel does not send with every event; watch with a list (sync)";
+            return Err(Error::Impossible { op: WATCH, errno: libc::EOPNOTSUPP, reason });
+        }
+        (self.engine, self.failed) = (None, None);
+        self.sockets.leave_all();
+        let mut engine = Engine::new(Task { aim: self.aim, selection });
+        engine.begin(&mut self.sockets, self.manner.enable)?;
+        self.remote.shared().publish(&engine.state());
+        self.engine = Some(engine);
+        self.set_busy(true);
+        Ok(())
     }
 
     /// Appends events to `events`, up to `most`: those that are there, or the first that come. None: nothing came within `timeout`
-    /// (`None`: no limit), a signal did, or a [`Waker`] woke it. After an error the watch goes on.
+    /// (`None`: no limit), a signal did, or a [`Remote`] woke it. After an error the watch goes on.
     ///
     /// ```no_run
     /// # let mut watch = ctrack::Watch::open(ctrack::WatchOptions::new(), &[])?;
@@ -248,58 +232,82 @@ impl Watch {
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn next_batch(&mut self, events: &mut Vec<Event>, most: usize, timeout: Option<Duration>) -> Result<(), Error> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         events.try_reserve(most).map_err(|_| Error::NoMemory { op: WATCH })?;
-        let first = events.len();
-        loop {
-            self.hand_over(events, first + most);
-            if events.len() > first {
-                self.set_busy(true);
-                return Ok(());
-            }
-            let step = self.engine.step(&mut self.sockets).map_err(|error| error.during(WATCH))?;
-            if self.engine.has_told() {
-                continue;
-            }
-            match step {
-                Step::Again => {
-                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                        return Ok(());
-                    }
-                    continue;
-                }
-                Step::Idle => self.rest(None),
-                Step::Until(time) => self.rest(Some(time.saturating_sub(self.sockets.now()))),
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(());
-            }
-            // A signal ends a wait.
-            if !sys::wait_readable(self.poll.as_raw_fd(), left.unwrap_or(Duration::MAX)).unwrap_or(false) {
-                return Ok(());
-            }
-            if self.was_woken() {
-                return Ok(());
-            }
-        }
+        self.next_each(most, timeout, &mut |event| events.push(event)).map(drop)
     }
 
-    fn hand_over(&mut self, events: &mut Vec<Event>, most: usize) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let received_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        while events.len() < most {
-            let Some(Told { what, flags, port, time_ns, entry }) = self.engine.next() else { break };
-            self.number += 1;
-            let change = match what {
-                What::Entry(EventKind::New) => Change::New(entry),
-                What::Entry(EventKind::Update) => Change::Update(entry),
-                What::Entry(EventKind::Destroy) => Change::Destroy(entry),
-                What::Lost(count) => Change::Lost(count),
-                What::Synced => Change::Synced,
+    /// As [`Watch::next_batch`], event by event, as many as it returns.
+    #[doc(hidden)]
+    pub fn next_each(
+        &mut self,
+        most: usize,
+        timeout: Option<Duration>,
+        hear: &mut dyn FnMut(Event),
+    ) -> Result<usize, Error> {
+        let result = self.next_unnamed(most, timeout, hear).map_err(|error| error.during(WATCH));
+        if let Some(engine) = &self.engine {
+            self.remote.shared().publish(&engine.state());
+        }
+        result
+    }
+
+    fn next_unnamed(
+        &mut self,
+        most: usize,
+        timeout: Option<Duration>,
+        hear: &mut dyn FnMut(Event),
+    ) -> Result<usize, Error> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let Some(engine) = &mut self.engine else {
+                return Err(Error::invalid("watch", "is not started"));
             };
-            let time_ns = (time_ns != 0).then_some(time_ns);
-            events.push(Event { change, flags, number: self.number, port, time_ns, received_ns });
+            let count = hand_over(engine, &mut self.number, most, hear);
+            if count > 0 {
+                self.set_busy(true);
+                return Ok(count);
+            }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            if self.remote.shared().take_resync() {
+                engine.resync();
+            }
+            let step = match engine.step(&mut self.sockets) {
+                Ok(step) => step,
+                Err(error) => {
+                    // What came before it is handed over first.
+                    self.failed = Some(error);
+                    self.set_busy(true);
+                    continue;
+                }
+            };
+            if engine.has_told() {
+                continue;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let is_over = left.is_some_and(|left| left.is_zero());
+            match step {
+                Step::Again if is_over => self.set_busy_anew(),
+                Step::Again => continue,
+                Step::Idle => self.rest(None),
+                Step::Until(time) => {
+                    let now = engine::Source::now(&self.sockets);
+                    self.rest(Some(time.saturating_sub(now)));
+                }
+            }
+            if is_over {
+                let _ = self.remote.shared().take_wake();
+                return Ok(0);
+            }
+            match sys::wait_readable(self.poll.as_raw_fd(), left.unwrap_or(Duration::MAX)) {
+                Ok(true) if self.remote.shared().take_wake() => return Ok(0),
+                Ok(true) => {}
+                // The longest time that the kernel waits is over, but there is no limit.
+                Ok(false) if left.is_none() => {}
+                // The time is over; or a signal came, which ends a wait.
+                Ok(false) | Err(_) => return Ok(0),
+            }
         }
     }
 
@@ -311,31 +319,36 @@ impl Watch {
         }
     }
 
+    /// The descriptor stays readable, and whoever waits for it to become so (EPOLLET) hears of it once more.
+    fn set_busy_anew(&mut self) {
+        self.is_busy = false;
+        self.set_busy(true);
+    }
+
     /// Nothing is to be done until the kernel says something, or so much time has passed.
     fn rest(&mut self, time: Option<Duration>) {
         self.set_busy(false);
-        let _ = sys::set_timer(&self.timer, time);
+        if time.is_some() || self.timer_is_set {
+            let _ = sys::set_timer(&self.timer, time);
+            self.timer_is_set = time.is_some();
+        }
     }
 
-    fn was_woken(&self) -> bool {
-        (&*self.waker.0).read(&mut [0; 8]).is_ok()
-    }
-
-    /// What ends a wait, from another thread.
+    /// What works it from other threads.
     ///
     /// ```no_run
     /// # let mut watch = ctrack::Watch::open(ctrack::WatchOptions::new(), &[])?;
-    /// let waker = watch.waker();
-    /// std::thread::spawn(move || waker.wake());
+    /// let remote = watch.remote();
+    /// std::thread::spawn(move || remote.wake());
     /// watch.next_batch(&mut Vec::new(), 64, None)?;
     /// # Ok::<(), ctrack::Error>(())
     /// ```
-    pub fn waker(&self) -> Waker {
-        self.waker.clone()
+    pub fn remote(&self) -> Remote {
+        self.remote.clone()
     }
 
     /// With a list: lists again, as if something had been lost. What is not as it was told comes as events with
-    /// [`EventFlags::FOUND`].
+    /// [`EventFlags::FOUND`], and then [`Change::Synced`].
     ///
     /// ```no_run
     /// # let mut watch = ctrack::Watch::open(ctrack::WatchOptions::new().with_sync(), &[])?;
@@ -343,8 +356,7 @@ impl Watch {
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn resync(&mut self) {
-        self.engine.resync();
-        self.set_busy(true);
+        self.remote.resync();
     }
 
     /// What it has done, and where it stands.
@@ -356,20 +368,40 @@ impl Watch {
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn info(&self) -> Result<WatchInfo, Error> {
-        let (queued, receive_buffer) = self.sockets.queue().map_err(|error| error.during(WATCH))?;
-        let engine::Sums { received, lost, resyncs, restarts, checked } = self.engine.sums;
-        let (is_synced, entries) = (self.engine.is_synced, self.engine.entries());
-        Ok(WatchInfo {
-            is_synced,
-            entries,
-            received,
-            lost,
-            resyncs,
-            restarts,
-            verified: checked,
-            receive_buffer,
-            queued,
-        })
+        self.remote.info()
+    }
+
+    /// Lets go of it without leaving its groups: for a child process, which has a copy of the parent's.
+    #[doc(hidden)]
+    pub fn abandon(mut self) {
+        self.process = 0;
+    }
+}
+
+/// Hands over what is to be told, up to `most`, and says how many that were.
+fn hand_over(engine: &mut Engine, number: &mut u64, most: usize, hear: &mut dyn FnMut(Event)) -> usize {
+    for count in 0..most {
+        let Some(Told { what, flags, origin, nsid, received_ns, entry }) = engine.next() else { return count };
+        *number += 1;
+        let change = match what {
+            What::Entry(EventKind::New) => Change::New(entry),
+            What::Entry(EventKind::Update) => Change::Update(entry),
+            What::Entry(EventKind::Destroy) => Change::Destroy(entry),
+            What::Lost(count) => Change::Lost(count),
+            What::Synced => Change::Synced,
+        };
+        let time_ns = (origin.time_ns != 0).then_some(origin.time_ns);
+        hear(Event { change, flags, number: *number, port: origin.port, nsid, time_ns, received_ns });
+    }
+    most
+}
+
+/// Its groups are left, even if a child process still holds the sockets.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            self.sockets.leave_all();
+        }
     }
 }
 
@@ -382,18 +414,6 @@ impl AsFd for Watch {
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("events", &self.number).field("is_synced", &self.engine.is_synced).finish()
+        f.debug_struct("Watch").field("events", &self.number).field("aim", &self.aim).finish_non_exhaustive()
     }
 }
-
-fn group(kind: EventKind) -> u32 {
-    match kind {
-        EventKind::New => NFNLGRP_CONNTRACK_NEW,
-        EventKind::Update => NFNLGRP_CONNTRACK_UPDATE,
-        EventKind::Destroy => NFNLGRP_CONNTRACK_DESTROY,
-    }
-}
-
-/// Of errors that have no name yet.
-#[allow(dead_code, reason = "named above")]
-const _: &str = LATER;

@@ -1,19 +1,18 @@
 //! The kernel as a watch sees it: a socket for events, one that keeps them coming, and one for requests.
 
-use super::engine::Source;
+use super::engine::{Source, Task, GROUPS};
 use super::follower::{Answer, Suspect};
 use crate::error::{Call, Error, LATER};
 use crate::ops::find::{Finder, Found};
 use crate::ops::select::Select;
 use crate::selection::Selection;
 use crate::socket::link::Link;
-use crate::socket::netlink::{open_events, NetlinkSocket, OpenOptions};
+use crate::socket::netlink::{open_events, Mode, NetlinkSocket, OpenOptions};
 use crate::sys::{self, Datagrams};
-use ctnetlink::consts::*;
 use ctnetlink::types::*;
-use netlink_sys::Socket;
-use std::os::fd::{AsRawFd, RawFd};
-use std::time::{Duration, Instant};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 /// 25,000 events of 1,280 bytes each, twice that after the kernel doubled it.
 pub(crate) const RECEIVE_BUFFER: u32 = 32 << 20;
@@ -21,70 +20,106 @@ pub(crate) const RECEIVE_BUFFER: u32 = 32 << 20;
 /// So many entries of a list are handed over by one step.
 const LISTED_AT_ONCE: usize = 256;
 
+/// How to open them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// The kernel keeps what is destroyed until its event found room.
+    pub reliable: bool,
+    /// Of all network namespaces that have a number in this one.
+    pub everywhere: bool,
+    /// Sets nf_conntrack_events to 1.
+    pub enable: bool,
+}
+
 /// Sockets in one network namespace.
 pub(crate) struct Sockets {
-    events: Socket,
+    events: Arc<OwnedFd>,
     /// Joined to the same groups for as long as the watch lives, behind a filter that lets nothing through. While it is there the
     /// kernel goes on to make entries that report what becomes of them (nf_conntrack_events = 2 asks whether anybody listens); and it
     /// is told of events that the kernel could not even allocate, which no counter has (netlink_set_err(), which leaves sockets
     /// with NETLINK_NO_ENOBUFS alone).
-    keeper: Socket,
+    keeper: OwnedFd,
     link: Link,
     datagrams: Datagrams,
     list: Option<Select>,
     finder: Finder,
+    mode: Mode,
     began: Instant,
     /// Something came that was longer than any event, or from somebody else: counted as a loss that nobody counts.
     unreadable: bool,
 }
 
 impl Sockets {
-    pub fn open(options: &OpenOptions, timeout: Duration) -> Result<Sockets, Error> {
-        let (events, keeper) = open_events(options, options.receive_buffer.unwrap_or(RECEIVE_BUFFER))?;
-        let other = |call| move |error: std::io::Error| Error::system(Call::Other(call), &error);
+    pub fn open(options: &OpenOptions, manner: Manner, timeout: Duration) -> Result<Sockets, Error> {
+        let receive_buffer = options.receive_buffer.unwrap_or(RECEIVE_BUFFER);
+        let (events, keeper, mode) = open_events(options, receive_buffer, manner.enable)?;
+        let set = |option, name| {
+            sys::set_netlink(events.as_raw_fd(), option, 1).map_err(|error| Error::system(Call::Other(name), &error))
+        };
         // It loses nothing by it but an error that says less than the counter, comes too late, and stops the queue until it is empty.
-        events.set_no_enobufs(true).map_err(other("setsockopt(NETLINK_NO_ENOBUFS)"))?;
-        // ret 0
-        let nothing = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 }];
-        sys::attach_filter(keeper.as_raw_fd(), &nothing).map_err(other("setsockopt(SO_ATTACH_FILTER)"))?;
-        let requests = NetlinkSocket::open(&OpenOptions {
-            netns: options.netns.as_ref().map(|netns| netns.try_clone()).transpose().map_err(other("dup"))?,
-            receive_buffer: None,
-            ..OpenOptions::default()
-        })?;
-        Ok(Sockets {
-            events,
+        set(libc::NETLINK_NO_ENOBUFS, "setsockopt(NETLINK_NO_ENOBUFS)")?;
+        if manner.reliable {
+            set(libc::NETLINK_BROADCAST_ERROR, "setsockopt(NETLINK_BROADCAST_ERROR)")?;
+        }
+        if manner.everywhere {
+            set(libc::NETLINK_LISTEN_ALL_NSID, "setsockopt(NETLINK_LISTEN_ALL_NSID)").map_err(no_broadcast)?;
+        }
+        let netns = options.netns.as_ref().map(|netns| netns.try_clone()).transpose();
+        let netns = netns.map_err(|error| Error::system(Call::Other("dup"), &error))?;
+        let requests = NetlinkSocket::open(&OpenOptions { netns, receive_buffer: None, ..OpenOptions::default() })?;
+        let sockets = Sockets {
+            events: Arc::new(events),
             keeper,
             link: Link::new(Box::new(requests), timeout),
             datagrams: Datagrams::new().ok_or(Error::NoMemory { op: LATER })?,
             list: None,
             finder: Finder::new(false),
+            mode,
             began: Instant::now(),
             unreadable: false,
+        };
+        // ret 0
+        let nothing = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 }];
+        sys::attach_filter(sockets.keeper.as_raw_fd(), &nothing)
+            .map_err(|error| Error::system(Call::Other("setsockopt(SO_ATTACH_FILTER)"), &error))?;
+        Ok(sockets)
+    }
+
+    /// The socket on which events wait.
+    pub fn events(&self) -> &Arc<OwnedFd> {
+        &self.events
+    }
+
+    /// Hears nothing any more, whoever else has these sockets.
+    pub fn leave_all(&mut self) {
+        for group in GROUPS {
+            let _ = self.set_membership(&self.events, group, false);
+            let _ = self.set_membership(&self.keeper, group, false);
+        }
+    }
+
+    fn set_membership(&self, socket: &OwnedFd, group: u32, member: bool) -> Result<(), Error> {
+        sys::set_membership(socket.as_raw_fd(), group, member).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => Error::Permission { op: LATER, netns: self.link.netns() },
+            // linux/netlink.h: a group that this kernel has not.
+            Some(libc::EINVAL) => Error::Impossible {
+                op: LATER,
+                errno: libc::EOPNOTSUPP,
+                reason: "this kernel sends no events (CONFIG_NF_CONNTRACK_EVENTS)",
+            },
+            _ => Error::system(Call::Other("setsockopt(NETLINK_ADD_MEMBERSHIP)"), &error),
         })
     }
+}
 
-    /// The descriptor that is readable when events wait.
-    pub fn fd(&self) -> RawFd {
-        self.events.as_raw_fd()
-    }
-
-    /// Bytes of the receive buffer in use, and how many there are.
-    pub fn queue(&self) -> Result<(u32, u32), Error> {
-        let (used, all, _) = sys::queue(self.fd()).map_err(memory_of_socket)?;
-        Ok((used, all))
-    }
-
-    /// Hears groups on the socket that keeps events coming.
-    pub fn keep(&mut self, groups: &[u32]) -> Result<(), Error> {
-        groups.iter().try_for_each(|group| self.keeper.add_membership(*group)).map_err(|error| self.refused(&error))
-    }
-
-    fn refused(&self, error: &std::io::Error) -> Error {
-        match error.raw_os_error() {
-            Some(libc::EPERM) => Error::Permission { op: LATER, netns: self.link.netns() },
-            _ => Error::system(Call::Other("setsockopt(NETLINK_ADD_MEMBERSHIP)"), error),
-        }
+fn no_broadcast(error: Error) -> Error {
+    match error.errno() {
+        libc::EPERM => Error::Impossible {
+            op: LATER,
+            errno: libc::EPERM,
+            reason: "not permitted: events of all network namespaces need CAP_NET_BROADCAST in the user namespace that owns this one",
+        },
+        _ => error,
     }
 }
 
@@ -92,16 +127,35 @@ fn memory_of_socket(error: std::io::Error) -> Error {
     Error::system(Call::Other("getsockopt(SO_MEMINFO)"), &error)
 }
 
+/// Bytes of the receive buffer of a socket in use, and how many there are.
+pub(crate) fn queue(socket: &OwnedFd) -> Result<(u32, u32), Error> {
+    let (used, all, _) = sys::queue(socket.as_raw_fd()).map_err(memory_of_socket)?;
+    Ok((used, all))
+}
+
 impl Source for Sockets {
+    fn enable(&mut self) -> Result<(), Error> {
+        self.mode.enable().map_err(|error| Error::Impossible {
+            op: LATER,
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+            reason: "net.netfilter.nf_conntrack_events is not 1 in this network namespace, and could not be set; set it before, or do \
+                     not ask for that",
+        })
+    }
+
+    fn keep(&mut self, task: &Task) -> Result<(), Error> {
+        task.groups().try_for_each(|group| self.set_membership(&self.keeper, group, true))
+    }
+
     fn join(&mut self, group: u32) -> Result<(), Error> {
-        self.events.add_membership(group).map_err(|error| self.refused(&error))
+        self.set_membership(&self.events, group, true)
     }
 
     fn leave(&mut self, group: u32) -> Result<(), Error> {
-        self.events.drop_membership(group).map_err(|error| self.refused(&error))
+        self.set_membership(&self.events, group, false)
     }
 
-    fn read(&mut self, most: usize, hear: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+    fn read(&mut self, most: usize, hear: &mut dyn FnMut(&[u8], Option<i32>)) -> Result<bool, Error> {
         let mut left = most;
         while left > 0 {
             let wanted = left.min(Datagrams::MOST);
@@ -113,11 +167,11 @@ impl Source for Sockets {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 count => count.map_err(|error| Error::system(Call::Receive, &error))?,
             };
-            for (datagram, sender) in self.datagrams.each() {
-                match datagram {
+            for datagram in self.datagrams.each() {
+                match datagram.bytes {
                     // Anyone may send to a netlink port; only the kernel is believed.
-                    _ if sender != 0 => {}
-                    Some(datagram) => hear(datagram),
+                    _ if datagram.sender != 0 => {}
+                    Some(bytes) => hear(bytes, datagram.nsid),
                     None => self.unreadable = true,
                 }
             }
@@ -130,7 +184,7 @@ impl Source for Sockets {
     }
 
     fn drops(&mut self) -> Result<(u32, bool), Error> {
-        let (_, _, drops) = sys::queue(self.fd()).map_err(memory_of_socket)?;
+        let (_, _, drops) = sys::queue(self.events.as_raw_fd()).map_err(memory_of_socket)?;
         let error = sys::take_error(self.keeper.as_raw_fd()).unwrap_or(0);
         Ok((drops, std::mem::take(&mut self.unreadable) || error == libc::ENOBUFS))
     }
@@ -182,7 +236,13 @@ impl Source for Sockets {
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
-}
 
-/// All groups of entries, in the order in which they are joined.
-pub(crate) const GROUPS: [u32; 3] = [NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_NEW];
+    fn clock(&self) -> u64 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn events_mode(&mut self) -> Option<u8> {
+        self.mode.get()
+    }
+}

@@ -244,12 +244,6 @@ impl Table {
     fn shrink(&mut self) {
         self.chunks.truncate(self.count / CHUNK + 2);
     }
-
-    pub fn clear(&mut self) {
-        self.numbers = HashTable::new();
-        self.chunks = Vec::new();
-        self.count = 0;
-    }
 }
 
 #[cfg(test)]
@@ -302,8 +296,6 @@ mod tests {
         assert_eq!(walked, wanted);
         assert!(table.at(table.len()).is_none());
         assert!(table.chunks.len() <= table.len() / CHUNK + 2);
-        table.clear();
-        assert!(table.len() == 0 && table.at(0).is_none() && table.get(&hashes.key(&entry(1))).is_none());
     }
 
     #[test]
