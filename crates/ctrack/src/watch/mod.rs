@@ -4,6 +4,7 @@ mod engine;
 mod follower;
 mod sockets;
 mod table;
+pub(crate) mod text;
 mod tombstones;
 
 #[cfg(test)]
