@@ -122,6 +122,18 @@ pub struct Event {
     pub received_ns: u64,
 }
 
+impl Event {
+    /// One that no watch told, to try out what becomes of events: with no flags, numbers and times.
+    ///
+    /// ```
+    /// let lost = ctrack::Event::new(ctrack::Change::Lost(Some(17)));
+    /// assert_eq!((lost.number, lost.port, lost.time_ns), (0, 0, None));
+    /// ```
+    pub fn new(change: Change) -> Event {
+        Event { change, flags: EventFlags::empty(), number: 0, port: 0, time_ns: None, received_ns: 0 }
+    }
+}
+
 /// What a watch has done, and where it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

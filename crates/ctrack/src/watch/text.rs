@@ -22,10 +22,14 @@ use ctnetlink::event::EventKind;
 /// before prints when it read the event. Not shown: [`Event::flags`] and [`Event::number`].
 ///
 /// ```
-/// # fn show(event: &ctrack::Event) {
-/// use ctrack::{event_line, Format};
-/// println!("{}", event_line(event, Format::EVENT_TIME | Format::ID));
-/// # }
+/// use ctrack::{event_line, Change, Entry, Event, Format, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let mut event = Event::new(Change::New(key));
+/// event.port = 4711;
+/// let line = "udp      17 src=10.0.0.7 dst=10.0.0.8 sport=4000 dport=53";
+/// assert_eq!(event_line(&event, Format::empty()), format!("    [NEW] {line} [USERSPACE] portid=4711"));
+/// event.received_ns = 1_795_878_098_472_029_000;
+/// assert!(event_line(&event, Format::EVENT_TIME).starts_with("[1795878098.472029]\t    [NEW] udp "));
 /// ```
 pub fn event_line(event: &Event, options: Format) -> String {
     with_event_line(&parts(event), options, owned)
@@ -46,10 +50,9 @@ pub fn event_line(event: &Event, options: Format) -> String {
 /// | `lost` | lost | how many events are missing; null: an unknown number |
 ///
 /// ```
-/// # fn show(event: &ctrack::Event) {
-/// // {"event":"lost","number":12,"flags":[],"received_ns":1795878098472029000,"lost":17}
-/// println!("{}", ctrack::event_json(event));
-/// # }
+/// use ctrack::{event_json, Change, Event};
+/// let lost = Event::new(Change::Lost(Some(17)));
+/// assert_eq!(event_json(&lost), r#"{"event":"lost","number":0,"flags":[],"received_ns":0,"lost":17}"#);
 /// ```
 pub fn event_json(event: &Event) -> String {
     with_event_json(&parts(event), owned)
@@ -88,8 +91,7 @@ mod tests {
     }
 
     fn event(change: Change) -> Event {
-        let received_ns = 1_795_878_205_002_453_999;
-        Event { change, flags: EventFlags::empty(), number: 12, port: 0, time_ns: None, received_ns }
+        Event { number: 12, received_ns: 1_795_878_205_002_453_999, ..Event::new(change) }
     }
 
     const LINE: &str = "udp      17 30 src=10.0.0.7 dst=10.0.0.8 sport=4000 dport=53 mark=7";
