@@ -45,4 +45,5 @@ pub use selection::plan::{Caps, Explanation};
 pub use selection::Selection;
 pub use socket::netlink::OpenOptions;
 pub use text::{json, line, Format};
+pub use watch::text::{event_json, event_line};
 pub use watch::{Change, Event, EventFlags, Remote, Watch, WatchInfo, WatchOptions};

@@ -569,7 +569,8 @@ impl Engine {
         if now < next {
             return Step::Until(next);
         }
-        self.next_audit = Some(now + every);
+        // The next one is due so long after this one is over.
+        self.next_audit = None;
         self.look_at_mode(source);
         if self.task.aim.audit_all || self.mode == Some(0) {
             // Whoever came without a word is found by a list alone.

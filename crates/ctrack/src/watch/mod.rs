@@ -6,6 +6,7 @@ mod options;
 mod remote;
 mod sockets;
 mod table;
+pub(crate) mod text;
 mod tombstones;
 
 #[cfg(test)]
@@ -68,6 +69,18 @@ pub struct Event {
     pub time_ns: Option<u64>,
     /// When it was read, in nanoseconds since 1970.
     pub received_ns: u64,
+}
+
+impl Event {
+    /// One that no watch told, to try out what becomes of events: with no flags, numbers and times.
+    ///
+    /// ```
+    /// let lost = ctrack::Event::new(ctrack::Change::Lost(Some(17)));
+    /// assert_eq!((lost.number, lost.port, lost.time_ns), (0, 0, None));
+    /// ```
+    pub fn new(change: Change) -> Event {
+        Event { change, flags: EventFlags::empty(), number: 0, port: 0, nsid: None, time_ns: None, received_ns: 0 }
+    }
 }
 
 /// A watch of one network namespace.

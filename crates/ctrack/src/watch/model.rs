@@ -136,7 +136,9 @@ impl Kernel {
     }
 
     fn answer(&self, of: &Entry) -> Answer {
-        let found = self.alive.iter().flatten().find(|entry| entry.orig == of.orig && entry.reply == of.reply);
+        // Of twins the first one hides the other from whoever asks by the original tuple alone.
+        let is_it = |entry: &&Entry| entry.orig == of.orig && (entry.reply == of.reply || !of.has(Has::REPLY));
+        let found = self.alive.iter().flatten().find(is_it);
         found.map_or(Answer::Gone, |entry| Answer::Alive(*entry))
     }
 }
@@ -333,7 +335,8 @@ impl Busy {
         let before = self.kernel.queue.len();
         self.kernel.pass_time(1);
         self.admit(before);
-        self.now += Duration::from_millis(u64::from(self.chance.below(3)) * 400);
+        // What is late is so by six steps, which are less than the two seconds that the kernel has for it.
+        self.now += Duration::from_millis(u64::from(self.chance.below(3)) * 150);
     }
 
     fn admit(&mut self, before: usize) {
@@ -369,6 +372,13 @@ impl Source for Busy {
 
     fn read(&mut self, most: usize, hear: &mut dyn FnMut(&[u8], Option<i32>)) -> Result<bool, Error> {
         self.pass();
+        if self.chance.percent(5) {
+            // The reader was stopped for five seconds, the kernel was not.
+            self.now += Duration::from_secs(5);
+            let before = self.kernel.queue.len();
+            self.kernel.pass_time(100);
+            self.admit(before);
+        }
         let most = most.min(self.kernel.queue.len()).min(1 + self.chance.below(5) as usize);
         for (kind, entry) in self.kernel.queue.drain(..most) {
             hear(&encoded(kind, &entry), None);
