@@ -209,19 +209,19 @@ impl Follower {
     fn destroyed(&mut self, key: Key, entry: &Entry, now: Duration, how: How, ear: &mut Ear<'_>) -> Result<(), Error> {
         let hash = self.hashes.of(&key);
         let known = self.table.get(&key).is_some_and(|known| mutant!("destroys-by-id", known.id == entry.id, true));
-        if known {
-            // Somebody with this id went just now, or may have gone before anything was heard: it may be the same DESTROY once more.
-            let repeated = mutant!("destroyed-twice", self.tombstones.has(hash, entry.id), false)
-                || mutant!("destroyed-before", self.doubt.is_some(), false);
-            if repeated {
-                let reason = Reason::Event(EventKind::Destroy);
-                return self.suspect(Suspect { entry: *entry, key, reason, origin: how.origin, again: false });
-            }
-            self.forget(&key);
-            (ear.tell)(how.report(EventKind::Destroy, entry));
-        }
+        // Somebody with this id went just now, or may have gone before anything was heard: it may be the same DESTROY once more.
+        let repeated = mutant!("destroyed-twice", self.tombstones.has(hash, entry.id), false)
+            || mutant!("destroyed-before", self.doubt.is_some(), false);
         if !self.tombstones.add(hash, entry.id, now) {
             self.doubt = Some(now);
+        }
+        if known && repeated {
+            let reason = Reason::Event(EventKind::Destroy);
+            return self.suspect(Suspect { entry: *entry, key, reason, origin: how.origin, again: false });
+        }
+        if known {
+            self.forget(&key);
+            (ear.tell)(how.report(EventKind::Destroy, entry));
         }
         Ok(())
     }
