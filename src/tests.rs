@@ -494,21 +494,21 @@ fn a_handle_in_use_is_busy_and_one_of_a_parent_is_no_childs() {
     let before = h.error();
     assert!(!before.is_empty());
     // No reference that lives on: the calls below make their own.
-    unsafe { (*h.0).busy.store(true, Ordering::Relaxed) };
+    unsafe { (*h.0).guard.busy.store(true, Ordering::Relaxed) };
     for (name, call) in CALLS {
         assert_eq!(call(&h), -libc::EBUSY, "{name}");
     }
     assert_eq!(h.error(), "another thread is using the handle");
-    unsafe { (*h.0).busy.store(false, Ordering::Relaxed) };
+    unsafe { (*h.0).guard.busy.store(false, Ordering::Relaxed) };
     assert_eq!(h.error(), before, "busy calls do not change the text");
 
-    let own = unsafe { (*h.0).opener };
-    unsafe { (*h.0).opener = Process::parent_of(own) };
+    let own = unsafe { (*h.0).guard.opener };
+    unsafe { (*h.0).guard.opener = Process::parent_of(own) };
     for (name, call) in CALLS {
         assert_eq!(call(&h), -libc::ECHILD, "{name}");
     }
     assert!(h.error().contains("parent process"), "{}", h.error());
-    unsafe { (*h.0).opener = own };
+    unsafe { (*h.0).guard.opener = own };
     assert_eq!(h.error(), before);
     assert_eq!(script.requests(), []);
 }

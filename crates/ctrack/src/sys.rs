@@ -117,7 +117,8 @@ impl Datagrams {
         };
         let mut places = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; Datagrams::MOST];
         let rooms = self.bytes.chunks_exact_mut(Datagrams::ROOM).zip(&mut self.besides);
-        for (((header, place), address), (room, beside)) in headers.iter_mut().zip(&mut places).zip(&mut addresses).zip(rooms)
+        for (((header, place), address), (room, beside)) in
+            headers.iter_mut().zip(&mut places).zip(&mut addresses).zip(rooms)
         {
             header.msg_hdr.msg_control = beside.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = size_of::<Beside>() as _;
@@ -166,9 +167,12 @@ impl Datagrams {
             place.copy_from_slice(&word.to_ne_bytes());
         }
         let number = |at: usize| Some(i32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        let is_nsid =
-            (number(HEADER - 8)?, number(HEADER - 4)?) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID);
-        if is_nsid { number(HEADER) } else { None }
+        let is_nsid = (number(HEADER - 8)?, number(HEADER - 4)?) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID);
+        if is_nsid {
+            number(HEADER)
+        } else {
+            None
+        }
     }
 }
 

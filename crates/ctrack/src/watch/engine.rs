@@ -119,8 +119,7 @@ enum Phase {
 }
 
 /// All groups of entries, in the order in which they are joined.
-pub(crate) const GROUPS: [u32; 3] =
-    [NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_NEW];
+pub(crate) const GROUPS: [u32; 3] = [NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_NEW];
 
 /// Datagrams that are read at once.
 pub(crate) const BATCH: usize = 64;
@@ -382,7 +381,11 @@ impl Engine {
         // What nobody counted before this is no loss of ours.
         (self.drops, _) = source.drops()?;
         let joined = |group| source.join(group);
-        mutant!("destroys-joined-first", self.task.groups().try_for_each(joined), self.task.groups().rev().try_for_each(joined))?;
+        mutant!(
+            "destroys-joined-first",
+            self.task.groups().try_for_each(joined),
+            self.task.groups().rev().try_for_each(joined)
+        )?;
         self.look_at_mode(source);
         let Some(follower) = &mut self.follower else {
             self.phase = Phase::Live;
@@ -625,8 +628,8 @@ impl Engine {
     fn hear(&mut self, datagram: &[u8], moment: Moment) -> Result<(), Error> {
         self.told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
         let mut entry = Entry::EMPTY;
-        let event = first_message(datagram)
-            .and_then(|(message, _)| decode_event(&message, &mut self.decoder, &mut entry));
+        let event =
+            first_message(datagram).and_then(|(message, _)| decode_event(&message, &mut self.decoder, &mut entry));
         let event = match event {
             Ok(Some(event)) => event,
             Ok(None) => return Ok(()),

@@ -210,8 +210,9 @@ impl Follower {
         let hash = self.hashes.of(&key);
         let known = self.table.get(&key).is_some_and(|known| mutant!("destroys-by-id", known.id == entry.id, true));
         // Somebody with this id went just now, or may have gone before anything was heard: it may be the same DESTROY once more.
-        let repeated = mutant!("destroyed-twice", self.tombstones.has(hash, entry.id), false)
-            || mutant!("destroyed-before", self.doubt.is_some(), false);
+        let went = self.tombstones.has(hash, entry.id);
+        let repeated =
+            mutant!("destroyed-twice", went, false) || mutant!("destroyed-before", self.doubt.is_some(), false);
         if !self.tombstones.add(hash, entry.id, now) {
             self.doubt = Some(now);
         }
@@ -222,8 +223,22 @@ impl Follower {
         if known {
             self.forget(&key);
             (ear.tell)(how.report(EventKind::Destroy, entry));
+        } else if let Some(new) = self.take_newcomer(&key, entry.id).filter(|_| !went) {
+            // It came and went before the kernel was asked for it.
+            (ear.tell)(How { origin: new.origin, ..how }.report(EventKind::New, &new.entry));
+            (ear.tell)(how.report(EventKind::Destroy, entry));
         }
         Ok(())
+    }
+
+    /// The suspect who is said to be new and to be this one, if he is among the last ones; he is none any more.
+    fn take_newcomer(&mut self, key: &Key, id: u32) -> Option<Suspect> {
+        const LAST: usize = 256;
+        let is_it = |suspect: &Suspect| {
+            suspect.reason == Reason::Event(EventKind::New) && suspect.entry.id == id && suspect.key == *key
+        };
+        let at = self.suspects.iter().rev().take(LAST).position(is_it)?;
+        Some(self.suspects.remove(self.suspects.len() - 1 - at))
     }
 
     fn suspect(&mut self, suspect: Suspect) -> Result<(), Error> {

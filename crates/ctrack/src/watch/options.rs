@@ -153,10 +153,7 @@ mod tests {
         let kinds = || vec![EventKind::New, EventKind::Destroy];
         let by_name = [
             (WatchOptions::new().with_kinds(kinds()), WatchOptions { kinds: kinds(), ..WatchOptions::new() }),
-            (
-                WatchOptions::new().with_timeout(secs(7)),
-                WatchOptions { timeout: Some(secs(7)), ..WatchOptions::new() },
-            ),
+            (WatchOptions::new().with_timeout(secs(7)), WatchOptions { timeout: Some(secs(7)), ..WatchOptions::new() }),
             (
                 WatchOptions::new().with_receive_buffer(4096),
                 WatchOptions { receive_buffer: Some(4096), ..WatchOptions::new() },

@@ -152,15 +152,8 @@ impl Shared {
     /// Shows others where the watch stands.
     pub fn publish(&self, state: &State) {
         let sums = &state.sums;
-        let all = [
-            sums.received,
-            sums.lost,
-            sums.resyncs,
-            sums.restarts,
-            sums.checked,
-            sums.audited,
-            state.entries as u64,
-        ];
+        let all =
+            [sums.received, sums.lost, sums.resyncs, sums.restarts, sums.checked, sums.audited, state.entries as u64];
         for (place, value) in self.sums.iter().zip(all) {
             place.store(value, Ordering::Relaxed);
         }
