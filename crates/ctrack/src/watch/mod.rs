@@ -1,5 +1,6 @@
 //! Watching the table: events as they come, or a list and what changes afterwards, which add up to the kernel's table.
 
+mod bpf;
 mod engine;
 mod follower;
 mod sockets;
@@ -212,6 +213,7 @@ impl Watch {
         }
         let options = OpenOptions { netns, receive_buffer, ..OpenOptions::default() };
         let mut sockets = Sockets::open(&options, timeout.unwrap_or(DEFAULT_TIMEOUT))?;
+        sockets.filter(&selection, sync)?;
         let groups: Vec<u32> = kinds.iter().map(|kind| group(*kind)).collect();
         let groups = if sync || groups.is_empty() { &GROUPS[..] } else { &groups[..] };
         sockets.keep(groups)?;
