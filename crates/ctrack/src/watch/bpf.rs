@@ -368,7 +368,8 @@ impl Assembler {
         }
         for tests in exclude {
             // One that is not tested in full excludes too much.
-            if tests.all().iter().all(|test| self.place_of(test.field).is_some()) {
+            let in_full = tests.all().iter().all(|test| self.place_of(test.field).is_some());
+            if mutant!("bpf-excludes-in-full", in_full, true) {
                 self.test(tests, DROP)?;
             }
         }
@@ -434,7 +435,7 @@ impl Assembler {
             let Some((first, inner)) = path.split_first().filter(|(first, _)| **first != 0) else { continue };
             let start = self.program.len();
             self.find(*first)?;
-            self.push(jump(JEQ_K, 0, FAIL, 0))?;
+            self.push(jump(JEQ_K, 0, mutant!("bpf-missing-is-0", FAIL, 0), 0))?;
             for kind in inner.iter().take_while(|kind| **kind != 0) {
                 self.push(simple(LDX_IMM, (*kind).into()))?;
                 self.push(simple(LD_W_ABS, SKF_AD_NLATTR_NEST))?;
@@ -708,6 +709,41 @@ mod tests {
         // What changes cannot be told by what it is now.
         assert!(of(&[Filter::new().with_mark(7).excluding()], true, 4096).is_none());
         assert!(of(&[Filter::new().with_mark(7).excluding()], false, 4096).is_some());
+    }
+
+    #[test]
+    fn an_excluding_filter_for_which_there_is_no_room_excludes_nothing() {
+        let mut entry = Entry::key(Proto::UDP, ip("fd00::1"), 4000, ip("fd00::2"), 53).unwrap();
+        entry = listed(entry, 1);
+        // Sixteen words.
+        let flow = Filter::new()
+            .with_orig_src(ip("fd00::1"))
+            .with_orig_dst(ip("fd00::2"))
+            .with_reply_src(ip("fd00::2"))
+            .with_reply_dst(ip("fd00::1"));
+        let program = of(&[flow, Filter::new().with_mark(7).excluding()], false, 4096).unwrap();
+        assert!(passes(&program, &said(&entry)) && passes(&program, &said(&Entry { mark: 7, ..entry })));
+        assert!(!passes(&program, &said(&udp([10, 0, 0, 2], 53))));
+    }
+
+    #[test]
+    fn a_zone_is_found_for_both_directions_and_for_one_and_none_is_0() {
+        let plain = udp([10, 0, 0, 2], 53);
+        let [both, orig, reply] =
+            [(Has::ZONE, 7, 7), (Has::ORIG_ZONE, 7, 0), (Has::REPLY_ZONE, 0, 7)].map(|(bit, orig, reply)| {
+                let mut entry = Entry { has: plain.has | bit, zone: 7, ..plain };
+                (entry.orig.zone, entry.reply.zone) = (orig, reply);
+                said(&entry)
+            });
+        let passing = |filter| {
+            let program = of(&[filter], true, 106).unwrap();
+            [&said(&plain), &both, &orig, &reply].map(|message| passes(&program, message))
+        };
+        assert_eq!(passing(Filter::new().with_zone(0)), [true, false, false, false]);
+        assert_eq!(passing(Filter::new().with_zone(7)), [false, true, true, true]);
+        assert_eq!(passing(Filter::new().with_orig_zone(7)), [false, true, true, false]);
+        assert_eq!(passing(Filter::new().with_orig_zone(0)), [true, false, false, true]);
+        assert_eq!(passing(Filter::new().with_reply_zone(7)), [false, true, false, true]);
     }
 
     #[test]
