@@ -24,7 +24,7 @@ const LISTED_AT_ONCE: usize = 256;
 
 /// How many instructions a program may have: first what any kernel takes (BPF_MAXINSNS in linux/bpf_common.h), then less. The limit is
 /// in bytes of what they are converted to (sysctl net.core.optmem_max: 20,480 up to 6.1, 131,072 later), 8 to 96 for each.
-const INSTRUCTIONS: [usize; 4] = [4096, 1024, 212, 106];
+const INSTRUCTIONS: [usize; 5] = [4096, 2048, 1024, 212, 106];
 
 /// Sockets in one network namespace.
 pub(crate) struct Sockets {
