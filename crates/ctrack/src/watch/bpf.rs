@@ -59,7 +59,7 @@ const MOST_FILTERS: usize = 16_384;
 const FEW: usize = 16;
 
 /// A value of an event. Those that tell most come first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Field {
     /// An IPv4 address, by its place in [`Matcher::nets`].
     V4(u16),
@@ -77,7 +77,6 @@ enum Field {
     Id,
     Mark,
     Status,
-    #[default]
     Family,
 }
 
@@ -128,7 +127,7 @@ impl Field {
 }
 
 /// A field's bits in the mask are a number from `first` to `last`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Test {
     field: Field,
     first: u32,
@@ -237,16 +236,34 @@ impl Tests {
 
     /// The tests of an excluding filter that hold only if it matches. `None`: tests cannot say that.
     fn exactly(matcher: &Matcher, sync: bool) -> Option<Tests> {
+        // All are named: the compiler asks for each new one. Those without a name here are always tested.
+        let Matcher {
+            needs,
+            id,
+            mark,
+            status,
+            tcp_states,
+            labels,
+            helper,
+            family: _,
+            proto: _,
+            zone: _,
+            zones: _,
+            nets: _,
+            ports: _,
+            icmp: _,
+            rest: _,
+        } = matcher;
         let tests = Tests::of(matcher, sync);
-        let untested = matcher.tcp_states.is_some() || matcher.asks_for_rare();
-        let changes = sync && (matcher.depends_on_changes() || matcher.status.1 != 0 || matcher.id.is_some());
+        let untested = tcp_states.is_some() || labels.1 != 0 || helper.is_some();
+        let changes = sync && (id.is_some() || mark.1 != 0 || status.1 != 0);
         // 0 may be the value of what is not there, and that is no port.
         let has_it = |fields: &[Field]| tests.all().iter().any(|test| fields.contains(&test.field) && test.first > 0);
         let ports = [0, 1, 2, 3].map(Field::Port);
         let icmp = [Field::IcmpId, Field::IcmpType, Field::IcmpCode];
         let there = [(Has::PORTS, &ports[..]), (Has::ICMP, &icmp), (Has::ID, &[Field::Id])]
             .iter()
-            .all(|(bit, fields)| !matcher.needs.intersects(*bit) || has_it(fields));
+            .all(|(bit, fields)| !needs.intersects(*bit) || has_it(fields));
         (!untested && !changes && tests.count > 0 && mutant!("bpf-excludes-what-is-there", there, true))
             .then_some(tests)
     }
