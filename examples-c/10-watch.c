@@ -2,6 +2,9 @@
 /*
  * Watches the table: first what is there, then what changes. "our own" says that this program caused a change itself.
  *
+ * The first flow is made before anybody listens: by default (sysctl nf_conntrack_events = 2) the kernel never reports what becomes of
+ * such an entry. CT_WATCH_MAY_BE_SILENT says so, and the watch looks after it every 30 seconds.
+ *
  * Build: cc 10-watch.c $(pkg-config --cflags --libs libctrack)
  * Run:   unshare -n ./a.out (not as root: unshare -Urn ./a.out)
  *
@@ -9,7 +12,7 @@
  * was there: udp 10.0.0.1:40001
  * the table is complete
  * new: udp 10.0.0.1:40002, our own
- * changed: udp 10.0.0.1:40001, our own, mark 7
+ * changed: udp 10.0.0.1:40002, our own, mark 7
  * gone: udp 10.0.0.1:40002, our own
  * no loss, 1 entry is known
  */
@@ -68,7 +71,7 @@ static int read_events(struct ct_watch *w, uint32_t own, int count)
 static int demo(struct ct_handle *h, struct ct_watch *w)
 {
     static const struct ct_entry first = { UDP(40001) }, second = { UDP(40002) };
-    struct ct_entry changed = { KEY(40001) }, gone = { KEY(40002) };
+    struct ct_entry changed = { KEY(40002) }, gone = { KEY(40002) };
     changed.has |= CT_HAS_MARK;
     changed.mark = 7;
     int32_t status;
@@ -84,11 +87,15 @@ static int demo(struct ct_handle *h, struct ct_watch *w)
     if (r == 0)
         r = ct_create_entries(h, &second, 1, &status, &result);
     if (r == 0)
+        r = read_events(w, own, 1);
+    if (r == 0)
         r = ct_update_entries(h, &changed, 1, &status, &result);
+    if (r == 0)
+        r = read_events(w, own, 1);
     if (r == 0)
         r = ct_delete_entries(h, &gone, 1, &status, &result);
     if (r == 0)
-        r = read_events(w, own, 3);
+        r = read_events(w, own, 1);
     return r;
 }
 

@@ -5,6 +5,8 @@ mod common;
 use common::*;
 use ctrack::*;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -186,20 +188,21 @@ fn a_list_and_what_is_told_afterwards_add_up_to_the_table() {
     });
 }
 
+/// Whether the watch has something to do.
+fn readable(watch: &Watch) -> bool {
+    let mut poll = libc::pollfd { fd: watch.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid pollfd.
+    unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+}
+
 #[test]
 fn a_waker_ends_a_wait_and_the_descriptor_says_when_there_is_something() {
     netns(|| {
         let mut watch = Watch::open(WatchOptions::new(), &[]).unwrap();
         let mut events = Vec::new();
         watch.next_batch(&mut events, 1, Some(Duration::ZERO)).unwrap();
-        let readable = |watch: &Watch| {
-            use std::os::fd::{AsFd, AsRawFd};
-            let mut poll = libc::pollfd { fd: watch.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            // SAFETY: one valid pollfd.
-            unsafe { libc::poll(&mut poll, 1, 0) == 1 }
-        };
         assert!(!readable(&watch));
-        let waker = watch.waker();
+        let waker = watch.remote();
         waker.wake();
         watch.next_batch(&mut events, 1, None).unwrap();
         assert!(events.is_empty() && !readable(&watch));
@@ -223,4 +226,236 @@ fn a_waker_ends_a_wait_and_the_descriptor_says_when_there_is_something() {
         watch.next_batch(&mut events, 1, Some(Duration::ZERO)).unwrap();
         assert!(events.len() == 2 && !readable(&watch));
     });
+}
+
+/// Numbers that vary a test, the same for a seed.
+struct Chance(u64);
+
+impl Chance {
+    /// From SEED, or another one every time; either way it is printed where the test fails.
+    fn seeded() -> Chance {
+        let clock = || std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+        let seed = std::env::var("SEED").map_or_else(|_| clock(), |seed| seed.parse().unwrap());
+        println!("SEED={seed}");
+        Chance(seed)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    fn some<T: Copy>(&mut self, from: &[T], one_in: usize) -> Vec<T> {
+        from.iter().copied().filter(|_| self.below(one_in) == 0).collect()
+    }
+}
+
+/// The entry's address, or some bits of it.
+fn prefix(chance: &mut Chance, address: IpAddr) -> Prefix {
+    let (width, length) = (if address.is_ipv4() { 32 } else { 128 }, chance.pick(&[0, 8, 9, 24, 31, 32, 64, 65, 128]));
+    let bytes = u128::from_be_bytes(address_bytes(address));
+    let cut = bytes.checked_shr(128 - length).and_then(|bits| bits.checked_shl(128 - length)).unwrap_or(0);
+    let short = match (address, length < width) {
+        (_, false) => return address.into(),
+        (IpAddr::V4(_), _) => IpAddr::from(((cut >> 96) as u32).to_be_bytes()),
+        (IpAddr::V6(_), _) => IpAddr::from(cut.to_be_bytes()),
+    };
+    Prefix::new(short, length as u8).unwrap()
+}
+
+/// A filter for some of what a listed entry has.
+fn like(chance: &mut Chance, e: &Entry) -> Filter {
+    let mut f = Filter { exclude: chance.below(8) == 0, ..Filter::new() };
+    for _ in 0..1 + chance.below(3) {
+        let ports = |port: u16| Some(port.saturating_sub(1)..=port);
+        match chance.below(16) {
+            0 => f.family = Some(e.family),
+            1 => f.zone = Some(e.zone as u16),
+            2 => f.orig_zone = Some(e.orig.zone as u16),
+            3 => f.reply_zone = Some(e.reply.zone as u16),
+            4 => {
+                let mask = chance.pick(&[1, 3, u32::MAX]);
+                f.mark = Some(Masked { value: chance.pick(&[e.mark, 0, 1, 2]) & mask, mask });
+            }
+            5 => f.status_set = chance.pick(&[Status::SEEN_REPLY, Status::SRC_NAT]),
+            6 => f.status_clear = chance.pick(&[Status::ASSURED, Status::DST_NAT]),
+            7 => f.orig_src = Some(prefix(chance, e.orig_src())),
+            8 => f.orig_dst = Some(prefix(chance, e.orig_dst())),
+            9 => f.reply_src = Some(prefix(chance, e.reply_src())),
+            10 => f.reply_dst = Some(prefix(chance, e.reply_dst())),
+            11 if e.has(Has::PORTS) => (f.proto, f.orig_sport) = (Some(e.proto), ports(e.orig.sport)),
+            12 if e.has(Has::PORTS) => (f.proto, f.reply_dport) = (Some(e.proto), ports(e.reply.dport)),
+            11..=14 if e.has(Has::ICMP) => {
+                f.proto = Some(e.proto);
+                (f.icmp_type, f.icmp_id) = (Some(e.orig.icmp_type), Some(e.orig.icmp_id));
+            }
+            13 if e.proto == Proto::TCP => (f.proto, f.tcp_states) = (Some(e.proto), Some(e.tcp_state.into())),
+            _ => f.proto = Some(e.proto),
+        }
+    }
+    let excludes_all = f.exclude && Selection::new(std::slice::from_ref(&f)).is_err();
+    f.exclude = f.exclude && !excludes_all;
+    f
+}
+
+/// Makes, changes and destroys some of the entries.
+fn churn(chance: &mut Chance, conntrack: &mut Conntrack, entries: &[Entry]) {
+    // What is there already, or hidden by others, is refused, which is as good.
+    let _ = conntrack.create_entries(&chance.some(entries, 2)).unwrap();
+    let changed: Vec<Entry> = chance
+        .some(entries, 2)
+        .iter()
+        .map(|entry| {
+            let mut entry = marked(by_hand(entry), chance.pick(&[0, 1, 2, 3]));
+            if chance.below(3) == 0 {
+                entry.has |= Has::LABELS;
+                entry.labels[0] = 1 << chance.below(3);
+            }
+            if chance.below(3) == 0 {
+                entry.has |= Has::STATUS;
+                entry.status = Status::SEEN_REPLY | Status::ASSURED;
+            }
+            entry
+        })
+        .collect();
+    let _ = conntrack.update_entries(&changed).unwrap();
+    let gone: Vec<Entry> = chance.some(entries, 3).iter().map(by_hand).collect();
+    let _ = conntrack.delete_entries(&gone).unwrap();
+}
+
+/// What filters of a watch, which the kernel is given as far as it understands them, let through is what they select of all that one
+/// without filters is told.
+#[test]
+fn a_filter_in_the_kernel_drops_nothing_that_is_selected() {
+    const ROUNDS: usize = 8;
+    const SETS: usize = 16;
+    netns(|| {
+        let mut chance = Chance::seeded();
+        table::allow_labels();
+        let entries = table::mixed();
+        let mut conntrack = Conntrack::open().unwrap();
+        // While somebody listens: else they would be silent for ever.
+        let _listener = Watch::open(WatchOptions::new(), &[]).unwrap();
+        create(&mut conntrack, &entries);
+        let listed = all(&mut conntrack);
+        let [mut told, mut received] = [0; 2];
+        for _ in 0..ROUNDS {
+            let sets: Vec<Vec<Filter>> = (0..SETS)
+                .map(|_| {
+                    (0..chance.pick(&[1, 1, 2, 3, 10]))
+                        .map(|_| {
+                            let entry = chance.pick(&listed);
+                            like(&mut chance, &entry)
+                        })
+                        .collect()
+                })
+                .collect();
+            let open = |options: fn() -> WatchOptions| {
+                sets.iter().map(|set| Watch::open(options(), set).unwrap()).collect::<Vec<Watch>>()
+            };
+            let (mut plain, mut synced) = (open(WatchOptions::new), open(|| WatchOptions::new().with_sync()));
+            let mut everything = Watch::open(WatchOptions::new(), &[]).unwrap();
+            for _ in 0..3 {
+                churn(&mut chance, &mut conntrack, &entries);
+            }
+            let events = waiting(&mut everything);
+            for (set, watch) in sets.iter().zip(&mut plain) {
+                let selection = Selection::new(set).unwrap();
+                let entry_of = |event: &Event| match event.change {
+                    Change::New(entry) | Change::Update(entry) | Change::Destroy(entry) => entry,
+                    other => panic!("{other:?}"),
+                };
+                let selected = events.iter().filter(|event| selection.selects(&entry_of(event)));
+                let wanted: Vec<Change> = selected.map(|event| event.change).collect();
+                let heard: Vec<Change> = waiting(watch).iter().map(|event| event.change).collect();
+                assert!(heard == wanted, "{} heard, {} wanted: {set:#?}", heard.len(), wanted.len());
+                told += heard.len() as u64;
+                received += watch.info().unwrap().received;
+            }
+            for (set, watch) in sets.iter().zip(&mut synced) {
+                let mut mirror = Mirror::default();
+                waiting(watch).iter().for_each(|event| mirror.hear(event));
+                assert!(mirror.synced > 0 && watch.info().unwrap().is_synced);
+                let of = |e: &Entry| (e.id, e.mark, e.status, e.labels, e.orig, e.reply);
+                let listed = conntrack.list(set).unwrap();
+                let listed: BTreeMap<u32, Entry> = listed.iter().map(|e| (e.id, *e)).collect();
+                let (told, is): (Vec<_>, Vec<_>) =
+                    (mirror.table.values().map(of).collect(), listed.values().map(of).collect());
+                type Told = (u32, u32, Status, [u8; 16], Tuple, Tuple);
+                let only = |a: &[Told], b: &[Told]| a.iter().filter(|e| !b.contains(e)).copied().collect::<Vec<Told>>();
+                let (more, less) = (only(&told, &is), only(&is, &told));
+                assert!(
+                    more.is_empty() && less.is_empty(),
+                    "{set:#?}\nmore: {more:?}\nless: {less:?}\n{:?}",
+                    watch.info()
+                );
+            }
+            assert!(events.len() > 200, "{} events", events.len());
+        }
+        println!("{told} told of {received} that passed");
+        assert!(told > 1000 && received < told * 3 / 2, "{told} told of {received} that passed");
+    });
+}
+
+/// The limit of what sockets of this network namespace may take for filters, in bytes. `false`: it is that of the machine (up to 6.7).
+fn limit_filters(bytes: u32) -> bool {
+    std::fs::write("/proc/sys/net/core/optmem_max", bytes.to_string()).is_ok()
+}
+
+#[test]
+fn filters_that_are_too_many_for_the_kernel_are_tested_less() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let service = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let address = Prefix::from(IpAddr::from([10, 1, high, low]));
+            Filter::new().with_proto(Proto::UDP).with_orig_dst(address).with_orig_dport(53)
+        };
+        let mut passed = |count: u16| {
+            let filters: Vec<Filter> = (0..count).map(service).collect();
+            let mut watch = Watch::open(WatchOptions::new(), &filters).unwrap();
+            create(
+                &mut conntrack,
+                &[
+                    udp("10.0.0.1", 1, "10.1.0.2", 53),
+                    udp("10.0.0.1", 1, "10.2.0.2", 53),
+                    udp("10.0.0.1", 1, "10.1.0.2", 54),
+                    tcp("10.0.0.1", 1, "10.1.0.2", 53),
+                ],
+            );
+            let told = waiting(&mut watch);
+            assert_eq!(kinds(&told), [1, 0, 0, 0]);
+            let received = watch.info().unwrap().received;
+            drop(watch);
+            conntrack.flush_all().unwrap();
+            received
+        };
+        // As many as all kernels take; more than any one takes: what they have in common.
+        assert_eq!((passed(400), passed(4000)), (1, 2));
+        if !limit_filters(131_072) {
+            return;
+        }
+        assert_eq!((passed(400), passed(2500)), (1, 1));
+        assert!(limit_filters(20_480));
+        assert_eq!((passed(400), passed(2500)), (1, 2));
+        // Nothing.
+        assert!(limit_filters(300));
+        assert_eq!((passed(400), passed(3)), (4, 4));
+    });
+}
+
+/// All that there is to tell, without waiting for more.
+fn waiting(watch: &mut Watch) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        let before = events.len();
+        watch.next_batch(&mut events, 256, Some(Duration::ZERO)).unwrap();
+        if events.len() == before && !readable(watch) {
+            return events;
+        }
+    }
 }

@@ -112,6 +112,11 @@ impl Selection {
         self.include.matchers()
     }
 
+    /// The excluding filters.
+    pub(crate) fn exclude(&self) -> &[Matcher] {
+        self.exclude.matchers()
+    }
+
     /// Whether there are excluding filters.
     pub(crate) fn excludes(&self) -> bool {
         !self.exclude.matchers().is_empty()

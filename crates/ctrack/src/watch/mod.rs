@@ -1,5 +1,6 @@
 //! Watching the table: events as they come, or a list and what changes afterwards, which add up to the kernel's table.
 
+mod bpf;
 mod engine;
 mod follower;
 mod options;
@@ -226,6 +227,7 @@ impl Watch {
         }
         (self.engine, self.failed) = (None, None);
         self.sockets.leave_all();
+        self.sockets.filter(&selection, self.aim.sync)?;
         let mut engine = Engine::new(Task { aim: self.aim, selection });
         engine.begin(&mut self.sockets, self.manner.enable)?;
         self.remote.shared().publish(&engine.state());

@@ -1,5 +1,6 @@
 //! The kernel as a watch sees it: a socket for events, one that keeps them coming, and one for requests.
 
+use super::bpf;
 use super::engine::{Source, Task, GROUPS};
 use super::follower::{Answer, Suspect};
 use crate::error::{Call, Error, LATER};
@@ -19,6 +20,10 @@ pub(crate) const RECEIVE_BUFFER: u32 = 32 << 20;
 
 /// So many entries of a list are handed over by one step.
 const LISTED_AT_ONCE: usize = 256;
+
+/// How many instructions a program may have: first what any kernel takes (BPF_MAXINSNS in linux/bpf_common.h), then less. The limit is
+/// in bytes of what they are converted to (sysctl net.core.optmem_max: 20,480 up to 6.1, 131,072 later), 8 to 96 for each.
+const INSTRUCTIONS: [usize; 5] = [4096, 2048, 1024, 212, 106];
 
 /// How to open them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,6 +101,22 @@ impl Sockets {
             let _ = self.set_membership(&self.events, group, false);
             let _ = self.set_membership(&self.keeper, group, false);
         }
+    }
+
+    /// Lets the kernel drop what no filter selects, as far as a program can tell. Without one all is heard, and compared here. To be
+    /// called before groups are joined.
+    pub fn filter(&mut self, selection: &Selection, sync: bool) -> Result<(), Error> {
+        // That of an earlier start: both would count against the limit.
+        sys::detach_filter(self.events.as_raw_fd());
+        for most in INSTRUCTIONS {
+            let program = bpf::program(selection, sync, most).map_err(Error::no_memory)?;
+            let Some(program) = program else { break };
+            // ENOMEM: too many; anything else: not here.
+            if sys::attach_filter(self.events.as_raw_fd(), &program).is_ok() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn set_membership(&self, socket: &OwnedFd, group: u32, member: bool) -> Result<(), Error> {
