@@ -21,16 +21,17 @@
 #include <stdio.h>
 
 #define UDP(port) \
-    .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT, .timeout = 600, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP, \
-    .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = (port), .dport = 53 }
-#define KEY(port) .has = CT_HAS_ORIG | CT_HAS_PORTS, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP, \
+    .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_TIMEOUT, .timeout = 600, .family = CT_FAMILY_IPV4, \
+    .proto = CT_PROTO_UDP, .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = (port), .dport = 53 }
+#define KEY(port) \
+    .has = CT_HAS_ORIG | CT_HAS_PORTS, .family = CT_FAMILY_IPV4, .proto = CT_PROTO_UDP, \
     .orig = { .src = { 10, 0, 0, 1 }, .dst = { 10, 0, 0, 53 }, .sport = (port), .dport = 53 }
 
 static void show(const char *what, const struct ct_event *ev, uint32_t own)
 {
     const struct ct_entry *e = &ev->entry;
-    printf("%s: udp %u.%u.%u.%u:%u%s", what, e->orig.src[0], e->orig.src[1], e->orig.src[2], e->orig.src[3], e->orig.sport,
-           ev->portid == own ? ", our own" : "");
+    printf("%s: udp %u.%u.%u.%u:%u%s", what, e->orig.src[0], e->orig.src[1], e->orig.src[2], e->orig.src[3],
+           e->orig.sport, ev->portid == own ? ", our own" : "");
     if (ev->type == CT_EVENT_UPDATE)
         printf(", mark %u", (unsigned)e->mark);
     puts("");
