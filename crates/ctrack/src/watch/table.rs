@@ -324,7 +324,7 @@ mod tests {
             e.has |= Has::REPLY_ZONE;
         });
         with(&|e| {
-            (e.has, e.proto) = (e.has - Has::PORTS | Has::ICMP, Proto::ICMP);
+            (e.has, e.proto) = ((e.has - Has::PORTS) | Has::ICMP, Proto::ICMP);
             (e.orig.icmp_id, e.orig.icmp_type, e.orig.icmp_code) = (4000, 0, 53);
         });
         let mut keys: Vec<Key> = others.iter().map(|other| hashes.key(other)).collect();
