@@ -524,3 +524,47 @@ fn a_watch_that_is_started_again_tells_nothing_of_what_it_heard_before() {
         assert_eq!(watch.info().unwrap().received, 1);
     });
 }
+
+#[test]
+fn an_entry_enters_and_leaves_with_what_filters_ask_for_even_if_an_update_does_not_tell_all_of_it() {
+    netns(|| {
+        table::allow_labels();
+        let mut conntrack = Conntrack::open().unwrap();
+        let mut label = [0; 16];
+        label[0] = 1;
+        let filter = Filter {
+            labels: Some(Masked { value: label, mask: label }),
+            mark: Some(Masked { value: 7, mask: u32::MAX }),
+            ..Filter::default()
+        };
+        // UPDATE is heard though it is not asked for: it decides what is selected.
+        let kinds_asked = [EventKind::New, EventKind::Destroy];
+        for options in [WatchOptions::new(), WatchOptions::new().with_kinds(kinds_asked)] {
+            let mut watch = Watch::open(options.with_sync(), std::slice::from_ref(&filter)).unwrap();
+            let flags_of = |watch: &mut Watch| -> Vec<(EventFlags, bool)> {
+                let events = drain(watch);
+                let of = |event: &Event| match event.change {
+                    Change::New(_) => Some((event.flags, true)),
+                    Change::Destroy(_) => Some((event.flags, false)),
+                    _ => None,
+                };
+                events.iter().filter_map(of).collect()
+            };
+            assert!(flags_of(&mut watch).is_empty());
+            let entry = lasting(udp("10.0.0.1", 1, "10.0.0.2", 53));
+            create(&mut conntrack, &[entry]);
+            let labelled = Entry { has: by_hand(&entry).has | Has::LABELS, labels: label, ..by_hand(&entry) };
+            assert_eq!(changed_status(&mut conntrack, &labelled), 0);
+            assert!(flags_of(&mut watch).is_empty());
+            // The event has the mark, and not the labels.
+            assert_eq!(changed_status(&mut conntrack, &marked(by_hand(&entry), 7)), 0);
+            assert_eq!(flags_of(&mut watch), [(EventFlags::ENTERED, true)]);
+            assert_eq!(changed_status(&mut conntrack, &marked(by_hand(&entry), 8)), 0);
+            assert_eq!(flags_of(&mut watch), [(EventFlags::LEFT, false)]);
+            assert_eq!(changed_status(&mut conntrack, &marked(by_hand(&entry), 7)), 0);
+            assert_eq!(flags_of(&mut watch), [(EventFlags::ENTERED, true)]);
+            let _ = conntrack.delete_entries(&[by_hand(&entry)]).unwrap();
+            assert_eq!(flags_of(&mut watch), [(EventFlags::empty(), false)]);
+        }
+    });
+}
