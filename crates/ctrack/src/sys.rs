@@ -140,7 +140,9 @@ impl Datagrams {
         for at in 0..received {
             self.lengths[at] = headers[at].msg_len as usize;
             self.senders[at] = addresses[at].nl_pid;
-            self.beside_lengths[at] = headers[at].msg_hdr.msg_controllen as usize;
+            #[allow(clippy::unnecessary_cast, reason = "of 32 bits with musl")]
+            let beside = headers[at].msg_hdr.msg_controllen as usize;
+            self.beside_lengths[at] = beside;
         }
         self.count = received;
         Ok(received)
@@ -257,7 +259,9 @@ pub(crate) fn set_timer(timer: &OwnedFd, after: Option<Duration>) -> io::Result<
     // SAFETY: numbers alone, which may be 0.
     let mut time = unsafe { std::mem::zeroed::<libc::itimerspec>() };
     time.it_value.tv_sec = after.as_secs().try_into().unwrap_or(i32::MAX.into());
-    time.it_value.tv_nsec = after.subsec_nanos().try_into().unwrap_or(0);
+    #[allow(clippy::unnecessary_fallible_conversions, reason = "of 32 bits on 32-bit machines")]
+    let nanoseconds = after.subsec_nanos().try_into().unwrap_or(0);
+    time.it_value.tv_nsec = nanoseconds;
     // SAFETY: `time` lives for the call; no old value is asked for.
     check(unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &time, std::ptr::null_mut()) }).map(drop)
 }

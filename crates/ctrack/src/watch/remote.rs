@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What a watch has done, and where it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +66,8 @@ pub(super) struct State {
 pub(super) struct Shared {
     /// An eventfd.
     wake: File,
-    /// The socket that events wait on.
-    events: Arc<OwnedFd>,
+    /// The socket that events wait on, as long as the watch lives: it keeps a network namespace alive.
+    events: Weak<OwnedFd>,
     woken: AtomicBool,
     resync: AtomicBool,
     /// [`State`].
@@ -80,10 +80,10 @@ const SYNCED: u32 = 1;
 const SILENT: u32 = 2;
 
 impl Remote {
-    pub(super) fn new(wake: OwnedFd, events: Arc<OwnedFd>) -> Remote {
+    pub(super) fn new(wake: OwnedFd, events: &Arc<OwnedFd>) -> Remote {
         Remote(Arc::new(Shared {
             wake: wake.into(),
-            events,
+            events: Arc::downgrade(events),
             woken: AtomicBool::new(false),
             resync: AtomicBool::new(false),
             sums: Default::default(),
@@ -107,7 +107,9 @@ impl Remote {
     /// As [`Watch::info`](crate::Watch::info), as it was after the last step of the watch.
     pub fn info(&self) -> Result<WatchInfo, Error> {
         let shared = &self.0;
-        let (queued, receive_buffer) = queue(&shared.events).map_err(|error| error.during(WATCH))?;
+        let events = shared.events.upgrade();
+        let queue = events.map_or(Ok((0, 0)), |events| queue(&events));
+        let (queued, receive_buffer) = queue.map_err(|error| error.during(WATCH))?;
         let [received, lost, resyncs, restarts, verified, audited, entries] =
             std::array::from_fn(|at| shared.sums[at].load(Ordering::Relaxed));
         let flags = shared.flags.load(Ordering::Relaxed);
@@ -144,9 +146,14 @@ impl Shared {
         self.woken.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether a list was asked for; not any more then.
+    /// Whether a list is asked for.
+    pub fn wants_resync(&self) -> bool {
+        self.resync.load(Ordering::Acquire)
+    }
+
+    /// The same; not any more then.
     pub fn take_resync(&self) -> bool {
-        self.resync.load(Ordering::Relaxed) && self.resync.swap(false, Ordering::AcqRel)
+        self.wants_resync() && self.resync.swap(false, Ordering::AcqRel)
     }
 
     /// Shows others where the watch stands.
