@@ -152,7 +152,7 @@ EXPECTED
 40003 mark=0
 EXPECTED
 	at_work exporter "$target/debug/examples/zone_exporter" <<'EXPECTED'
-# HELP conntrack_entries Entries of the table, by the zone of their original direction.
+# HELP conntrack_entries Entries of the table, by zone.
 # TYPE conntrack_entries gauge
 conntrack_entries{zone="0"} 1
 conntrack_entries{zone="7"} 1

@@ -45,12 +45,12 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// The zone is that of the original direction, since of an end that was found (`EventFlags::FOUND`) only that one is known.
+    /// An entry with a zone for one direction only counts in that zone.
     fn take(&mut self, event: &Event) {
         match event.change {
-            Change::New(entry) => *self.entries.entry(entry.orig.zone).or_default() += 1,
+            Change::New(entry) => *self.entries.entry(entry.zone).or_default() += 1,
             // Of each entry it was told before that it is there.
-            Change::Destroy(entry) => *self.entries.entry(entry.orig.zone).or_default() -= 1,
+            Change::Destroy(entry) => *self.entries.entry(entry.zone).or_default() -= 1,
             Change::Lost(count) => {
                 self.synced = false;
                 self.lost += count.unwrap_or(1);
@@ -68,7 +68,7 @@ impl Numbers {
             lines.iter().for_each(|line| drop(writeln!(text, "{name}{line}")));
         };
         let entries = self.entries.iter().map(|(zone, count)| format!("{{zone=\"{zone}\"}} {count}")).collect();
-        metric("conntrack_entries", "gauge", "Entries of the table, by the zone of their original direction", entries);
+        metric("conntrack_entries", "gauge", "Entries of the table, by zone", entries);
         let synced = vec![format!(" {}", u8::from(self.synced))];
         metric("conntrack_watch_synced", "gauge", "Whether the numbers add up to the kernel's table", synced);
         let lost = vec![format!(" {}", self.lost)];
