@@ -508,7 +508,8 @@ fn a_watch_that_is_started_again_tells_nothing_of_what_it_heard_before() {
         assert_eq!((kinds(&before), before[0].number), ([1, 0, 0, 0], 1));
         of(2, 7);
         of(2, 8);
-        let wrong = Filter { orig_sport: Some(9..=1), ..Filter::default() };
+        let [first, last] = [9, 1];
+        let wrong = Filter { orig_sport: Some(first..=last), ..Filter::default() };
         assert!(watch.start(&[wrong]).is_err());
         assert_eq!(kinds(&drain(&mut watch)), [1, 0, 0, 0], "a filter that is wrong changes nothing");
         of(3, 7);

@@ -314,7 +314,7 @@ impl Engine {
         self.follower.as_ref().map_or(0, Follower::len)
     }
 
-    /// Where it stands.
+    /// Where it stands, but for the queue, which it does not know.
     pub fn state(&self) -> State {
         State {
             sums: self.sums,
@@ -322,6 +322,7 @@ impl Engine {
             is_synced: self.is_synced,
             may_be_silent: self.may_be_silent(),
             mode: self.mode,
+            queue: [0; 2],
         }
     }
 

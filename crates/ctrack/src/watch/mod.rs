@@ -24,6 +24,7 @@ use ctnetlink::types::Entry;
 use engine::{bit, Aim, Engine, Step, Task, Told, What};
 pub use follower::EventFlags;
 pub use options::WatchOptions;
+use remote::State;
 pub use remote::{Remote, WatchInfo};
 use sockets::{Manner, Sockets};
 use std::fs::File;
@@ -186,7 +187,7 @@ impl Watch {
         let timer = sys::timer().map_err(other)?;
         let fds = [sockets.events().as_raw_fd(), busy.as_raw_fd(), wake.as_raw_fd(), timer.as_raw_fd()];
         let poll = sys::poll_set(&fds).map_err(other)?;
-        let remote = Remote::new(wake, sockets.events());
+        let remote = Remote::new(wake)?;
         Ok(Watch {
             engine: None,
             aim,
@@ -233,8 +234,8 @@ impl Watch {
             self.sockets.leave_all();
             return Err(error);
         }
-        self.remote.shared().publish(&engine.state());
         self.engine = Some(engine);
+        self.publish();
         self.set_busy(true);
         Ok(())
     }
@@ -277,10 +278,15 @@ impl Watch {
         hear: &mut dyn FnMut(Event),
     ) -> Result<usize, Error> {
         let result = self.next_unnamed(most, timeout, hear).map_err(|error| error.during(WATCH));
-        if let Some(engine) = &self.engine {
-            self.remote.shared().publish(&engine.state());
-        }
+        self.publish();
         result
+    }
+
+    /// Shows others where it stands.
+    fn publish(&self) {
+        if let Some(engine) = &self.engine {
+            self.remote.shared().publish(&State { queue: self.sockets.queued, ..engine.state() });
+        }
     }
 
     fn next_unnamed(
@@ -404,7 +410,13 @@ impl Watch {
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn info(&self) -> Result<WatchInfo, Error> {
-        self.remote.info()
+        self.remote.info_with(self.events_fd())
+    }
+
+    /// The socket that events wait on.
+    #[doc(hidden)]
+    pub fn events_fd(&self) -> BorrowedFd<'_> {
+        self.sockets.events().as_fd()
     }
 
     /// Lets go of it without leaving its groups: for a child process, which has a copy of the parent's.
