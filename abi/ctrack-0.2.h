@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 
 /*
- * libctrack: list, delete and flush the Linux kernel's connection-tracking entries.
+ * libctrack: list, delete, flush and watch the Linux kernel's connection-tracking entries.
  *
  *   struct ct_handle *h;
  *   struct ct_filter f = { .size = sizeof f, .match = CT_MATCH_ZONE, .zone = 7 };
@@ -15,22 +15,30 @@
  * Link with: cc prog.c $(pkg-config --cflags --libs libctrack)
  *
  * Errors. Functions that return int return 0 or more on success and a negative errno value on failure; errno itself is left
- * alone. ct_handle_error() has the details. Results (ret_x) are written only on success, unless said otherwise; status and result
- * of calls on many entries are filled on failure too, whatever the failure: no status keeps an old value. NULL for a
+ * alone. ct_handle_error() and ct_watch_error() have the details. Results (ret_x) are written only on success, unless said otherwise;
+ * status and result of calls on many entries are filled on failure too, whatever the failure: no status keeps an old value. NULL for a
  * pointer is -EINVAL unless said otherwise; so are unknown flags. Wrong arguments are found before anything is sent.
  *
- * Threads. A handle may be used by one thread at a time; a second one gets -EBUSY, never the other's data. Different handles
- * are independent. A handle may move between threads. A thread with 32 KiB of stack can make every call.
+ * Watching. A watch (ct_watch_open()) is an object of its own, with sockets of its own: what it hears never disturbs the calls on a
+ * handle, and both may be used at once. It calls nobody back: ct_watch_next() fills an array with what happened. Losses are events in
+ * their place and end nothing. It keeps its network namespace alive until it is closed.
+ *
+ * Threads. A handle or a watch may be used by one thread at a time; a second one gets -EBUSY, never the other's data. Different ones
+ * are independent. They may move between threads. A thread with 32 KiB of stack can make every call. While one thread waits in
+ * ct_watch_next(), others may call ct_watch_wake(), ct_watch_resync(), ct_watch_get_info() and ct_watch_fd(); the first two are for signal
+ * handlers, too.
  *
  * Cancellation. No call is a cancellation point. pthread_cancel() takes effect when the call is complete and its results are
- * written; of an asynchronous one the thread may end before the call returns. The handle stays usable.
+ * written; of an asynchronous one the thread may end before the call returns. The handle stays usable. A thread that waits in
+ * ct_watch_next() is cancelled when that returns: wake it with ct_watch_wake().
  *
- * Children. A child process cannot use a handle of its parent (-ECHILD), in whatever way it was made: not if both have the same
- * process id, as the first ones of containers have, and not if another thread was in a call when it was made. It may close it. (Two
- * are not told from their parents: a child of vfork() that has the parent's process id; and before Linux 4.14, or where
- * madvise() is forbidden, one of a raw clone() that has it.)
+ * Children. A child process cannot use a handle or a watch of its parent (-ECHILD), in whatever way it was made: not if both have the
+ * same process id, as the first ones of containers have, and not if another thread was in a call when it was made. It may close it,
+ * which changes nothing for the parent. (Two are not told from their parents: a child of vfork() that has the parent's process id; and
+ * before Linux 4.14, or where madvise() is forbidden, one of a raw clone() that has it.)
  *
- * Waiting. Every wait for the kernel ends: after ct_open_opts.timeout_ms of its silence a call fails with -ETIMEDOUT.
+ * Waiting. Every wait for the kernel ends: after ct_open_opts.timeout_ms of its silence a call fails with -ETIMEDOUT. Only
+ * ct_watch_next() waits for events, as long as it is told to; ct_watch_fd() is for programs that wait for more than that.
  *
  * Growth. Structs that you pass in begin with their size: set it to sizeof, zero the rest, fill in what you need. Programs
  * that were built with an older header work with a newer library. A larger struct than this library knows is fine as long as
