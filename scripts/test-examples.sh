@@ -146,6 +146,17 @@ if [ -d "$work/gcc-shared" ] && succeeds 'what makes flows is built' gcc -O2 -o 
 udp 127.0.0.1:40001 -> 127.0.0.53:53, packets 1 there 1 back, bytes 72 there 72 back, N s
 udp 127.0.0.1:40002 -> 127.0.0.53:5353, zone 7, packets 1 there 1 back, bytes 72 there 72 back, N s
 EXPECTED
+	awk '/^```c$/ { on = ++n == 2; next } /^```$/ { on = 0 } on' README.md >"$work/readme.c"
+	# shellcheck disable=SC2046 # words
+	if succeeds "the README's watch is built" gcc -std=c99 -Wall -Wextra -Werror -o "$work/readme-watch" "$work/readme.c" \
+		$(pkg-config --cflags --libs libctrack); then
+		at_work readme env LD_LIBRARY_PATH="$work/stage$libdir" "$work/readme-watch" <<'EXPECTED'
+    [NEW] udp 127.0.0.53 sport=40001 dport=53
+ [SYNCED]
+    [NEW] udp 127.0.0.53 sport=40002 dport=53
+[DESTROY] udp 127.0.0.53 sport=40002 dport=53
+EXPECTED
+	fi
 	at_work react env LD_LIBRARY_PATH="$work/stage$libdir" "$work/gcc-shared/12-react" <<'EXPECTED'
 40001 mark=53
 40002 mark=53

@@ -94,6 +94,19 @@ react)
 	ends_by_signal
 	conntrack -L -p udp 2>/dev/null | sed -n 's/.*sport=\(4000.\).*\(mark=[0-9]*\).*/\1 \2/p' | sort
 	;;
+readme)
+	flow 40001 53
+	"$@" >"$work/$name.said" &
+	watcher=$!
+	until_so 'it has listed the table' has_said '\[SYNCED\]'
+	flow 40002 53
+	conntrack -D -p udp --sport 40002 >/dev/null 2>&1
+	until_so 'it tells the end of a flow' has_said '\[DESTROY\]'
+	kill "$watcher"
+	watcher=
+	# Whether the answer was an event of its own is up to the time.
+	grep -v UPDATE "$work/$name.said" | sed 's/17 .* dst=\([^ ]* sport=4[^ ]* dport=[0-9]*\) .*/\1/; s/udp  */udp /'
+	;;
 exporter)
 	flow 40001 53
 	flow 40002 5353
