@@ -44,6 +44,7 @@ expected_listing() {
 			644 ${2#/}/ctrack.h
 			644 ${3#/}/man3/libctrack.3
 			644 ${3#/}/man3/ct_handle.3
+			644 ${3#/}/man3/ct_watch.3
 		LIST
 		{ cat abi/symbols.txt && awk 'NF == 2 { print $1 }' abi/layout.txt; } | sed "s|.*|644 ${3#/}/man3/&.3|"
 	} | sort

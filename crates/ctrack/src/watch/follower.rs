@@ -199,7 +199,7 @@ impl Follower {
         // An UPDATE may have come before it by which it is not selected any more, and so was not heeded.
         mutant!("new-is-not-old", self.changes_count, false)
             || mutant!("doubtful-at-first", self.doubt.is_some(), false)
-            || mutant!("tombstones", self.tombstones.has(self.hashes.of(key), id), false)
+            || mutant!("tombstones-heeded", self.tombstones.has(self.hashes.of(key), id), false)
     }
 
     fn may_be_selected(&self, kind: EventKind, entry: &Entry, ear: &Ear<'_>) -> bool {
