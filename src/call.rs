@@ -1,7 +1,6 @@
 //! A call on a handle or a watch: exclusive use, the process that opened it, and its error text.
 
-use super::boundary::{negative, uncancelled, Errno, Lock};
-use super::open::ct_handle;
+use super::boundary::{negative, Errno, Lock};
 use super::process::{Kinship, Process};
 use ctrack::seams::try_box;
 use ctrack::{Call, Conntrack, Error, Failure};
@@ -177,31 +176,6 @@ impl Write for ErrorText {
         }
         Ok(())
     }
-}
-
-/// Runs an operation on a handle: [`Guarded::run`].
-///
-/// # Safety
-/// `handle` is NULL or came from `ct_handle_open` and was not closed since (header, "Ownership").
-#[inline(always)]
-pub(super) unsafe fn with_handle(
-    handle: *mut ct_handle,
-    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    uncancelled(|| unsafe { on_handle(handle, |conntrack| Ok(operation(conntrack)?)) })
-}
-
-/// What [`with_handle`] does, for those that have more to do in the same call. Only within [`uncancelled`].
-///
-/// # Safety
-/// As for `with_handle`.
-pub(super) unsafe fn on_handle(
-    handle: *mut ct_handle,
-    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Failure>,
-) -> c_int {
-    // SAFETY: the caller promises a live handle or NULL; only its atomic `busy` is touched before the lock is held.
-    unsafe { handle.as_ref() }.map_or(-libc::EINVAL, |handle| handle.guard.run(operation))
 }
 
 /// A box on the heap, for C.

@@ -1,10 +1,10 @@
 //! Handles and errors.
 
 use super::boundary::{uncancelled, without_handle};
-use super::call::{with_handle, Closing, Guarded};
+use super::call::{Closing, Guarded};
 use super::{boundary, extend};
 use ctrack::seams::{errno_c_text, text, try_box};
-use ctrack::{Call, Conntrack, Error, OpenOptions};
+use ctrack::{Call, Conntrack, Error, Failure, OpenOptions};
 use std::ffi::{c_char, c_int};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -46,6 +46,31 @@ const _: () = assert!(size_of::<ct_open_opts>() == OPEN_OPTS_SIZE_V0);
 /// A handle: one request socket in one network namespace, and the text of its last error.
 pub struct ct_handle {
     pub(super) guard: Guarded<Conntrack>,
+}
+
+/// Runs an operation on a handle: [`Guarded::run`].
+///
+/// # Safety
+/// `handle` is NULL or came from `ct_handle_open` and was not closed since (header, "Ownership").
+#[inline(always)]
+pub(super) unsafe fn with_handle(
+    handle: *mut ct_handle,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    uncancelled(|| unsafe { on_handle(handle, |conntrack| Ok(operation(conntrack)?)) })
+}
+
+/// What [`with_handle`] does, for those that have more to do in the same call. Only within [`uncancelled`].
+///
+/// # Safety
+/// As for `with_handle`.
+pub(super) unsafe fn on_handle(
+    handle: *mut ct_handle,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Failure>,
+) -> c_int {
+    // SAFETY: the caller promises a live handle or NULL; only its atomic `busy` is touched before the lock is held.
+    unsafe { handle.as_ref() }.map_or(-libc::EINVAL, |handle| handle.guard.run(operation))
 }
 
 impl ct_handle {

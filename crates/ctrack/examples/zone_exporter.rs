@@ -65,7 +65,9 @@ impl Numbers {
         let mut text = String::new();
         let mut metric = |name, kind, help, lines: Vec<String>| {
             let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} {kind}");
-            lines.iter().for_each(|line| drop(writeln!(text, "{name}{line}")));
+            for line in lines {
+                let _ = writeln!(text, "{name}{line}");
+            }
         };
         let entries = self.entries.iter().map(|(zone, count)| format!("{{zone=\"{zone}\"}} {count}")).collect();
         metric("conntrack_entries", "gauge", "Entries of the table, by zone", entries);

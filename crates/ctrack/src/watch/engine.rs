@@ -12,7 +12,6 @@
 //! between the calls; none in this order).
 
 use super::follower::{Answer, Ear, EventFlags, Follower, Origin, Report, Suspect, MOST_REPORTS};
-use super::remote::State;
 use crate::error::Error;
 use crate::selection::Selection;
 use ctnetlink::consts::*;
@@ -154,6 +153,18 @@ pub(crate) struct Sums {
     pub checked: u64,
     /// Entries that audits looked at.
     pub audited: u64,
+}
+
+/// What of a watch changes while others look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct State {
+    pub sums: Sums,
+    pub entries: usize,
+    pub is_synced: bool,
+    pub may_be_silent: bool,
+    pub mode: Option<u8>,
+    /// Bytes of the receive buffer in use, and how many there are.
+    pub queue: [u32; 2],
 }
 
 /// How to watch, whatever is selected.

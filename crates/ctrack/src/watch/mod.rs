@@ -21,19 +21,16 @@ use crate::socket::netlink::OpenOptions;
 use crate::sys;
 use ctnetlink::event::EventKind;
 use ctnetlink::types::Entry;
-use engine::{bit, Aim, Engine, Step, Task, Told, What};
+use engine::{bit, Aim, Engine, State, Step, Task, Told, What};
 pub use follower::EventFlags;
 pub use options::WatchOptions;
-use remote::State;
+use options::WATCH;
 pub use remote::{Remote, WatchInfo};
 use sockets::{Manner, Sockets};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
-
-/// The name of the operation in errors.
-const WATCH: &str = "watch";
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq)]

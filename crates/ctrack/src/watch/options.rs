@@ -4,6 +4,9 @@ use ctnetlink::event::EventKind;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+/// The name of the operation in errors.
+pub(super) const WATCH: &str = "watch";
+
 /// How to watch.
 ///
 /// ```no_run

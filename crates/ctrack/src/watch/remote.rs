@@ -1,7 +1,8 @@
 //! A watch from other threads: waking it, asking it to list again, and what it has done.
 
+use super::engine::State;
+use super::options::WATCH;
 use super::sockets::queue;
-use super::WATCH;
 use crate::error::Error;
 use crate::sys::Counted;
 use std::fs::File;
@@ -51,18 +52,6 @@ pub struct WatchInfo {
 /// ```
 #[derive(Clone)]
 pub struct Remote(Counted<Shared>);
-
-/// What of a watch changes while others look.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State {
-    pub sums: super::engine::Sums,
-    pub entries: usize,
-    pub is_synced: bool,
-    pub may_be_silent: bool,
-    pub mode: Option<u8>,
-    /// Bytes of the receive buffer in use, and how many there are.
-    pub queue: [u32; 2],
-}
 
 #[derive(Debug)]
 pub(super) struct Shared {
