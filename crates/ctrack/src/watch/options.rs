@@ -10,9 +10,26 @@ pub(super) const WATCH: &str = "watch";
 /// How to watch.
 ///
 /// ```no_run
-/// use ctrack::{Filter, Watch, WatchOptions};
-/// let mut watch = Watch::open(WatchOptions::new().with_sync(), &[Filter::new().with_zone(7)])?;
-/// # Ok::<(), ctrack::Error>(())
+/// use ctrack::{EventKind, Filter, Watch, WatchOptions};
+/// use std::time::Duration;
+/// // The table of another network namespace, kept up to date.
+/// let table = WatchOptions::new()
+///     .with_sync()
+///     .with_netns(std::fs::File::open("/run/netns/pod")?)
+///     .with_enable()
+///     .with_timeout(Duration::from_secs(2))
+///     .with_audit(Duration::from_secs(10))
+///     .with_max_entries(1_000_000);
+/// let mut watch = Watch::open(table, &[Filter::new().with_zone(7)])?;
+/// // What ends, in all network namespaces that have a number here; none of it is lost.
+/// let ends = WatchOptions::new()
+///     .with_kinds([EventKind::Destroy])
+///     .with_reliable()
+///     .with_everywhere()
+///     .with_receive_buffer(64 << 20);
+/// // Marks that eBPF sets come without an event.
+/// let marks = WatchOptions::new().with_sync().with_audit_of_all(Duration::from_secs(5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]

@@ -46,7 +46,12 @@ pub struct WatchInfo {
 /// ```no_run
 /// # let mut watch = ctrack::Watch::open(ctrack::WatchOptions::new(), &[])?;
 /// let remote = watch.remote();
-/// std::thread::spawn(move || remote.wake());
+/// std::thread::spawn(move || {
+///     if remote.info().lost > 0 {
+///         remote.resync();
+///     }
+///     remote.wake();
+/// });
 /// watch.next_batch(&mut Vec::new(), 64, None)?;
 /// # Ok::<(), ctrack::Error>(())
 /// ```
