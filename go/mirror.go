@@ -41,11 +41,11 @@ type Mirror struct {
 	err      error
 }
 
-// mirrorKey is an original tuple with its zone, in little room.
+// mirrorKey is an original tuple with the zone of its direction, in little room. It is all that a Destroy with Found has.
 type mirrorKey struct {
-	src, dst                           [16]byte
-	sport, dport, icmpID, zone         uint16
-	family, proto, dir, icmpType, code uint8
+	src, dst                      [16]byte
+	sport, dport, icmpID, zone    uint16
+	family, proto, icmpType, code uint8
 }
 
 // mirrored is an entry that the table has. It never changes, so that it can be read without a lock.
@@ -56,9 +56,13 @@ type mirrored struct {
 }
 
 func mirrorKeyOf(e *Entry) mirrorKey {
+	zone := e.Zone
+	if e.ZoneDir == ZoneReply {
+		zone = 0
+	}
 	return mirrorKey{
-		e.Orig.Src.As16(), e.Orig.Dst.As16(), e.Orig.SrcPort, e.Orig.DstPort, e.Orig.ICMPID, e.Zone,
-		uint8(e.Family), uint8(e.Proto), uint8(e.ZoneDir), e.Orig.ICMPType, e.Orig.ICMPCode,
+		e.Orig.Src.As16(), e.Orig.Dst.As16(), e.Orig.SrcPort, e.Orig.DstPort, e.Orig.ICMPID, zone,
+		uint8(e.Family), uint8(e.Proto), e.Orig.ICMPType, e.Orig.ICMPCode,
 	}
 }
 
