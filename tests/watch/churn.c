@@ -25,7 +25,7 @@ static struct {
 } churn;
 
 /* Numbers that are the same for the same seed. */
-uint32_t below(uint64_t *chance, uint32_t n)
+uint32_t drawn(uint64_t *chance, uint32_t n)
 {
     *chance = *chance * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(*chance >> 33) % n;
@@ -76,7 +76,7 @@ int get_sysctl(const char *name)
  * An entry of its number: both families, UDP, in no zone, in one, or in one for one direction only. The variant changes to whom it is
  * answered, so that entries that follow each other may share the original tuple alone.
  */
-struct row tuple(unsigned number, unsigned variant, enum zone_kind *kind)
+struct row flow_of(unsigned number, unsigned variant, enum zone_kind *kind)
 {
     struct row r;
     unsigned host = number >> 8;
@@ -130,7 +130,7 @@ void fill_table(const struct plan *plan)
     for (unsigned i = 0; i < plan->start; i++) {
         struct values v = { .timeout = 6000, .mark = i % 3, .has_mark = 1 };
         enum zone_kind kind;
-        struct row r = tuple(i, 0, &kind);
+        struct row r = flow_of(i, 0, &kind);
 
         put_made(b, &r, kind, &v);
         if (b->count == 64)
@@ -147,27 +147,27 @@ void put_something(struct batch *b, uint64_t *chance, const struct plan *plan)
     static const uint32_t statuses[] = { 0, 0, CT_STATUS_SEEN_REPLY, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED };
     struct values v = { 0 };
     enum zone_kind kind;
-    struct row r = tuple(below(chance, plan->tuples), below(chance, 2), &kind);
+    struct row r = flow_of(drawn(chance, plan->tuples), drawn(chance, 2), &kind);
 
-    switch (below(chance, 10)) {
+    switch (drawn(chance, 10)) {
     case 0:
     case 1:
     case 2:
     case 3:
         /* Those that end by themselves do so while the run lasts, all others long after it. */
-        v.timeout = plan->quick && below(chance, 4) == 0 ? 1 + below(chance, 2) : 6000;
-        v.mark = below(chance, 4);
-        v.has_mark = (int)below(chance, 2);
-        v.status = statuses[below(chance, 4)];
+        v.timeout = plan->quick && drawn(chance, 4) == 0 ? 1 + drawn(chance, 2) : 6000;
+        v.mark = drawn(chance, 4);
+        v.has_mark = (int)drawn(chance, 2);
+        v.status = statuses[drawn(chance, 4)];
         put_made(b, &r, kind, &v);
         break;
     case 4:
     case 5:
     case 6:
-        v.mark = below(chance, 4);
+        v.mark = drawn(chance, 4);
         v.has_mark = 1;
-        if (below(chance, 3) == 0)
-            v.status = CT_STATUS_CONFIRMED | CT_STATUS_SEEN_REPLY | (below(chance, 2) ? CT_STATUS_ASSURED : 0u);
+        if (drawn(chance, 3) == 0)
+            v.status = CT_STATUS_CONFIRMED | CT_STATUS_SEEN_REPLY | (drawn(chance, 2) ? CT_STATUS_ASSURED : 0u);
         put_changed(b, &r, kind, &v);
         break;
     default:
@@ -182,7 +182,7 @@ static void *change(void *number)
     int fd = open_netlink(1 << 20);
 
     while (!churn.stop) {
-        unsigned size = 1 + below(&chance, 64);
+        unsigned size = 1 + drawn(&chance, 64);
 
         for (unsigned i = 0; i < size; i++)
             put_something(b, &chance, churn.plan);
@@ -206,7 +206,7 @@ static struct sockaddr_in loopback(unsigned port)
 static void send_datagram(unsigned port)
 {
     struct sockaddr_in to = loopback(UDP_PORTS + port);
-    struct iovec part = { .iov_base = (void *)(uintptr_t) "x", .iov_len = 1 };
+    struct iovec part = { .iov_base = (void *)(uintptr_t)"x", .iov_len = 1 };
     struct msghdr all = { .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &part, .msg_iovlen = 1 };
 
     /* What comes back as an error, since nobody is there, is of no interest. */
@@ -237,9 +237,7 @@ static void *send_once_more(void *unused)
         unsigned now = churn.position;
 
         if (now != last)
-            send_datagram((now + 1) % churn.ports);
-        else if (churn.plan->pace)
-            rest(churn.plan->pace);
+            send_datagram(now);
         last = now;
     }
     return NULL;
@@ -304,10 +302,11 @@ static void *connect_and_close(void *unused)
     struct sockaddr_in to = loopback(TCP_PORT);
 
     (void)unused;
-    while (!churn.stop) {
+    /* Not so many that a small table is full: who connects would wait for a long time. */
+    for (unsigned i = 0; i < churn.plan->tuples / 4 && !churn.stop; i++) {
         int here = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), there = -1;
         struct linger at_once = { .l_onoff = 1 };
-        unsigned kind = below(&chance, 3);
+        unsigned kind = drawn(&chance, 3);
 
         if (here >= 0 && connect(here, (struct sockaddr *)&to, sizeof to) == 0)
             there = accept(churn.listener, NULL, NULL);

@@ -67,7 +67,7 @@ void put_changed(struct batch *b, const struct row *r, enum zone_kind kind, cons
 void put_deleted(struct batch *b, const struct row *r, enum zone_kind kind);
 unsigned send_batch(int fd, struct batch *b);
 void dump_table(int fd, struct rows *rows);
-void put_in_order(struct rows *rows);
+void sort_rows(struct rows *rows);
 int track_without_nft(void);
 
 /* --- churn.c: whoever makes, changes and destroys entries ----------------------------------------------------------------- */
@@ -83,8 +83,8 @@ struct plan {
     unsigned has_nft, has_conntrack, nat;
 };
 
-uint32_t below(uint64_t *chance, uint32_t n);
-struct row tuple(unsigned number, unsigned variant, enum zone_kind *kind);
+uint32_t drawn(uint64_t *chance, uint32_t n);
+struct row flow_of(unsigned number, unsigned variant, enum zone_kind *kind);
 void put_something(struct batch *b, uint64_t *chance, const struct plan *plan);
 struct row send_one(unsigned port);
 void fill_table(const struct plan *plan);
@@ -98,7 +98,7 @@ int get_sysctl(const char *name);
 
 struct follower {
     uint64_t number, lost, told;
-    unsigned synced, losses, unknown_losses, wrong, twins;
+    unsigned synced, losses, unknown_losses, wrong, twins, unfound;
     /* Between a loss and the list that repairs it. */
     int behind;
     /* There is no list, so that events need not fit to each other. */
@@ -124,9 +124,9 @@ struct outcome {
 
 void draw(struct plan *plan, uint64_t seed);
 void enter(void);
-void run_equality(const struct plan *plan, struct outcome *outcome);
-void run_counts(const struct plan *plan, struct outcome *outcome);
-void run_silent(const struct plan *plan, struct outcome *outcome);
+void run_equality(struct plan *plan, struct outcome *outcome);
+void run_counts(struct plan *plan, struct outcome *outcome);
+void run_silent(struct plan *plan, struct outcome *outcome);
 void print_outcome(const char *what, const struct plan *plan, const struct outcome *outcome);
 
 #endif

@@ -244,6 +244,7 @@ void follow(const struct ct_event *event)
         complain("event %llu has type %u", (unsigned long long)event->number, (unsigned)event->type);
     }
     follower.told++;
+    follower.unfound += !(event->flags & CT_EVENT_FOUND);
 }
 
 /* Begins anew with another watch; what was wrong stays so. */

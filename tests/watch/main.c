@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 
 /*
- * equality [--runs N] [--jobs N] [--seed N] [--tuples N] [--start N] [KIND]: each run is a process with a network namespace of its own and the seed after
- * that of the one before. KIND: equality (default), counts, silent.
+ * equality [--runs N] [--jobs N] [--seed N] [--tuples N] [--start N] [--lossy N] [KIND]
+ *
+ * Each run is a process with a network namespace of its own, and has the seed after that of the one before. KIND: equality (default),
+ * counts, silent. --lossy: so many runs must have lost something.
  * Exit code: 0 all is well, 1 something is not, 2 this cannot be asked, 3 the runs could not be made.
  */
 
@@ -13,7 +15,7 @@
 
 static const struct {
     const char *name;
-    void (*run)(const struct plan *, struct outcome *);
+    void (*run)(struct plan *, struct outcome *);
 } kinds[] = {
     { "equality", run_equality },
     { "counts", run_counts },
@@ -52,7 +54,7 @@ static struct job begin(size_t kind, struct plan plan)
 int main(int argc, char **argv)
 {
     struct plan plan = { .seed = 1, .tuples = 20000, .most_start = 100000 };
-    unsigned runs = 1, jobs = 1, good = 0, lossy = 0, twins = 0, begun = 0;
+    unsigned runs = 1, jobs = 1, good = 0, lossy = 0, twins = 0, begun = 0, least = 0;
     struct job running[16];
     size_t kind = 0;
     int at = 1;
@@ -70,6 +72,8 @@ int main(int argc, char **argv)
             plan.tuples = (unsigned)number;
         else if (strcmp(argv[at], "--start") == 0)
             plan.most_start = (unsigned)number;
+        else if (strcmp(argv[at], "--lossy") == 0)
+            least = (unsigned)number;
         else
             break;
     }
@@ -77,7 +81,8 @@ int main(int argc, char **argv)
         while (kind < 3 && strcmp(kinds[kind].name, argv[at]) != 0)
             kind++;
     if (at + 1 < argc || kind == 3 || !jobs) {
-        fprintf(stderr, "usage: equality [--runs N] [--jobs N] [--seed N] [--tuples N] [--start N] [equality|counts|silent]\n");
+        fprintf(stderr, "usage: equality [--runs N] [--jobs N] [--seed N] [--tuples N] [--start N] [--lossy N] "
+                        "[equality|counts|silent]\n");
         return 2;
     }
     plan.has_nft = system("PATH=$PATH:/usr/sbin:/sbin command -v nft >/dev/null") == 0;
@@ -103,5 +108,7 @@ int main(int argc, char **argv)
         twins += outcome.twins > 0;
     }
     printf("%s: %u of %u runs, %u with drops, %u with twins\n", kinds[kind].name, good, runs, lossy, twins);
-    return good != runs;
+    if (lossy < least)
+        printf("WRONG: at least %u were to have drops\n", least);
+    return good != runs || lossy < least;
 }

@@ -375,7 +375,7 @@ static int compare_rows(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct row));
 }
 
-void put_in_order(struct rows *rows)
+void sort_rows(struct rows *rows)
 {
     if (rows->count)
         qsort(rows->at, rows->count, sizeof *rows->at, compare_rows);
