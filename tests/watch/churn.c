@@ -44,15 +44,20 @@ static void sysctl_path(char *path, size_t room, const char *name)
     snprintf(path, room, "/proc/sys/net/netfilter/%s", name);
 }
 
-void set_sysctl(const char *name, unsigned value)
+int try_sysctl(const char *name, unsigned value)
 {
     char path[128];
     FILE *file;
 
     sysctl_path(path, sizeof path, name);
     file = fopen(path, "w");
-    if (!file || fprintf(file, "%u\n", value) < 0 || fclose(file) != 0) {
-        perror(path);
+    return file && (fprintf(file, "%u\n", value) > 0) + (fclose(file) == 0) == 2;
+}
+
+void set_sysctl(const char *name, unsigned value)
+{
+    if (!try_sysctl(name, value)) {
+        perror(name);
         exit(3);
     }
 }

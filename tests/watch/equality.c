@@ -38,7 +38,7 @@ void draw(struct plan *plan, uint64_t seed)
     plan->millis = drawn(&chance, 4) ? 100 + drawn(&chance, 900) : 1500 + drawn(&chance, 1500);
     plan->stuck = drawn(&chance, 4) == 0;
     /* Entries of which the kernel is silent: only audits see what becomes of them. */
-    plan->unheard = plan->mode == 2 && drawn(&chance, 3) == 0;
+    plan->unheard = drawn(&chance, 6) == 0;
     plan->first = drawn(&chance, 2);
     plan->resyncs = drawn(&chance, 4) == 0;
     plan->quick = drawn(&chance, 2);
@@ -115,7 +115,11 @@ static void prepare(struct plan *plan)
     set_sysctl("nf_conntrack_udp_timeout_stream", plan->quick ? 1 : 600);
     set_sysctl("nf_conntrack_tcp_timeout_time_wait", plan->quick ? 1 : 600);
     set_sysctl("nf_conntrack_tcp_timeout_close", plan->quick ? 1 : 600);
-    set_sysctl("nf_conntrack_events", plan->mode);
+    /* Kernels up to 5.18 have 0 and 1 only. */
+    if (!try_sysctl("nf_conntrack_events", plan->mode)) {
+        plan->mode = 1;
+        set_sysctl("nf_conntrack_events", 1);
+    }
     /* A fault of the watch must not look like one that takes long. */
     alarm(300);
 }
@@ -378,10 +382,10 @@ void run_equality(struct plan *plan, struct outcome *outcome)
         hears(stuck, GROUP_NEW);
         hears(stuck, GROUP_DESTROY);
     }
-    set_sysctl("nf_conntrack_events", plan->unheard ? 0 : plan->mode);
+    if (plan->unheard)
+        set_sysctl("nf_conntrack_events", 0);
     fill_table(plan);
-    set_sysctl("nf_conntrack_events", plan->mode);
-    w = open_watch(plan, CT_WATCH_SYNC, plan->unheard ? 100 : UINT32_MAX);
+    w = open_watch(plan, CT_WATCH_SYNC | (plan->unheard ? CT_WATCH_ENABLE : 0), plan->unheard ? 100 : UINT32_MAX);
     if (plan->first)
         start_churn(plan);
     start_watch(w);
@@ -582,13 +586,12 @@ static void wait_for_audits(struct ct_watch *w, const struct plan *plan, const c
 static void audit_the_silent(const struct plan *plan, struct outcome *outcome)
 {
     const unsigned count = plan->tuples < 2000 ? plan->tuples / 4 * 4 : 2000;
-    struct ct_watch *w = open_watch(plan, CT_WATCH_SYNC, 100);
+    struct ct_watch *w = open_watch(plan, CT_WATCH_SYNC | CT_WATCH_ENABLE, 100);
     uint64_t told;
 
     /* Not 2: whoever listens anywhere on the machine counts as a listener then. */
     set_sysctl("nf_conntrack_events", 0);
     change_all(0, count / 2, MAKE, 1);
-    set_sysctl("nf_conntrack_events", 2);
     start_watch(w);
     change_all(count / 2, count, MAKE, 1);
     read_all(w, 1);
@@ -637,7 +640,10 @@ static void enable_events(const struct plan *plan)
         struct ct_watch *w = open_watch(plan, CT_WATCH_SYNC | CT_WATCH_ENABLE, UINT32_MAX);
 
         reset_follower();
-        set_sysctl("nf_conntrack_events", mode);
+        if (!try_sysctl("nf_conntrack_events", mode) && mode == 2) {
+            ct_watch_close(w);
+            break;
+        }
         if (get_sysctl("nf_conntrack_events") != (int)mode)
             complain("the sysctl is %d, not %u", get_sysctl("nf_conntrack_events"), mode);
         start_watch(w);

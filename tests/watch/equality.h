@@ -91,6 +91,7 @@ void fill_table(const struct plan *plan);
 void start_churn(const struct plan *plan);
 void stop_churn(void);
 void rest(unsigned millis);
+int try_sysctl(const char *name, unsigned value);
 void set_sysctl(const char *name, unsigned value);
 int get_sysctl(const char *name);
 
