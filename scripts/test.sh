@@ -82,11 +82,13 @@ step 'Go and Python'
 # Both need it, and only one can make it.
 make -s all
 beside 'random filters over random tables' ./scripts/test-differential.sh
+beside 'watches of random changes' ./scripts/test-watch.sh
 
 step 'fields that are added, and places that are forgotten'
 ./scripts/test-fields.sh --bindings
 
 heard 'random filters over random tables'
+heard 'watches of random changes'
 
 step 'fuzz seeds'
 ./scripts/fuzz.sh --replay

@@ -239,6 +239,7 @@ void group_naive(void);
 void group_reuse(void);
 void group_nat(void);
 void group_offload(void);
+void group_watch(void);
 void group_million(void);
 
 #endif

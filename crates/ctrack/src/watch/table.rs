@@ -140,6 +140,17 @@ impl Key {
         entry.zone = entry.orig.zone.max(entry.reply.zone);
         entry
     }
+
+    /// As whoever asks for it names it: one that has a zone in the reply direction alone is another one without it.
+    pub fn asked(&self, id: u32) -> Entry {
+        let mut entry = self.entry(id);
+        if self.shape.has().contains(Has::REPLY_ZONE) {
+            entry.has |= Has::REPLY_ZONE;
+            entry.reply.zone = u32::from(self.zones[1]);
+            entry.zone = entry.reply.zone;
+        }
+        entry
+    }
 }
 
 /// The entries, by their keys.
@@ -247,6 +258,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::find::is_asked_for;
     use std::collections::HashMap;
 
     fn entry(n: u32) -> Entry {
@@ -255,6 +267,25 @@ mod tests {
         entry.has |= Has::REPLY;
         entry.reply = Tuple { src: entry.orig.dst, dst: entry.orig.src, sport: 53, dport: 4000, ..Tuple::EMPTY };
         entry
+    }
+
+    #[test]
+    fn who_asks_for_a_key_means_the_entry_that_it_is_of_whatever_zones_it_has() {
+        let hashes = Hashes::default();
+        for (zone_kind, [orig, reply]) in [
+            (Has::empty(), [0, 0]),
+            (Has::ZONE, [5, 5]),
+            (Has::ORIG_ZONE, [7, 0]),
+            (Has::REPLY_ZONE, [0, 9]),
+        ] {
+            let mut entry = Entry { id: 4711, zone: orig.max(reply), ..entry(1) };
+            entry.has |= zone_kind | Has::ID;
+            (entry.orig.zone, entry.reply.zone) = (orig, reply);
+            let asked = hashes.key(&entry).asked(entry.id);
+            assert!(is_asked_for(&asked, &entry, false), "{asked:?}");
+            let other = Entry { has: entry.has - zone_kind | Has::ZONE, zone: 11, ..entry };
+            assert!(!is_asked_for(&asked, &other, false), "{asked:?}");
+        }
     }
 
     fn known(id: u32) -> Known {
