@@ -592,7 +592,13 @@ impl Engine {
         if !empty || self.checking || !nothing_told || self.auditing.is_some() {
             return Ok(Step::Again);
         }
-        Ok(self.audit_when_due(now, source))
+        let doubt = follower.doubt_ends();
+        Ok(match (self.audit_when_due(now, source), doubt) {
+            // Else whatever comes after a long silence would still be doubted.
+            (Step::Idle, Some(end)) => Step::Until(end),
+            (Step::Until(audit), Some(end)) => Step::Until(audit.min(end)),
+            (step, _) => step,
+        })
     }
 
     /// There is nothing else to do: until when?

@@ -358,6 +358,11 @@ impl Follower {
         Ok(())
     }
 
+    /// When the doubt ends, if the queue is empty then.
+    pub fn doubt_ends(&self) -> Option<Duration> {
+        self.doubt.map(|since| since + LATE)
+    }
+
     /// Events are heard from now on, and what was queued before was thrown away: somebody may have gone without a tombstone.
     pub fn joined(&mut self, now: Duration) {
         self.doubt = Some(now);
