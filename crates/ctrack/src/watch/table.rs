@@ -274,12 +274,9 @@ mod tests {
     #[test]
     fn who_asks_for_a_key_means_the_entry_that_it_is_of_whatever_zones_it_has() {
         let hashes = Hashes::default();
-        for (zone_kind, [orig, reply]) in [
-            (Has::empty(), [0, 0]),
-            (Has::ZONE, [5, 5]),
-            (Has::ORIG_ZONE, [7, 0]),
-            (Has::REPLY_ZONE, [0, 9]),
-        ] {
+        for (zone_kind, [orig, reply]) in
+            [(Has::empty(), [0, 0]), (Has::ZONE, [5, 5]), (Has::ORIG_ZONE, [7, 0]), (Has::REPLY_ZONE, [0, 9])]
+        {
             let mut entry = Entry { id: 4711, zone: orig.max(reply), ..entry(1) };
             entry.has |= zone_kind | Has::ID;
             (entry.orig.zone, entry.reply.zone) = (orig, reply);
