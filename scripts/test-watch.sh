@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 . ./scripts/path.sh
 
 runs=10
-lossy=2
+lossy=1
 counts=3
 case ${1:-} in
 	'') ;;

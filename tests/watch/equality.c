@@ -20,7 +20,8 @@ enum { MOST_LOOKS = 200, SHOWN = 6, GROUP_NEW = 1, GROUP_UPDATE = 2, GROUP_DESTR
 
 void draw(struct plan *plan, uint64_t seed)
 {
-    static const unsigned buffers[] = { 64 << 10, 64 << 10, 128 << 10, 512 << 10, 2 << 20, 8 << 20, 64 << 20 };
+    static const unsigned buffers[] = { 64 << 10,  64 << 10, 64 << 10, 96 << 10, 128 << 10,
+                                        512 << 10, 2 << 20,  8 << 20,  64 << 20 };
     static const unsigned caps[] = { 1, 3, 16, 64, 256, 1024 };
     static const unsigned naps[] = { 0, 0, 2, 10, 40 };
     uint64_t chance = seed * 2654435761u + 1;
@@ -390,8 +391,12 @@ void run_equality(struct plan *plan, struct outcome *outcome)
         start_churn(plan);
     start_watch(w);
     close(listener);
-    if (!plan->first)
+    /* What is lost then is lost while nothing is listed. */
+    if (!plan->first) {
+        read_all(w, 1);
         start_churn(plan);
+        rest(plan->nap_millis);
+    }
     read_while_it_churns(w, plan);
     stop_churn();
     if (stuck >= 0)
