@@ -163,7 +163,7 @@ def test_two_hundred_sets_of_port_rule_and_remotes_delete_what_neutrons_commands
             for ct in (ours, theirs):
                 make(ct, lost)
     os.close(other)
-    assert min(deleted) >= 1 and len(set(deleted)) > 10
+    assert min(deleted) >= 1 and len(set(deleted)) > 5
 
 
 def test_icmp_of_an_ipv6_rule_is_icmpv6_which_the_program_does_not_do(ct: ctrack.Conntrack) -> None:

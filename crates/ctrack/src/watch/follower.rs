@@ -226,16 +226,12 @@ impl Follower {
         if known {
             self.forget(&key);
             (ear.tell)(how.report(EventKind::Destroy, entry));
-            return Ok(());
-        }
-        let unknown = self.table.get(&key).is_none();
-        if !unknown || went {
-            return Ok(());
-        }
-        if let Some(new) = self.take_newcomer(&key, entry.id) {
-            // It came and went before the kernel was asked for it.
-            (ear.tell)(How { origin: new.origin, ..how }.report(EventKind::New, &new.entry));
-            (ear.tell)(how.report(EventKind::Destroy, entry));
+        } else if !went && self.table.get(&key).is_none() {
+            if let Some(new) = self.take_newcomer(&key, entry.id) {
+                // It came and went before the kernel was asked for it.
+                (ear.tell)(How { origin: new.origin, ..how }.report(EventKind::New, &new.entry));
+                (ear.tell)(how.report(EventKind::Destroy, entry));
+            }
         }
         Ok(())
     }
