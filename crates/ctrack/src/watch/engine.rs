@@ -490,7 +490,7 @@ impl Engine {
             if place == 0 && follower.list_is_cut {
                 // Those that went may have made room for the others.
                 follower.has_room()?;
-                self.disturb();
+                self.disturb(source.now());
                 return Ok(());
             }
         }
