@@ -386,15 +386,15 @@ pub unsafe extern "C" fn ct_watch_resync(w: *mut ct_watch) -> c_int {
 pub unsafe extern "C" fn ct_watch_get_info(w: *mut ct_watch, info: *mut ct_watch_info) -> c_int {
     let fill = |watch: &ct_watch| {
         // SAFETY: the caller's promise.
-        let given = unsafe { extend::size(info, &|field| text("info", format_args!("info{field}"))) }?;
-        if given < WATCH_INFO_SIZE_V0 {
-            return Err(Error::invalid("info.size", "is smaller than the first release's"));
-        }
+        let given = unsafe {
+            let name = |field| text("info", format_args!("info{field}"));
+            extend::read(info.cast_const(), WATCH_INFO_SIZE_V0, &name)?.size as usize
+        };
         // SAFETY: it is open as long as the watch is, which the caller promises.
         let events = unsafe { BorrowedFd::borrow_raw(watch.events) };
         let info_of = watch.remote.info_with(events)?;
-        let filled = size_of::<u32>()..size_of::<ct_watch_info>();
-        // SAFETY: the caller's struct has at least these bytes, of which the first four, its size, stay as they are.
+        let filled = size_of::<u32>()..given.min(size_of::<ct_watch_info>());
+        // SAFETY: the caller's struct has these bytes, of which the first four, its size, stay as they are.
         unsafe { extend::write(&ct_watch_info::new(&info_of), info, filled) };
         Ok(0)
     };

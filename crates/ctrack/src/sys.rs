@@ -63,11 +63,11 @@ pub(crate) fn netns_of_socket(socket: RawFd) -> io::Result<OwnedFd> {
 /// Datagrams that are received at once: [`Datagrams::receive`].
 pub(crate) struct Datagrams {
     bytes: Vec<u8>,
-    lengths: [usize; Datagrams::MOST],
-    senders: [u32; Datagrams::MOST],
+    lengths: Vec<usize>,
+    senders: Vec<u32>,
     /// What the kernel says beside each datagram: the number of its network namespace, if it is from another one than the socket's.
-    besides: [Beside; Datagrams::MOST],
-    beside_lengths: [usize; Datagrams::MOST],
+    besides: Vec<Beside>,
+    beside_lengths: Vec<usize>,
     count: usize,
 }
 
@@ -84,6 +84,14 @@ pub(crate) struct Datagram<'a> {
     pub nsid: Option<i32>,
 }
 
+/// `None`: no memory.
+fn filled<T: Clone>(count: usize, value: T) -> Option<Vec<T>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).ok()?;
+    all.resize(count, value);
+    Some(all)
+}
+
 impl Datagrams {
     /// So many at once.
     pub const MOST: usize = 64;
@@ -93,15 +101,13 @@ impl Datagrams {
 
     /// `None`: no memory.
     pub fn new() -> Option<Datagrams> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(Datagrams::MOST * Datagrams::ROOM).ok()?;
-        bytes.resize(Datagrams::MOST * Datagrams::ROOM, 0);
+        // On the heap, all of it: where this is moved there may be little stack.
         Some(Datagrams {
-            bytes,
-            lengths: [0; Datagrams::MOST],
-            senders: [0; Datagrams::MOST],
-            besides: [[0; 4]; Datagrams::MOST],
-            beside_lengths: [0; Datagrams::MOST],
+            bytes: filled(Datagrams::MOST * Datagrams::ROOM, 0)?,
+            lengths: filled(Datagrams::MOST, 0)?,
+            senders: filled(Datagrams::MOST, 0)?,
+            besides: filled(Datagrams::MOST, [0; 4])?,
+            beside_lengths: filled(Datagrams::MOST, 0)?,
             count: 0,
         })
     }

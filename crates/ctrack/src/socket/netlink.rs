@@ -151,6 +151,8 @@ fn in_netns<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> Result<T, Error> + 
 pub(crate) struct Mode {
     /// Kept open: it is that of the network namespace of who opened it.
     file: io::Result<File>,
+    /// It is not to be written, and this is why: read it is all the same.
+    refused: Option<io::Error>,
 }
 
 impl Mode {
@@ -158,7 +160,11 @@ impl Mode {
 
     /// That of the network namespace of this thread.
     fn open(to_set: bool) -> Mode {
-        Mode { file: File::options().read(true).write(to_set).open(Mode::PATH) }
+        let open = |write| File::options().read(true).write(write).open(Mode::PATH);
+        match open(to_set) {
+            Err(refused) if to_set => Mode { file: open(false), refused: Some(refused) },
+            file => Mode { file, refused: None },
+        }
     }
 
     /// `None`: it cannot be read.
@@ -168,10 +174,12 @@ impl Mode {
 
     /// Sets it to 1, if it is not.
     pub fn enable(&self) -> io::Result<()> {
-        match (&self.file, self.get()) {
-            (_, Some(1)) => Ok(()),
-            (Ok(file), _) => file.write_all_at(b"1", 0),
-            (Err(error), _) => Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))),
+        let why = |error: &io::Error| Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)));
+        match (&self.file, &self.refused) {
+            _ if self.get() == Some(1) => Ok(()),
+            (_, Some(refused)) => why(refused),
+            (Err(error), None) => why(error),
+            (Ok(file), None) => file.write_all_at(b"1", 0),
         }
     }
 }

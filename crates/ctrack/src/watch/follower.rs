@@ -116,6 +116,8 @@ pub(crate) struct Follower {
     first: bool,
     /// Only a list can tell what is.
     pub wants_list: bool,
+    /// The list had more than may be known: what it had besides was left out.
+    pub list_is_cut: bool,
 }
 
 impl Follower {
@@ -135,6 +137,7 @@ impl Follower {
             most,
             first: true,
             wants_list: false,
+            list_is_cut: false,
         }
     }
 
@@ -371,7 +374,7 @@ impl Follower {
     /// A list begins: what it has, [`Follower::listed`] hears. No event is heard before [`Follower::sweep`] is through.
     pub fn begin_list(&mut self) {
         self.list = self.list.wrapping_add(1);
-        self.wants_list = false;
+        (self.wants_list, self.list_is_cut) = (false, false);
         // The list is younger than all of these.
         self.suspects.clear();
         self.condemned.clear();
@@ -401,7 +404,14 @@ impl Follower {
             }
             _ => {
                 self.removed(&key, ear);
-                self.store(key, entry, found, ear)
+                match self.store(key, entry, found, ear) {
+                    // Its end is awaited: whoever is not on it any more takes up room until then.
+                    Err(Error::Full { .. }) if mutant!("room-of-those-who-went", true, false) => {
+                        self.list_is_cut = true;
+                        Ok(())
+                    }
+                    done => done,
+                }
             }
         }
     }
@@ -425,13 +435,19 @@ impl Follower {
         self.first = false;
     }
 
+    /// Whether one more may be known.
+    pub fn has_room(&self) -> Result<(), Error> {
+        if self.most != 0 && self.table.len() >= self.most {
+            return Err(Error::Full { op: LATER, most: self.most });
+        }
+        Ok(())
+    }
+
     fn store(&mut self, key: Key, entry: &Entry, how: How, ear: &mut Ear<'_>) -> Result<(), Error> {
         if !ear.selection.selects(entry) {
             return Ok(());
         }
-        if self.most != 0 && self.table.len() >= self.most {
-            return Err(Error::Full { op: LATER, most: self.most });
-        }
+        self.has_room()?;
         let known = Known {
             id: entry.id,
             digest: self.hashes.digest(entry),

@@ -12,6 +12,8 @@ mod tombstones;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod scripted;
 
 use crate::error::{Call, Error};
 use crate::filter::Filter;

@@ -35,7 +35,7 @@ impl Chance {
 }
 
 /// The flow with this number.
-fn flow(number: u16) -> Entry {
+pub(super) fn flow(number: u16) -> Entry {
     let mut entry = Entry::key(Proto::UDP, [10, 0, 0, 1].into(), 1000 + number % 2, [10, 0, 0, 2].into(), 53).unwrap();
     entry.has |= Has::REPLY | Has::ID | Has::STATUS | Has::MARK;
     entry.status = Status::CONFIRMED;
@@ -271,7 +271,7 @@ fn whatever_the_order_a_filter_on_what_changes_ends_with_the_entries_that_it_sel
 }
 
 /// An event as the kernel sends it.
-fn encoded(kind: EventKind, entry: &Entry) -> Vec<u8> {
+pub(super) fn encoded(kind: EventKind, entry: &Entry) -> Vec<u8> {
     let mut message = Buffer::new();
     put_create(&mut message, 0, entry);
     put(&mut message, CTA_ID, &entry.id.to_be_bytes());
