@@ -11,7 +11,7 @@ use super::process::Kinship;
 use ctrack::seams::text;
 use ctrack::{Call, Error, EventKind, Remote, Watch, WatchInfo, WatchOptions};
 use std::ffi::{c_char, c_int, CStr};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 /// ct_watch_opts.flags: netns_fd counts.
@@ -124,6 +124,8 @@ pub struct ct_watch {
     /// What other threads and signal handlers use.
     remote: Remote,
     fd: RawFd,
+    /// The socket of `watch` that events wait on.
+    events: RawFd,
     sync: bool,
 }
 
@@ -189,8 +191,8 @@ pub unsafe extern "C" fn ct_watch_open(ret_watch: *mut *mut ct_watch, opts: *con
         };
         let sync = options.sync;
         let watch = Watch::prepare(options)?;
-        let (remote, fd) = (watch.remote(), watch.as_fd().as_raw_fd());
-        ret_watch.write(give(ct_watch { watch: Guarded::new(watch, "watch")?, remote, fd, sync }, "watch")?);
+        let (remote, fd, events) = (watch.remote(), watch.as_fd().as_raw_fd(), watch.events_fd().as_raw_fd());
+        ret_watch.write(give(ct_watch { watch: Guarded::new(watch, "watch")?, remote, fd, events, sync }, "watch")?);
         Ok(0)
     })
 }
@@ -388,7 +390,9 @@ pub unsafe extern "C" fn ct_watch_get_info(w: *mut ct_watch, info: *mut ct_watch
         if given < WATCH_INFO_SIZE_V0 {
             return Err(Error::invalid("info.size", "is smaller than the first release's"));
         }
-        let info_of = watch.remote.info()?;
+        // SAFETY: it is open as long as the watch is, which the caller promises.
+        let events = unsafe { BorrowedFd::borrow_raw(watch.events) };
+        let info_of = watch.remote.info_with(events)?;
         let filled = size_of::<u32>()..size_of::<ct_watch_info>();
         // SAFETY: the caller's struct has at least these bytes, of which the first four, its size, stay as they are.
         unsafe { extend::write(&ct_watch_info::new(&info_of), info, filled) };

@@ -106,17 +106,23 @@ fn every_event_is_told_or_counted_as_lost() {
 /// What a watch with a list has told, as a table.
 #[derive(Default)]
 struct Mirror {
-    table: BTreeMap<u32, Entry>,
+    table: BTreeMap<(u32, String), Entry>,
     synced: u32,
     lost: u32,
+}
+
+/// Who it is, as far as every event says. An id alone will not do: an entry in another zone that has the memory of one that is gone has
+/// its id too, and a list that takes its time shows both.
+fn name(entry: &Entry) -> (u32, String) {
+    (entry.id, format!("{} {:?} {:?}", entry.zone, entry.proto, entry.orig))
 }
 
 impl Mirror {
     fn hear(&mut self, event: &Event) {
         match event.change {
-            Change::New(entry) => assert!(self.table.insert(entry.id, entry).is_none(), "{event:?}"),
-            Change::Update(entry) => assert!(self.table.insert(entry.id, entry).is_some(), "{event:?}"),
-            Change::Destroy(entry) => assert!(self.table.remove(&entry.id).is_some(), "{event:?}"),
+            Change::New(entry) => assert!(self.table.insert(name(&entry), entry).is_none(), "{event:?}"),
+            Change::Update(entry) => assert!(self.table.insert(name(&entry), entry).is_some(), "{event:?}"),
+            Change::Destroy(entry) => assert!(self.table.remove(&name(&entry)).is_some(), "{event:?}"),
             Change::Lost(_) => self.lost += 1,
             Change::Synced => self.synced += 1,
             _ => unreachable!(),
@@ -180,7 +186,10 @@ fn a_list_and_what_is_told_afterwards_add_up_to_the_table() {
                 let (told, is): (Vec<_>, Vec<_>) =
                     (mirror.table.values().map(of).collect(), listed.values().map(of).collect());
                 assert_eq!(told, is);
-                assert_eq!(mirror.table.keys().copied().collect::<std::collections::BTreeSet<u32>>(), cli_ids(&[]));
+                assert_eq!(
+                    mirror.table.keys().map(|(id, _)| *id).collect::<std::collections::BTreeSet<u32>>(),
+                    cli_ids(&[])
+                );
                 assert_eq!(watch.info().unwrap().entries, listed.len());
             });
             Conntrack::open().unwrap().flush_all().unwrap();
@@ -458,4 +467,105 @@ fn waiting(watch: &mut Watch) -> Vec<Event> {
             return events;
         }
     }
+}
+
+#[test]
+fn a_watch_can_be_handed_to_another_thread_and_its_events_taken_one_by_one() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let mut watch = Watch::open(WatchOptions::new().with_sync(), &[]).unwrap();
+        let remote = watch.remote();
+        create(&mut conntrack, &[lasting(udp("10.0.0.1", 1, "10.0.0.2", 53))]);
+        let netns = own_netns();
+        let told = std::thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                enter(&netns);
+                let mut told = Vec::new();
+                for event in watch.iter() {
+                    told.push(event.unwrap());
+                    if told.len() == 2 {
+                        remote.wake();
+                    }
+                }
+                told
+            });
+            reader.join().unwrap()
+        });
+        assert_eq!(told.iter().map(|event| event.number).collect::<Vec<_>>(), [1, 2]);
+        assert!(told.iter().any(|event| matches!(event.change, Change::Synced)));
+    });
+}
+
+#[test]
+fn a_watch_that_is_started_again_tells_nothing_of_what_it_heard_before() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let mut watch = Watch::open(WatchOptions::new(), &[zone(7)]).unwrap();
+        let mut of =
+            |port, zone| create(&mut conntrack, &[lasting(udp("10.0.0.1", port, "10.0.0.2", 53).in_zone(zone))]);
+        of(1, 7);
+        let before = drain(&mut watch);
+        assert_eq!((kinds(&before), before[0].number), ([1, 0, 0, 0], 1));
+        of(2, 7);
+        of(2, 8);
+        let [first, last] = [9, 1];
+        let wrong = Filter { orig_sport: Some(first..=last), ..Filter::default() };
+        assert!(watch.start(&[wrong]).is_err());
+        assert_eq!(kinds(&drain(&mut watch)), [1, 0, 0, 0], "a filter that is wrong changes nothing");
+        of(3, 7);
+        of(3, 8);
+        watch.start(&[zone(8)]).unwrap();
+        of(4, 7);
+        of(4, 8);
+        let events = drain(&mut watch);
+        assert!(
+            matches!(events[..], [Event { change: Change::New(Entry { zone: 8, .. }), number: 3, .. }]),
+            "{events:#?}"
+        );
+        assert_eq!(watch.info().unwrap().received, 1);
+    });
+}
+
+#[test]
+fn an_entry_enters_and_leaves_with_what_filters_ask_for_even_if_an_update_does_not_tell_all_of_it() {
+    netns(|| {
+        table::allow_labels();
+        let mut conntrack = Conntrack::open().unwrap();
+        let mut label = [0; 16];
+        label[0] = 1;
+        let filter = Filter {
+            labels: Some(Masked { value: label, mask: label }),
+            mark: Some(Masked { value: 7, mask: u32::MAX }),
+            ..Filter::default()
+        };
+        // UPDATE is heard though it is not asked for: it decides what is selected.
+        let kinds_asked = [EventKind::New, EventKind::Destroy];
+        for options in [WatchOptions::new(), WatchOptions::new().with_kinds(kinds_asked)] {
+            let mut watch = Watch::open(options.with_sync(), std::slice::from_ref(&filter)).unwrap();
+            let flags_of = |watch: &mut Watch| -> Vec<(EventFlags, bool)> {
+                let events = drain(watch);
+                let of = |event: &Event| match event.change {
+                    Change::New(_) => Some((event.flags, true)),
+                    Change::Destroy(_) => Some((event.flags, false)),
+                    _ => None,
+                };
+                events.iter().filter_map(of).collect()
+            };
+            assert!(flags_of(&mut watch).is_empty());
+            let entry = lasting(udp("10.0.0.1", 1, "10.0.0.2", 53));
+            create(&mut conntrack, &[entry]);
+            let labelled = Entry { has: by_hand(&entry).has | Has::LABELS, labels: label, ..by_hand(&entry) };
+            assert_eq!(changed_status(&mut conntrack, &labelled), 0);
+            assert!(flags_of(&mut watch).is_empty());
+            // The event has the mark, and not the labels.
+            assert_eq!(changed_status(&mut conntrack, &marked(by_hand(&entry), 7)), 0);
+            assert_eq!(flags_of(&mut watch), [(EventFlags::ENTERED, true)]);
+            assert_eq!(changed_status(&mut conntrack, &marked(by_hand(&entry), 8)), 0);
+            assert_eq!(flags_of(&mut watch), [(EventFlags::LEFT, false)]);
+            assert_eq!(changed_status(&mut conntrack, &marked(by_hand(&entry), 7)), 0);
+            assert_eq!(flags_of(&mut watch), [(EventFlags::ENTERED, true)]);
+            let _ = conntrack.delete_entries(&[by_hand(&entry)]).unwrap();
+            assert_eq!(flags_of(&mut watch), [(EventFlags::empty(), false)]);
+        }
+    });
 }

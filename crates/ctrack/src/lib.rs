@@ -46,4 +46,4 @@ pub use selection::Selection;
 pub use socket::netlink::OpenOptions;
 pub use text::{json, line, Format};
 pub use watch::text::{event_json, event_line};
-pub use watch::{Change, Event, EventFlags, Remote, Watch, WatchInfo, WatchOptions};
+pub use watch::{Change, Event, EventFlags, Iter, Remote, Watch, WatchInfo, WatchOptions};

@@ -5,6 +5,7 @@ use std::alloc::Layout;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// linux/sockios.h: a descriptor of the network namespace of a socket.
@@ -140,7 +141,9 @@ impl Datagrams {
         for at in 0..received {
             self.lengths[at] = headers[at].msg_len as usize;
             self.senders[at] = addresses[at].nl_pid;
-            self.beside_lengths[at] = headers[at].msg_hdr.msg_controllen as usize;
+            #[allow(clippy::unnecessary_cast, reason = "of 32 bits with musl")]
+            let beside = headers[at].msg_hdr.msg_controllen as usize;
+            self.beside_lengths[at] = beside;
         }
         self.count = received;
         Ok(received)
@@ -257,7 +260,9 @@ pub(crate) fn set_timer(timer: &OwnedFd, after: Option<Duration>) -> io::Result<
     // SAFETY: numbers alone, which may be 0.
     let mut time = unsafe { std::mem::zeroed::<libc::itimerspec>() };
     time.it_value.tv_sec = after.as_secs().try_into().unwrap_or(i32::MAX.into());
-    time.it_value.tv_nsec = after.subsec_nanos().try_into().unwrap_or(0);
+    #[allow(clippy::unnecessary_fallible_conversions, reason = "of 32 bits on 32-bit machines")]
+    let nanoseconds = after.subsec_nanos().try_into().unwrap_or(0);
+    time.it_value.tv_nsec = nanoseconds;
     // SAFETY: `time` lives for the call; no old value is asked for.
     check(unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &time, std::ptr::null_mut()) }).map(drop)
 }
@@ -275,6 +280,51 @@ pub fn try_box<T>(value: T) -> Option<Box<T>> {
     unsafe {
         place.write(value);
         Some(Box::from_raw(place.as_ptr()))
+    }
+}
+
+/// A value that several own; it goes with the last of them. `Arc::new` aborts the process where memory is short.
+pub(crate) struct Counted<T>(NonNull<(AtomicUsize, T)>);
+
+// SAFETY: as for Arc: all of them share the value, and whichever is the last drops it.
+unsafe impl<T: Send + Sync> Send for Counted<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Counted<T> {}
+
+impl<T> Counted<T> {
+    /// `None`: no memory.
+    pub fn new(value: T) -> Option<Counted<T>> {
+        Some(Counted(NonNull::from(Box::leak(try_box((AtomicUsize::new(1), value))?))))
+    }
+
+    fn both(&self) -> &(AtomicUsize, T) {
+        // SAFETY: it lives as long as one of them does, and nothing has it mutably.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> std::ops::Deref for Counted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.both().1
+    }
+}
+
+impl<T> Clone for Counted<T> {
+    fn clone(&self) -> Counted<T> {
+        // Nobody has as many as would be too many: each takes memory.
+        self.both().0.fetch_add(1, Ordering::Relaxed);
+        Counted(self.0)
+    }
+}
+
+impl<T> Drop for Counted<T> {
+    fn drop(&mut self) {
+        if self.both().0.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: this was the last one, and it came from a box.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        }
     }
 }
 
@@ -449,6 +499,18 @@ mod tests {
     fn a_panic_on_a_thread_is_an_error_there() {
         let error = on_a_thread(|| -> () { std::panic::resume_unwind(Box::new(())) }).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTRECOVERABLE));
+    }
+
+    #[test]
+    fn what_several_own_goes_with_the_last_of_them() {
+        let value = std::sync::Arc::new(7);
+        let first = Counted::new(value.clone()).unwrap();
+        let others: Vec<_> = (0..4).map(|_| first.clone()).collect();
+        drop(first);
+        std::thread::scope(|scope| {
+            others.into_iter().for_each(|other| drop(scope.spawn(move || assert_eq!(**other, 7))));
+        });
+        assert_eq!(std::sync::Arc::strong_count(&value), 1);
     }
 
     #[test]

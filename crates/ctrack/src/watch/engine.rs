@@ -133,6 +133,12 @@ const MOST_BACKLOG: usize = 8 << 20;
 /// Pauses before the next list, if the last ones were disturbed.
 const PAUSES: [u64; 8] = [0, 1, 2, 4, 8, 50, 200, 1000];
 
+/// So often a list is tried again at once, or nearly so.
+const FEW_DISTURBANCES: usize = 4;
+
+/// There is no room for all entries: that may change, but not soon.
+const FULL_PAUSE: Duration = Duration::from_secs(5);
+
 /// What a watch has done, for whoever asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
@@ -229,6 +235,8 @@ pub(crate) struct Engine {
     disturbed: usize,
     /// How long to wait before the next list.
     pause: Duration,
+    /// When the groups were joined.
+    joined: Duration,
     /// There is no room for what the kernel has: said once, until there is.
     said_full: bool,
     /// The sysctl nf_conntrack_events, as it was read last.
@@ -247,7 +255,7 @@ impl Engine {
         Engine {
             follower: task.aim.sync.then(|| Follower::new(&task.selection, task.aim.most)),
             decoder: Decoder::new(),
-            phase: if task.aim.sync { Phase::Leave } else { Phase::Join },
+            phase: Phase::Leave,
             task,
             drops: 0,
             unreadable: false,
@@ -259,6 +267,7 @@ impl Engine {
             checking: false,
             disturbed: 0,
             pause: Duration::ZERO,
+            joined: Duration::ZERO,
             said_full: false,
             mode: None,
             mode_was_other: false,
@@ -279,6 +288,8 @@ impl Engine {
         while matches!(self.phase, Phase::Leave | Phase::Drain | Phase::Pause { .. } | Phase::Join) {
             self.phase_step(source)?;
         }
+        // What was queued for an earlier task is none of this one's.
+        self.sums = Sums::default();
         Ok(())
     }
 
@@ -303,7 +314,7 @@ impl Engine {
         self.follower.as_ref().map_or(0, Follower::len)
     }
 
-    /// Where it stands.
+    /// Where it stands, but for the queue, which it does not know.
     pub fn state(&self) -> State {
         State {
             sums: self.sums,
@@ -311,6 +322,7 @@ impl Engine {
             is_synced: self.is_synced,
             may_be_silent: self.may_be_silent(),
             mode: self.mode,
+            queue: [0; 2],
         }
     }
 
@@ -340,8 +352,11 @@ impl Engine {
         if self.follower.is_none() {
             return Err(error);
         }
-        self.disturb();
+        self.disturb(source.now());
         let is_full = matches!(error, Error::Full { .. } | Error::NoMemory { .. });
+        if is_full {
+            self.pause = self.pause.max(FULL_PAUSE);
+        }
         if is_full && std::mem::replace(&mut self.said_full, true) {
             return Ok(Step::Again);
         }
@@ -387,11 +402,12 @@ impl Engine {
             self.task.groups().rev().try_for_each(joined)
         )?;
         self.look_at_mode(source);
+        self.joined = source.now();
         let Some(follower) = &mut self.follower else {
             self.phase = Phase::Live;
             return Ok(());
         };
-        follower.joined(source.now());
+        follower.joined(self.joined);
         follower.begin_list();
         source.begin_list(&self.task.selection)?;
         self.phase = Phase::List;
@@ -418,7 +434,7 @@ impl Engine {
                     self.phase = Phase::Settle;
                 }
             }
-            Err(error) if error.is_transient() => self.disturb(),
+            Err(error) if error.is_transient() => self.disturb(source.now()),
             Err(error) => return Err(error),
         }
         Ok(Step::Again)
@@ -447,7 +463,7 @@ impl Engine {
         let lost = mutant!("drops-in-the-list", drops != self.drops || uncounted, false);
         if lost || self.backlog_is_full {
             self.sums.lost += u64::from(drops.wrapping_sub(self.drops));
-            self.disturb();
+            self.disturb(source.now());
         } else if empty {
             let place = self.follower.as_ref().map_or(0, Follower::len);
             self.phase = Phase::Sweep { place };
@@ -455,11 +471,15 @@ impl Engine {
         Ok(Step::Again)
     }
 
-    fn disturb(&mut self) {
+    fn disturb(&mut self, now: Duration) {
         self.begin_anew();
         self.sums.restarts += 1;
         self.pause = Duration::from_millis(PAUSES[self.disturbed.min(PAUSES.len() - 1)]);
         self.disturbed += 1;
+        if self.disturbed > FEW_DISTURBANCES {
+            // Half of the time at most goes into lists that come to nothing, however long one takes.
+            self.pause = self.pause.max(now.saturating_sub(self.joined));
+        }
     }
 
     fn sweep(&mut self, mut place: usize, source: &dyn Source) -> Result<(), Error> {
@@ -521,6 +541,8 @@ impl Engine {
             }
         })?;
         if let Some(error) = failed {
+            // A list makes up for what could not be kept; where there is none it is lost.
+            self.unreadable = true;
             return Err(error);
         }
         if !empty && self.unchecked < CHECK_EVERY {

@@ -223,16 +223,12 @@ impl Follower {
         if known {
             self.forget(&key);
             (ear.tell)(how.report(EventKind::Destroy, entry));
-            return Ok(());
-        }
-        let unknown = self.table.get(&key).is_none();
-        if !unknown || went {
-            return Ok(());
-        }
-        if let Some(new) = self.take_newcomer(&key, entry.id) {
-            // It came and went before the kernel was asked for it.
-            (ear.tell)(How { origin: new.origin, ..how }.report(EventKind::New, &new.entry));
-            (ear.tell)(how.report(EventKind::Destroy, entry));
+        } else if !went && self.table.get(&key).is_none() {
+            if let Some(new) = self.take_newcomer(&key, entry.id) {
+                // It came and went before the kernel was asked for it.
+                (ear.tell)(How { origin: new.origin, ..how }.report(EventKind::New, &new.entry));
+                (ear.tell)(how.report(EventKind::Destroy, entry));
+            }
         }
         Ok(())
     }
@@ -344,7 +340,9 @@ impl Follower {
             let Some(at) = place.checked_sub(1).filter(|_| count < most) else { break };
             *place = at;
             let Some((key, known)) = self.table.at(at).filter(|(_, known)| !known.heard) else { continue };
-            let (key, entry) = (*key, key.entry(known.id));
+            let (key, mut entry) = (*key, key.entry(known.id));
+            // It is asked for by the original tuple, which a zone of the reply direction alone does not belong to.
+            entry.has -= Has::REPLY_ZONE;
             self.suspect(Suspect { entry, key, reason: Reason::Audit, origin: Origin::default(), again: false })?;
             count += 1;
         }

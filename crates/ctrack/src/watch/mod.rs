@@ -24,6 +24,7 @@ use ctnetlink::types::Entry;
 use engine::{bit, Aim, Engine, Step, Task, Told, What};
 pub use follower::EventFlags;
 pub use options::WatchOptions;
+use remote::State;
 pub use remote::{Remote, WatchInfo};
 use sockets::{Manner, Sockets};
 use std::fs::File;
@@ -186,7 +187,7 @@ impl Watch {
         let timer = sys::timer().map_err(other)?;
         let fds = [sockets.events().as_raw_fd(), busy.as_raw_fd(), wake.as_raw_fd(), timer.as_raw_fd()];
         let poll = sys::poll_set(&fds).map_err(other)?;
-        let remote = Remote::new(wake, sockets.events().clone());
+        let remote = Remote::new(wake)?;
         Ok(Watch {
             engine: None,
             aim,
@@ -229,11 +230,28 @@ impl Watch {
         self.sockets.leave_all();
         self.sockets.filter(&selection, self.aim.sync)?;
         let mut engine = Engine::new(Task { aim: self.aim, selection });
-        engine.begin(&mut self.sockets, self.manner.enable)?;
-        self.remote.shared().publish(&engine.state());
+        if let Err(error) = engine.begin(&mut self.sockets, self.manner.enable) {
+            self.sockets.leave_all();
+            return Err(error);
+        }
         self.engine = Some(engine);
+        self.publish();
         self.set_busy(true);
         Ok(())
+    }
+
+    /// Event by event, for a `for` loop: waits for each without limit. It ends where a [`Remote`] wakes it or a signal comes, and
+    /// another one goes on from there. After an error the watch goes on.
+    ///
+    /// ```no_run
+    /// # let mut watch = ctrack::Watch::open(ctrack::WatchOptions::new(), &[])?;
+    /// for event in watch.iter() {
+    ///     println!("{}", ctrack::event_line(&event?, ctrack::Format::empty()));
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn iter(&mut self) -> Iter<'_> {
+        Iter(self)
     }
 
     /// Appends events to `events`, up to `most`: those that are there, or the first that come. None: nothing came within `timeout`
@@ -260,10 +278,15 @@ impl Watch {
         hear: &mut dyn FnMut(Event),
     ) -> Result<usize, Error> {
         let result = self.next_unnamed(most, timeout, hear).map_err(|error| error.during(WATCH));
-        if let Some(engine) = &self.engine {
-            self.remote.shared().publish(&engine.state());
-        }
+        self.publish();
         result
+    }
+
+    /// Shows others where it stands.
+    fn publish(&self) {
+        if let Some(engine) = &self.engine {
+            self.remote.shared().publish(&State { queue: self.sockets.queued, ..engine.state() });
+        }
     }
 
     fn next_unnamed(
@@ -312,7 +335,11 @@ impl Watch {
                 }
             }
             if is_over {
+                // Whoever asked for a list since, or woke it, has made it readable.
                 let _ = self.remote.shared().take_wake();
+                if self.remote.shared().wants_resync() {
+                    self.set_busy_anew();
+                }
                 return Ok(0);
             }
             match sys::wait_readable(self.poll.as_raw_fd(), left.unwrap_or(Duration::MAX)) {
@@ -383,13 +410,35 @@ impl Watch {
     /// # Ok::<(), ctrack::Error>(())
     /// ```
     pub fn info(&self) -> Result<WatchInfo, Error> {
-        self.remote.info()
+        self.remote.info_with(self.events_fd())
+    }
+
+    /// The socket that events wait on.
+    #[doc(hidden)]
+    pub fn events_fd(&self) -> BorrowedFd<'_> {
+        self.sockets.events().as_fd()
     }
 
     /// Lets go of it without leaving its groups: for a child process, which has a copy of the parent's.
     #[doc(hidden)]
     pub fn abandon(mut self) {
         self.process = 0;
+    }
+}
+
+/// The events of a watch: [`Watch::iter`].
+#[derive(Debug)]
+pub struct Iter<'a>(&'a mut Watch);
+
+impl Iterator for Iter<'_> {
+    type Item = Result<Event, Error>;
+
+    fn next(&mut self) -> Option<Result<Event, Error>> {
+        let mut next = None;
+        match self.0.next_each(1, None, &mut |event| next = Some(event)) {
+            Ok(_) => next.map(Ok),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ struct Chance(u64);
 impl Chance {
     fn below(&mut self, n: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (u64::from((self.0 >> 32) as u32) * u64::from(n) >> 32) as u32
+        ((u64::from((self.0 >> 32) as u32) * u64::from(n)) >> 32) as u32
     }
 
     fn percent(&mut self, n: u32) -> bool {
@@ -512,4 +512,45 @@ fn whatever_is_lost_a_watch_with_a_list_ends_with_the_kernels_table() {
         lossy > 3_000 && restarted > 3_000 && audited > 2_000,
         "{lossy} lost, {restarted} restarted, {audited} audited"
     );
+}
+
+/// A UDP flow of its own for each number.
+fn numbered(number: u32) -> Entry {
+    let mut entry = flow(0);
+    entry.id = number;
+    let [_, high, middle, low] = number.to_be_bytes();
+    entry.orig.src[1..4].copy_from_slice(&[high, middle, low]);
+    entry.reply.dst = entry.orig.src;
+    entry
+}
+
+#[test]
+fn after_more_ends_in_two_seconds_than_are_remembered_a_late_message_is_doubted() {
+    const FLOWS: u32 = 300_000;
+    let selection = Selection::default();
+    let mut follower = Follower::new(&selection, 0);
+    let mut told = Listener::default();
+    let now = Duration::from_secs(10);
+    let mut say = |follower: &mut Follower, kind, number, now| {
+        let tell = &mut |report: Report<'_>| told.hear(report);
+        let mut ear = Ear { selection: &selection, tell };
+        follower.event(kind, &numbered(number), Origin::default(), now, &mut ear).unwrap();
+    };
+    for number in 0..FLOWS {
+        say(&mut follower, EventKind::New, number, now);
+        say(&mut follower, EventKind::Destroy, number, now);
+    }
+    // Each of them came and went, and was told, with or without doubt.
+    assert_eq!((follower.len(), follower.suspects().len()), (0, 0));
+    // The first one's NEW once more: nobody remembers that it went.
+    say(&mut follower, EventKind::New, 0, now + Duration::from_millis(1900));
+    assert_eq!((follower.len(), follower.suspects().len()), (0, 1));
+    while !follower.suspects().is_empty() {
+        let tell = &mut |_: Report<'_>| panic!("nothing is there");
+        follower.checked(&Answer::Gone, &mut Ear { selection: &selection, tell }).unwrap();
+    }
+    // Two seconds of an empty queue later all is as before.
+    follower.queue_was_empty(now + Duration::from_secs(4)).unwrap();
+    say(&mut follower, EventKind::New, 1, now + Duration::from_secs(5));
+    assert_eq!((follower.len(), follower.suspects().len()), (1, 0));
 }

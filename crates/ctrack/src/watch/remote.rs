@@ -3,11 +3,11 @@
 use super::sockets::queue;
 use super::WATCH;
 use crate::error::Error;
+use crate::sys::Counted;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
 
 /// What a watch has done, and where it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub struct WatchInfo {
 /// watch.next_batch(&mut Vec::new(), 64, None)?;
 /// # Ok::<(), ctrack::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Remote(Arc<Shared>);
+#[derive(Clone)]
+pub struct Remote(Counted<Shared>);
 
 /// What of a watch changes while others look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,18 +60,20 @@ pub(super) struct State {
     pub is_synced: bool,
     pub may_be_silent: bool,
     pub mode: Option<u8>,
+    /// Bytes of the receive buffer in use, and how many there are.
+    pub queue: [u32; 2],
 }
 
 #[derive(Debug)]
 pub(super) struct Shared {
     /// An eventfd.
     wake: File,
-    /// The socket that events wait on.
-    events: Arc<OwnedFd>,
     woken: AtomicBool,
     resync: AtomicBool,
     /// [`State`].
     sums: [AtomicU64; 7],
+    /// Bytes of the receive buffer in use, and how many there are.
+    queue: [AtomicU32; 2],
     flags: AtomicU32,
     mode: AtomicI32,
 }
@@ -80,16 +82,17 @@ const SYNCED: u32 = 1;
 const SILENT: u32 = 2;
 
 impl Remote {
-    pub(super) fn new(wake: OwnedFd, events: Arc<OwnedFd>) -> Remote {
-        Remote(Arc::new(Shared {
+    pub(super) fn new(wake: OwnedFd) -> Result<Remote, Error> {
+        let shared = Counted::new(Shared {
             wake: wake.into(),
-            events,
             woken: AtomicBool::new(false),
             resync: AtomicBool::new(false),
             sums: Default::default(),
+            queue: [const { AtomicU32::new(0) }; 2],
             flags: AtomicU32::new(0),
             mode: AtomicI32::new(-1),
-        }))
+        });
+        shared.map(Remote).ok_or(Error::NoMemory { op: WATCH })
     }
 
     /// Ends the wait that is under way, or the next one. A signal handler may call it.
@@ -104,14 +107,14 @@ impl Remote {
         self.0.alarm();
     }
 
-    /// As [`Watch::info`](crate::Watch::info), as it was after the last step of the watch.
-    pub fn info(&self) -> Result<WatchInfo, Error> {
+    /// As [`Watch::info`](crate::Watch::info), as it was when the watch was read last.
+    pub fn info(&self) -> WatchInfo {
         let shared = &self.0;
-        let (queued, receive_buffer) = queue(&shared.events).map_err(|error| error.during(WATCH))?;
+        let [queued, receive_buffer] = [0, 1].map(|at: usize| shared.queue[at].load(Ordering::Relaxed));
         let [received, lost, resyncs, restarts, verified, audited, entries] =
             std::array::from_fn(|at| shared.sums[at].load(Ordering::Relaxed));
         let flags = shared.flags.load(Ordering::Relaxed);
-        Ok(WatchInfo {
+        WatchInfo {
             is_synced: flags & SYNCED != 0,
             may_be_silent: flags & SILENT != 0,
             events_mode: u8::try_from(shared.mode.load(Ordering::Relaxed)).ok(),
@@ -124,11 +127,24 @@ impl Remote {
             verified,
             audited,
             entries: usize::try_from(entries).unwrap_or(usize::MAX),
-        })
+        }
+    }
+
+    /// The same, with the present use of the receive buffer of this socket.
+    #[doc(hidden)]
+    pub fn info_with(&self, events: BorrowedFd<'_>) -> Result<WatchInfo, Error> {
+        let (queued, receive_buffer) = queue(events).map_err(|error| error.during(WATCH))?;
+        Ok(WatchInfo { queued, receive_buffer, ..self.info() })
     }
 
     pub(super) fn shared(&self) -> &Shared {
         &self.0
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Remote").field(&self.info()).finish()
     }
 }
 
@@ -144,9 +160,14 @@ impl Shared {
         self.woken.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether a list was asked for; not any more then.
+    /// Whether a list is asked for.
+    pub fn wants_resync(&self) -> bool {
+        self.resync.load(Ordering::Acquire)
+    }
+
+    /// The same; not any more then.
     pub fn take_resync(&self) -> bool {
-        self.resync.load(Ordering::Relaxed) && self.resync.swap(false, Ordering::AcqRel)
+        self.wants_resync() && self.resync.swap(false, Ordering::AcqRel)
     }
 
     /// Shows others where the watch stands.
@@ -159,6 +180,9 @@ impl Shared {
         }
         let flags = if state.is_synced { SYNCED } else { 0 } | if state.may_be_silent { SILENT } else { 0 };
         self.flags.store(flags, Ordering::Relaxed);
+        for (place, value) in self.queue.iter().zip(state.queue) {
+            place.store(value, Ordering::Relaxed);
+        }
         self.mode.store(state.mode.map_or(-1, i32::from), Ordering::Relaxed);
     }
 }

@@ -11,8 +11,7 @@ use crate::socket::link::Link;
 use crate::socket::netlink::{open_events, Mode, NetlinkSocket, OpenOptions};
 use crate::sys::{self, Datagrams};
 use ctnetlink::types::*;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 /// 25,000 events of 1,280 bytes each, twice that after the kernel doubled it.
@@ -38,7 +37,7 @@ pub(crate) struct Manner {
 
 /// Sockets in one network namespace.
 pub(crate) struct Sockets {
-    events: Arc<OwnedFd>,
+    events: OwnedFd,
     /// Joined to the same groups for as long as the watch lives, behind a filter that lets nothing through. While it is there the
     /// kernel goes on to make entries that report what becomes of them (nf_conntrack_events = 2 asks whether anybody listens); and it
     /// is told of events that the kernel could not even allocate, which no counter has (netlink_set_err(), which leaves sockets
@@ -50,6 +49,8 @@ pub(crate) struct Sockets {
     finder: Finder,
     mode: Mode,
     began: Instant,
+    /// Bytes of the receive buffer in use, and how many there are, as they were last seen.
+    pub queued: [u32; 2],
     /// Something came that was longer than any event, or from somebody else: counted as a loss that nobody counts.
     unreadable: bool,
 }
@@ -73,14 +74,15 @@ impl Sockets {
         let netns = netns.map_err(|error| Error::system(Call::Other("dup"), &error))?;
         let requests = NetlinkSocket::open(&OpenOptions { netns, receive_buffer: None, ..OpenOptions::default() })?;
         let sockets = Sockets {
-            events: Arc::new(events),
+            events,
             keeper,
-            link: Link::new(Box::new(requests), timeout),
+            link: Link::new(sys::try_box(requests).ok_or(Error::NoMemory { op: LATER })?, timeout),
             datagrams: Datagrams::new().ok_or(Error::NoMemory { op: LATER })?,
             list: None,
             finder: Finder::new(false),
             mode,
             began: Instant::now(),
+            queued: [0; 2],
             unreadable: false,
         };
         // ret 0
@@ -91,7 +93,7 @@ impl Sockets {
     }
 
     /// The socket on which events wait.
-    pub fn events(&self) -> &Arc<OwnedFd> {
+    pub fn events(&self) -> &OwnedFd {
         &self.events
     }
 
@@ -149,7 +151,7 @@ fn memory_of_socket(error: std::io::Error) -> Error {
 }
 
 /// Bytes of the receive buffer of a socket in use, and how many there are.
-pub(crate) fn queue(socket: &OwnedFd) -> Result<(u32, u32), Error> {
+pub(crate) fn queue(socket: BorrowedFd<'_>) -> Result<(u32, u32), Error> {
     let (used, all, _) = sys::queue(socket.as_raw_fd()).map_err(memory_of_socket)?;
     Ok((used, all))
 }
@@ -205,7 +207,8 @@ impl Source for Sockets {
     }
 
     fn drops(&mut self) -> Result<(u32, bool), Error> {
-        let (_, _, drops) = sys::queue(self.events.as_raw_fd()).map_err(memory_of_socket)?;
+        let (used, all, drops) = sys::queue(self.events.as_raw_fd()).map_err(memory_of_socket)?;
+        self.queued = [used, all];
         let error = sys::take_error(self.keeper.as_raw_fd()).unwrap_or(0);
         Ok((drops, std::mem::take(&mut self.unreadable) || error == libc::ENOBUFS))
     }

@@ -119,7 +119,7 @@ impl Hashes {
 }
 
 impl Key {
-    /// As an entry that has nothing else, but for its id.
+    /// As an entry that has nothing else, but for its id. The reply tuple is not known any more, but for its zone.
     pub fn entry(&self, id: u32) -> Entry {
         let mut entry = Entry {
             has: Has::ORIG | Has::ID | self.shape.has(),
@@ -129,8 +129,6 @@ impl Key {
             orig: Tuple { src: self.src, dst: self.dst, ..Tuple::EMPTY },
             ..Entry::EMPTY
         };
-        // A zone of the reply direction alone is not one of the original tuple.
-        entry.has -= Has::REPLY_ZONE;
         let [high, low] = [(self.l4 >> 16) as u16, self.l4 as u16];
         if entry.has(Has::ICMP) {
             let [icmp_type, icmp_code] = low.to_be_bytes();
@@ -138,8 +136,8 @@ impl Key {
         } else {
             (entry.orig.sport, entry.orig.dport) = (high, low);
         }
-        entry.orig.zone = u32::from(self.zones[0]);
-        entry.zone = entry.orig.zone;
+        [entry.orig.zone, entry.reply.zone] = self.zones.map(u32::from);
+        entry.zone = entry.orig.zone.max(entry.reply.zone);
         entry
     }
 }
@@ -324,7 +322,7 @@ mod tests {
             e.has |= Has::REPLY_ZONE;
         });
         with(&|e| {
-            (e.has, e.proto) = (e.has - Has::PORTS | Has::ICMP, Proto::ICMP);
+            (e.has, e.proto) = ((e.has - Has::PORTS) | Has::ICMP, Proto::ICMP);
             (e.orig.icmp_id, e.orig.icmp_type, e.orig.icmp_code) = (4000, 0, 53);
         });
         let mut keys: Vec<Key> = others.iter().map(|other| hashes.key(other)).collect();
@@ -354,6 +352,6 @@ mod tests {
         let mut reply = entry(1);
         (reply.zone, reply.reply.zone, reply.has) = (9, 9, reply.has | Has::REPLY_ZONE);
         let made = hashes.key(&reply).entry(1);
-        assert_eq!((made.zone, made.has), (0, Has::ORIG | Has::PORTS | Has::ID));
+        assert_eq!((made.zone, made.has), (9, Has::ORIG | Has::PORTS | Has::REPLY_ZONE | Has::ID));
     }
 }
