@@ -456,13 +456,13 @@ fn watch_agrees(seed: u64) -> Result<Sums, String> {
     let (mut idle, mut synced) = (0, 0);
     for step in 0.. {
         let result = engine.step(&mut source).map_err(|error| format!("seed {seed}: {error}"))?;
-        while let Some(Told { what, flags, origin, entry, .. }) = engine.next() {
-            match what {
-                What::Entry(kind) => listener.hear(Report { kind, flags, origin, entry: &entry }),
-                What::Lost(_) => {}
-                What::Synced => synced += 1,
+        engine.hand_over(usize::MAX, &mut |told| match *told {
+            Told { what: What::Entry(kind), flags, origin, ref entry, .. } => {
+                listener.hear(Report { kind, flags, origin, entry });
             }
-        }
+            Told { what: What::Lost(_), .. } => {}
+            Told { what: What::Synced, .. } => synced += 1,
+        });
         let quiet = source.left == 0 && source.kernel.late.is_empty() && source.kernel.queue.is_empty();
         match result {
             Step::Idle | Step::Until(_) if quiet && engine.is_synced => idle += 1,
