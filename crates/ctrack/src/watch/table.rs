@@ -114,11 +114,8 @@ impl Hashes {
         let zone = |zone: u32| zone as u16;
         let (orig, reply) = (&entry.orig, &entry.reply);
         let mirrored = (reply.src, reply.dst, reply.sport, reply.dport) == (orig.dst, orig.src, orig.dport, orig.sport);
-        let reply = if mirrored && !entry.has(Has::ICMP) {
-            0
-        } else {
-            self.0.hash_one((reply.src, reply.dst, l4(reply)))
-        };
+        let reply =
+            if mirrored && !entry.has(Has::ICMP) { 0 } else { self.0.hash_one((reply.src, reply.dst, l4(reply))) };
         Key {
             src: entry.orig.src,
             dst: entry.orig.dst,
