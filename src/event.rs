@@ -4,7 +4,7 @@ use super::boundary::{array_out, input, without_handle};
 use super::text::{keep, CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_JSON, CT_FORMAT_LINE, CT_FORMAT_TIMESTAMP};
 use ctnetlink::Entry;
 use ctrack::seams::{with_event_json, with_event_line, EventParts, EventWhat};
-use ctrack::{Change, Error, Event, EventFlags, EventKind, Format};
+use ctrack::{Error, EventFlags, EventKind, Format};
 use std::ffi::{c_char, c_int};
 
 /// ct_event.type: an entry was made; or is selected only now (CT_EVENT_ENTERED), was there when the watch began
@@ -71,18 +71,18 @@ pub struct ct_event {
 }
 
 impl ct_event {
-    pub(super) fn new(event: &Event) -> ct_event {
-        let Event { change, flags, number, port, nsid, time_ns, received_ns, .. } = *event;
-        let (kind, entry, lost) = match change {
-            Change::New(entry) => (CT_EVENT_NEW, entry, 0),
-            Change::Update(entry) => (CT_EVENT_UPDATE, entry, 0),
-            Change::Destroy(entry) => (CT_EVENT_DESTROY, entry, 0),
-            Change::Lost(count) => (CT_EVENT_LOST, Entry::EMPTY, count.unwrap_or(u64::MAX)),
-            _ => (CT_EVENT_SYNCED, Entry::EMPTY, 0),
+    pub(super) fn new(event: &EventParts<'_>) -> ct_event {
+        let EventParts { what, flags, number, port, nsid, time_ns, received_ns } = *event;
+        let (kind, entry, lost) = match what {
+            EventWhat::Entry(EventKind::New, entry) => (CT_EVENT_NEW, entry, 0),
+            EventWhat::Entry(EventKind::Update, entry) => (CT_EVENT_UPDATE, entry, 0),
+            EventWhat::Entry(EventKind::Destroy, entry) => (CT_EVENT_DESTROY, entry, 0),
+            EventWhat::Lost(count) => (CT_EVENT_LOST, &Entry::EMPTY, count.unwrap_or(u64::MAX)),
+            EventWhat::Synced => (CT_EVENT_SYNCED, &Entry::EMPTY, 0),
         };
         ct_event {
             r#type: kind,
-            flags: flags.bits(),
+            flags,
             number,
             lost,
             received_ns,
@@ -90,7 +90,7 @@ impl ct_event {
             portid: port,
             nsid: nsid.unwrap_or(-1),
             reserved: [0; 2],
-            entry,
+            entry: *entry,
         }
     }
 

@@ -228,6 +228,8 @@ pub(crate) struct Engine {
     follower: Option<Follower>,
     task: Task,
     decoder: Decoder,
+    /// That of the event which is heard: what was in it before does not matter.
+    entry: Entry,
     phase: Phase,
     /// The drop counter, as it was read last.
     drops: u32,
@@ -266,6 +268,7 @@ impl Engine {
         Engine {
             follower: task.aim.sync.then(|| Follower::new(&task.selection, task.aim.most)),
             decoder: Decoder::new(),
+            entry: Entry::EMPTY,
             phase: mutant!("drained-before", Phase::Leave, Phase::Join),
             task,
             drops: 0,
@@ -310,9 +313,12 @@ impl Engine {
         self.mode == Some(0) || self.mode_was_other && unheard > 0
     }
 
-    /// What is to be told next.
-    pub fn next(&mut self) -> Option<Told> {
-        self.told.pop_front()
+    /// Hands over what is to be told, up to `most`, and says how many that were. By reference: whoever copies an entry does so once.
+    pub fn hand_over(&mut self, most: usize, hear: &mut dyn FnMut(&Told)) -> usize {
+        let count = most.min(self.told.len());
+        self.told.iter().take(count).for_each(hear);
+        self.told.drain(..count);
+        count
     }
 
     /// Whether anything is to be told.
@@ -672,9 +678,8 @@ impl Engine {
 
     fn hear(&mut self, datagram: &[u8], moment: Moment) -> Result<(), Error> {
         self.told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
-        let mut entry = Entry::EMPTY;
-        let event =
-            first_message(datagram).and_then(|(message, _)| decode_event(&message, &mut self.decoder, &mut entry));
+        let entry = &mut self.entry;
+        let event = first_message(datagram).and_then(|(message, _)| decode_event(&message, &mut self.decoder, entry));
         let event = match event {
             Ok(Some(event)) => event,
             Ok(None) => return Ok(()),
@@ -688,10 +693,10 @@ impl Engine {
         let origin = Origin { port: event.port, time_ns: event.time_ns };
         let mut tell = |report: Report<'_>| tell(told, task, report, moment.clock, moment.nsid);
         match &mut self.follower {
-            Some(follower) => follower.event(event.kind, &entry, origin, moment.now, &mut task.ear(&mut tell)),
+            Some(follower) => follower.event(event.kind, entry, origin, moment.now, &mut task.ear(&mut tell)),
             None => {
-                if task.selection.selects(&entry) {
-                    tell(Report { kind: event.kind, flags: EventFlags::empty(), origin, entry: &entry });
+                if task.selection.selects(entry) {
+                    tell(Report { kind: event.kind, flags: EventFlags::empty(), origin, entry });
                 }
                 Ok(())
             }

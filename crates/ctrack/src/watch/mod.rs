@@ -21,6 +21,7 @@ use crate::selection::Selection;
 use crate::socket::link::DEFAULT_TIMEOUT;
 use crate::socket::netlink::OpenOptions;
 use crate::sys;
+use crate::text::{EventParts, EventWhat};
 use ctnetlink::event::EventKind;
 use ctnetlink::types::Entry;
 use engine::{bit, Aim, Engine, State, Step, Task, Told, What};
@@ -81,6 +82,20 @@ impl Event {
     /// ```
     pub fn new(change: Change) -> Event {
         Event { change, flags: EventFlags::empty(), number: 0, port: 0, nsid: None, time_ns: None, received_ns: 0 }
+    }
+}
+
+impl Event {
+    fn of(parts: &EventParts<'_>) -> Event {
+        let EventParts { what, flags, number, port, nsid, time_ns, received_ns } = *parts;
+        let change = match what {
+            EventWhat::Entry(EventKind::New, entry) => Change::New(*entry),
+            EventWhat::Entry(EventKind::Update, entry) => Change::Update(*entry),
+            EventWhat::Entry(EventKind::Destroy, entry) => Change::Destroy(*entry),
+            EventWhat::Lost(count) => Change::Lost(count),
+            EventWhat::Synced => Change::Synced,
+        };
+        Event { change, flags: EventFlags::from_bits_retain(flags), number, port, nsid, time_ns, received_ns }
     }
 }
 
@@ -265,7 +280,7 @@ impl Watch {
     /// ```
     pub fn next_batch(&mut self, events: &mut Vec<Event>, most: usize, timeout: Option<Duration>) -> Result<(), Error> {
         events.try_reserve(most).map_err(|_| Error::NoMemory { op: WATCH })?;
-        self.next_each(most, timeout, &mut |event| events.push(event)).map(drop)
+        self.next_each(most, timeout, &mut |parts| events.push(Event::of(parts))).map(drop)
     }
 
     /// As [`Watch::next_batch`], event by event, as many as it returns.
@@ -274,7 +289,7 @@ impl Watch {
         &mut self,
         most: usize,
         timeout: Option<Duration>,
-        hear: &mut dyn FnMut(Event),
+        hear: &mut dyn FnMut(&EventParts<'_>),
     ) -> Result<usize, Error> {
         let result = self.next_unnamed(most, timeout, hear).map_err(|error| error.during(WATCH));
         self.publish();
@@ -292,7 +307,7 @@ impl Watch {
         &mut self,
         most: usize,
         timeout: Option<Duration>,
-        hear: &mut dyn FnMut(Event),
+        hear: &mut dyn FnMut(&EventParts<'_>),
     ) -> Result<usize, Error> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
@@ -434,7 +449,7 @@ impl Iterator for Iter<'_> {
 
     fn next(&mut self) -> Option<Result<Event, Error>> {
         let mut next = None;
-        match self.0.next_each(1, None, &mut |event| next = Some(event)) {
+        match self.0.next_each(1, None, &mut |parts| next = Some(Event::of(parts))) {
             Ok(_) => next.map(Ok),
             Err(error) => Some(Err(error)),
         }
@@ -442,21 +457,19 @@ impl Iterator for Iter<'_> {
 }
 
 /// Hands over what is to be told, up to `most`, and says how many that were.
-fn hand_over(engine: &mut Engine, number: &mut u64, most: usize, hear: &mut dyn FnMut(Event)) -> usize {
-    for count in 0..most {
-        let Some(Told { what, flags, origin, nsid, received_ns, entry }) = engine.next() else { return count };
+fn hand_over(engine: &mut Engine, number: &mut u64, most: usize, hear: &mut dyn FnMut(&EventParts<'_>)) -> usize {
+    engine.hand_over(most, &mut |told| {
+        let Told { what, flags, origin, nsid, received_ns, ref entry } = *told;
         *number += 1;
-        let change = match what {
-            What::Entry(EventKind::New) => Change::New(entry),
-            What::Entry(EventKind::Update) => Change::Update(entry),
-            What::Entry(EventKind::Destroy) => Change::Destroy(entry),
-            What::Lost(count) => Change::Lost(count),
-            What::Synced => Change::Synced,
+        let what = match what {
+            What::Entry(kind) => EventWhat::Entry(kind, entry),
+            What::Lost(count) => EventWhat::Lost(count),
+            What::Synced => EventWhat::Synced,
         };
         let time_ns = (origin.time_ns != 0).then_some(origin.time_ns);
-        hear(Event { change, flags, number: *number, port: origin.port, nsid, time_ns, received_ns });
-    }
-    most
+        let (flags, number) = (flags.bits(), *number);
+        hear(&EventParts { what, flags, number, port: origin.port, nsid, time_ns, received_ns });
+    })
 }
 
 /// Its groups are left, even if a child process still holds the sockets.

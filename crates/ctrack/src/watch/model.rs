@@ -457,14 +457,18 @@ fn watch_agrees(seed: u64) -> Result<(Sums, u32), String> {
     let (mut idle, mut synced, mut unknown, mut lost) = (0, 0, 0, 0);
     for step in 0.. {
         let result = engine.step(&mut source).map_err(|error| format!("seed {seed}: {error}"))?;
-        while let Some(Told { what, flags, origin, entry, .. }) = engine.next() {
-            match what {
-                What::Entry(kind) => listener.hear(Report { kind, flags, origin, entry: &entry }),
-                What::Lost(None) if source.uncounted => unknown += 1,
-                What::Lost(Some(count)) if !source.uncounted && count > 0 => lost += count,
-                What::Lost(count) => return Err(format!("seed {seed}: {count:?} are told as lost")),
-                What::Synced => synced += 1,
+        let mut strange = None;
+        engine.hand_over(usize::MAX, &mut |told| match *told {
+            Told { what: What::Entry(kind), flags, origin, ref entry, .. } => {
+                listener.hear(Report { kind, flags, origin, entry });
             }
+            Told { what: What::Lost(None), .. } if source.uncounted => unknown += 1,
+            Told { what: What::Lost(Some(count)), .. } if !source.uncounted && count > 0 => lost += count,
+            Told { what: What::Lost(count), .. } => strange = Some(count),
+            Told { what: What::Synced, .. } => synced += 1,
+        });
+        if let Some(count) = strange {
+            return Err(format!("seed {seed}: {count:?} are told as lost"));
         }
         let quiet = source.left == 0 && source.kernel.late.is_empty() && source.kernel.queue.is_empty();
         match result {

@@ -1,6 +1,7 @@
 //! Who went a short while ago: the kernel may still say of them that they came.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 /// How much later than a DESTROY the NEW or UPDATE of the same entry may be queued: both are sent while a packet is processed, which
@@ -10,11 +11,33 @@ pub(crate) const LATE: Duration = Duration::from_secs(2);
 /// More are not kept.
 const MOST: usize = 65_536;
 
+/// Of what is hashed with a key already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = self.0.rotate_left(32) ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Who went, and when that was read.
 #[derive(Default)]
 pub(crate) struct Tombstones {
     /// The hash of a key with the id, and how many in the row are theirs.
-    graves: HashMap<(u64, u32), u32>,
+    graves: HashMap<(u64, u32), u32, BuildHasherDefault<Hashed>>,
     row: VecDeque<(u64, u32, Duration)>,
 }
 
