@@ -25,6 +25,8 @@ class Conntrack(Reader, Dumper, Deleter, Changer, Flusher, Watcher):
     Threads: an object may be used by any number of threads at once. Each operation works on a socket of its own, so the body
     of a loop over a stream may list and delete. Sockets that are idle are closed, but for a few.
 
+    watch() opens a Watch of the same namespace, which has sockets of its own and outlives the object.
+
     close() may be called at any time: operations under way end in peace, whatever comes afterwards is refused with ClosedError.
 
     A child process (os.fork()) cannot use the object of its parent: every call fails with ForkedError, a ChildProcessError.
