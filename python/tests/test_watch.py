@@ -440,7 +440,15 @@ def test_threads_may_wake_ask_and_close_at_any_moment(ct: Conntrack) -> None:
 
 def test_only_one_thread_reads(ct: Conntrack) -> None:
     with ct.watch() as watch:
-        thread = threading.Thread(target=watch.next_batch)
+
+        def wait() -> None:
+            # It may be the one that is refused.
+            while True:
+                with contextlib.suppress(ctrack.Error):
+                    watch.next_batch()
+                    return
+
+        thread = threading.Thread(target=wait)
         thread.start()
         while True:
             try:
