@@ -238,12 +238,12 @@ impl Follower {
 
     /// The suspect who is said to be new and to be this one, if he is among the last ones; he is none any more.
     fn take_newcomer(&mut self, key: &Key, id: u32) -> Option<Suspect> {
-        const LAST: usize = 256;
+        const LAST: usize = 8192;
         let is_it = |suspect: &Suspect| {
-            suspect.reason == Reason::Event(EventKind::New) && suspect.entry.id == id && suspect.key == *key
+            suspect.entry.id == id && suspect.reason == Reason::Event(EventKind::New) && suspect.key == *key
         };
         let at = self.suspects.iter().rev().take(LAST).position(is_it)?;
-        Some(self.suspects.remove(self.suspects.len() - 1 - at))
+        Some(self.suspects.swap_remove(self.suspects.len() - 1 - at))
     }
 
     fn suspect(&mut self, suspect: Suspect) -> Result<(), Error> {

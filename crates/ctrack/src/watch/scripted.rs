@@ -182,7 +182,7 @@ fn run(engine: &mut Engine, script: &mut Script, steps: usize) -> (Vec<Told>, Ve
     let (mut told, mut errors) = (Vec::new(), Vec::new());
     for _ in 0..steps {
         let step = engine.step(script);
-        told.extend(std::iter::from_fn(|| engine.next()));
+        engine.hand_over(usize::MAX, &mut |one| told.push(*one));
         match step {
             Ok(Step::Again) => {}
             Ok(Step::Until(time)) => script.now = time,
