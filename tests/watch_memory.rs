@@ -5,7 +5,6 @@
 
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
-#[allow(dead_code, reason = "shared with other tests")]
 mod common;
 
 use common::netns;
