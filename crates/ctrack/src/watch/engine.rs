@@ -520,9 +520,7 @@ impl Engine {
         let backlog = std::mem::take(&mut self.backlog);
         for _ in 0..BATCH {
             let Some(rest) = backlog.get(self.at..).filter(|rest| !rest.is_empty()) else { break };
-            let step = first_message(rest).map_or(rest.len(), |(_, step)| step.max(1));
-            self.at += step;
-            self.hear(&rest[..step], moment)?;
+            self.at += self.hear(rest, moment)?;
         }
         let done = self.at >= backlog.len();
         self.backlog = backlog;
@@ -667,40 +665,42 @@ impl Engine {
     /// The messages of a datagram; one in all that the kernel sends.
     fn hear_all(&mut self, mut datagram: &[u8], moment: Moment) -> Result<(), Error> {
         while !datagram.is_empty() {
-            let step = first_message(datagram).map_or(datagram.len(), |(_, step)| step.max(1));
             self.sums.received += 1;
             self.unchecked += 1;
-            self.hear(&datagram[..step], moment)?;
-            datagram = &datagram[step..];
+            let length = self.hear(datagram, moment)?;
+            datagram = datagram.get(length..).unwrap_or_default();
         }
         Ok(())
     }
 
-    fn hear(&mut self, datagram: &[u8], moment: Moment) -> Result<(), Error> {
+    /// The first message, and how long it is.
+    fn hear(&mut self, datagram: &[u8], moment: Moment) -> Result<usize, Error> {
         self.told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
-        let entry = &mut self.entry;
-        let event = first_message(datagram).and_then(|(message, _)| decode_event(&message, &mut self.decoder, entry));
-        let event = match event {
-            Ok(Some(event)) => event,
-            Ok(None) => return Ok(()),
+        let Ok((message, length)) = first_message(datagram) else {
             // Whatever it was to say is lost.
+            self.unreadable = true;
+            return Ok(datagram.len());
+        };
+        let entry = &mut self.entry;
+        let event = match decode_event(&message, &mut self.decoder, entry) {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(length.max(1)),
             Err(_) => {
                 self.unreadable = true;
-                return Ok(());
+                return Ok(length.max(1));
             }
         };
         let (told, task) = (&mut self.told, &self.task);
         let origin = Origin { port: event.port, time_ns: event.time_ns };
         let mut tell = |report: Report<'_>| tell(told, task, report, moment.clock, moment.nsid);
         match &mut self.follower {
-            Some(follower) => follower.event(event.kind, entry, origin, moment.now, &mut task.ear(&mut tell)),
-            None => {
-                if task.selection.selects(entry) {
-                    tell(Report { kind: event.kind, flags: EventFlags::empty(), origin, entry });
-                }
-                Ok(())
+            Some(follower) => follower.event(event.kind, entry, origin, moment.now, &mut task.ear(&mut tell))?,
+            None if task.selection.selects(entry) => {
+                tell(Report { kind: event.kind, flags: EventFlags::empty(), origin, entry });
             }
+            None => {}
         }
+        Ok(length.max(1))
     }
 
     fn say(&mut self, what: What, received_ns: u64) -> Result<(), Error> {

@@ -51,7 +51,7 @@ pub(crate) struct Sockets {
     began: Instant,
     /// Bytes of the receive buffer in use, and how many there are, as they were last seen.
     pub queued: [u32; 2],
-    /// Something came that was longer than any event, or from somebody else: counted as a loss that nobody counts.
+    /// Something came that was longer than any event: counted as a loss that nobody counts.
     unreadable: bool,
 }
 
@@ -77,7 +77,7 @@ impl Sockets {
             events,
             keeper,
             link: Link::new(sys::try_box(requests).ok_or(Error::NoMemory { op: LATER })?, timeout),
-            datagrams: Datagrams::new().ok_or(Error::NoMemory { op: LATER })?,
+            datagrams: Datagrams::new(manner.everywhere).ok_or(Error::NoMemory { op: LATER })?,
             list: None,
             finder: Finder::new(false),
             mode,
@@ -190,14 +190,11 @@ impl Source for Sockets {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 count => count.map_err(|error| Error::system(Call::Receive, &error))?,
             };
-            for datagram in self.datagrams.each() {
-                match datagram.bytes {
-                    // Anyone may send to a netlink port; only the kernel is believed.
-                    _ if datagram.sender != 0 => {}
-                    Some(bytes) => hear(bytes, datagram.nsid),
-                    None => self.unreadable = true,
-                }
-            }
+            let unreadable = &mut self.unreadable;
+            self.datagrams.each(&mut |datagram| match datagram.bytes {
+                Some(bytes) => hear(bytes, datagram.nsid),
+                None => *unreadable = true,
+            });
             if count < wanted {
                 return Ok(true);
             }
