@@ -311,7 +311,7 @@ mod tests {
             (entry.orig.zone, entry.reply.zone) = (orig, reply);
             let asked = hashes.key(&entry).asked(entry.id);
             assert!(is_asked_for(&asked, &entry, false), "{asked:?}");
-            let other = Entry { has: entry.has - zone_kind | Has::ZONE, zone: 11, ..entry };
+            let other = Entry { has: (entry.has - zone_kind) | Has::ZONE, zone: 11, ..entry };
             assert!(!is_asked_for(&asked, &other, false), "{asked:?}");
         }
     }
