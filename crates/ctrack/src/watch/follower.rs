@@ -124,7 +124,7 @@ impl Follower {
     pub fn new(selection: &Selection, most: usize) -> Follower {
         let hashes = Hashes::default();
         Follower {
-            table: Table::new(hashes.clone()),
+            table: Table::default(),
             hashes,
             asks_for_rare: selection.asks_for_rare(),
             changes_count: selection.depends_on_changes(),
@@ -194,15 +194,14 @@ impl Follower {
 
     /// An UPDATE may be that of a predecessor who had the same id.
     fn may_be_old(&self, key: &Key, entry: &Entry, known: &Known) -> bool {
-        self.tombstones.has(self.hashes.of(key), entry.id)
-            || self.doubt.is_some() && self.hashes.digest(entry) != known.digest
+        self.tombstones.has(key.hash(), entry.id) || self.doubt.is_some() && self.hashes.digest(entry) != known.digest
     }
 
     fn may_be_late(&self, key: &Key, id: u32) -> bool {
         // An UPDATE may have come before it by which it is not selected any more, and so was not heeded.
         mutant!("new-is-not-old", self.changes_count, false)
             || mutant!("doubtful-at-first", self.doubt.is_some(), false)
-            || mutant!("tombstones-heeded", self.tombstones.has(self.hashes.of(key), id), false)
+            || mutant!("tombstones-heeded", self.tombstones.has(key.hash(), id), false)
     }
 
     fn may_be_selected(&self, kind: EventKind, entry: &Entry, ear: &Ear<'_>) -> bool {
@@ -210,7 +209,7 @@ impl Follower {
     }
 
     fn destroyed(&mut self, key: Key, entry: &Entry, now: Duration, how: How, ear: &mut Ear<'_>) -> Result<(), Error> {
-        let hash = self.hashes.of(&key);
+        let hash = key.hash();
         let known = self.table.get(&key).is_some_and(|known| mutant!("destroys-by-id", known.id == entry.id, true));
         // Somebody with this id went just now, or may have gone before anything was heard: it may be the same DESTROY once more.
         let went = self.tombstones.has(hash, entry.id);
