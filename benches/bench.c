@@ -246,8 +246,8 @@ void measure_report(const char *peer, const char *op, uint64_t n, uint64_t check
                     micro(clock_state.before.ru_utime, clock_state.after.ru_utime) * 1000,
                     micro(clock_state.before.ru_stime, clock_state.after.ru_stime) * 1000);
     printf("peer=%s op=%s n=%llu wall_ns=%llu user_ns=%llu sys_ns=%llu peak_kb=%lu check=%llu sum=%llu\n", peer, op,
-           (unsigned long long)n, (unsigned long long)was.wall, (unsigned long long)was.user, (unsigned long long)was.sys,
-           peak_kb(), (unsigned long long)check, (unsigned long long)sum);
+           (unsigned long long)n, (unsigned long long)was.wall, (unsigned long long)was.user,
+           (unsigned long long)was.sys, peak_kb(), (unsigned long long)check, (unsigned long long)sum);
 }
 
 static pid_t maker = -1;

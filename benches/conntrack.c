@@ -112,7 +112,8 @@ static int somebody_listens(void)
         fail("/proc/net/netlink: %s", strerror(errno));
     while (fgets(line, sizeof line, file)) {
         unsigned protocol, port, groups;
-        found |= sscanf(line, "%*s %u %u %x", &protocol, &port, &groups) == 3 && protocol == NETLINK_NETFILTER && groups;
+        found |=
+            sscanf(line, "%*s %u %u %x", &protocol, &port, &groups) == 3 && protocol == NETLINK_NETFILTER && groups;
     }
     fclose(file);
     return found;

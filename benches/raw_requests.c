@@ -38,11 +38,10 @@ static void put_tuple(struct template *t, size_t *end, const struct flow *f, int
 void make_template(struct template *t, enum request what, const struct flow *f)
 {
     const uint32_t zero = 0;
-    size_t end = what == CREATE    ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, 0)
-                 : what == MARK_ANEW
-                     ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, 0, f->family, 0)
-                 : what == LOOK_UP ? put_header(t->bytes, IPCTNL_MSG_CT_GET, 0, f->family, 0)
-                                   : put_header(t->bytes, IPCTNL_MSG_CT_DELETE, 0, f->family, 1);
+    size_t end = what == CREATE      ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, 0)
+                 : what == MARK_ANEW ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, 0, f->family, 0)
+                 : what == LOOK_UP   ? put_header(t->bytes, IPCTNL_MSG_CT_GET, 0, f->family, 0)
+                                     : put_header(t->bytes, IPCTNL_MSG_CT_DELETE, 0, f->family, 1);
 
     put_tuple(t, &end, f, 0);
     if (what == CREATE)

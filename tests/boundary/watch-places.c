@@ -68,7 +68,8 @@ static void gone_with(unsigned int flags)
     }
     close(ready[1]);
     IS(read(ready[0], &byte, 1), 1);
-    snprintf(command, sizeof command, "ip link add here%d type veth peer name there%d netns %d", (int)flags, (int)flags, (int)pid);
+    snprintf(command, sizeof command, "ip link add here%d type veth peer name there%d netns %d", (int)flags, (int)flags,
+             (int)pid);
     IS(system(command), 0);
     snprintf(path, sizeof path, "/proc/%d/ns/net", (int)pid);
     opts.netns_fd = open(path, O_RDONLY | O_CLOEXEC);

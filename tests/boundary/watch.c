@@ -424,8 +424,12 @@ static void nonsense_when_opened(void)
         { { .size = sizeof opts, .flags = CT_WATCH_SYNC | CT_WATCH_ALL_NSID }, -EINVAL },
         { { .size = sizeof opts, .rcvbuf = 1 }, 0 },
         { { .size = sizeof opts, .rcvbuf = UINT32_MAX }, 0 },
-        { { .size = sizeof opts, .flags = CT_WATCH_SYNC, .timeout_ms = UINT32_MAX, .audit_ms = UINT32_MAX,
-            .max_entries = UINT32_MAX }, 0 },
+        { { .size = sizeof opts,
+            .flags = CT_WATCH_SYNC,
+            .timeout_ms = UINT32_MAX,
+            .audit_ms = UINT32_MAX,
+            .max_entries = UINT32_MAX },
+          0 },
         { { .size = sizeof opts, .flags = CT_WATCH_SYNC, .timeout_ms = 1, .audit_ms = 1, .max_entries = 1 }, 0 },
         { { .size = sizeof opts, .flags = CT_WATCH_RELIABLE | CT_WATCH_ALL_NSID }, 0 },
     };
@@ -646,7 +650,8 @@ static void nonsense_as_text(void)
         for (at = 0; at < sizeof ev; at++)
             bytes[at] = (unsigned char)rand();
         ev.type = 1 + i % 5;
-        length = ct_event_format(&ev, CT_FORMAT_LINE | CT_FORMAT_EVENT_TIME | CT_FORMAT_ID | CT_FORMAT_EXTENDED, text, 1024);
+        length =
+            ct_event_format(&ev, CT_FORMAT_LINE | CT_FORMAT_EVENT_TIME | CT_FORMAT_ID | CT_FORMAT_EXTENDED, text, 1024);
         IS(length > 0 && length < 1024, 1);
         IS(strlen(text), length);
         memset(part, 'x', sizeof part);

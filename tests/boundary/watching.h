@@ -124,7 +124,8 @@ static inline void hear_until(struct ct_watch *w, struct story *story, unsigned 
         int n = ct_watch_next(w, ev, 64, LONG_MS);
 
         if (n <= 0) {
-            printf("%u of %u events of type %u, then %d: %s\n", story->of_type[type], count, type, n, ct_watch_error(w));
+            printf("%u of %u events of type %u, then %d: %s\n", story->of_type[type], count, type, n,
+                   ct_watch_error(w));
             check_failures++;
             return;
         }
