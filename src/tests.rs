@@ -24,6 +24,7 @@ use transport::{Script, TIMEOUT};
 
 mod edges;
 mod statuses;
+mod watches;
 
 #[allow(dead_code, reason = "shared with the fuzz bodies")]
 #[path = "../tests/support/edge.rs"]
@@ -511,6 +512,30 @@ fn a_handle_in_use_is_busy_and_one_of_a_parent_is_no_childs() {
     unsafe { (*h.0).guard.opener = own };
     assert_eq!(h.error(), before);
     assert_eq!(script.requests(), []);
+}
+
+#[test]
+fn the_port_of_a_handle_is_told_to_whom_the_handle_is_free_for_and_also_while_a_dump_is_open() {
+    let port = |handle: *mut ct_handle| unsafe { ct_handle_get_portid(handle, &mut 7) };
+    assert_eq!(port(null_mut()), -libc::EINVAL);
+    let (h, script, _) = on(&[udp(1)]);
+    assert_eq!(unsafe { ct_handle_get_portid(h.0, null_mut()) }, -libc::EINVAL);
+    assert_eq!(h.error(), "ret_portid: is NULL");
+    unsafe { (*h.0).guard.busy.store(true, Ordering::Relaxed) };
+    assert_eq!(port(h.0), -libc::EBUSY);
+    unsafe { (*h.0).guard.busy.store(false, Ordering::Relaxed) };
+    let own = unsafe { (*h.0).guard.opener };
+    unsafe { (*h.0).guard.opener = Process::parent_of(own) };
+    assert_eq!(port(h.0), -libc::ECHILD);
+    unsafe { (*h.0).guard.opener = own };
+    assert_eq!(script.requests(), []);
+    assert_eq!(unsafe { ct_dump_start(h.0, null(), 0) }, 0);
+    assert_eq!(port(h.0), 0);
+    assert_eq!(unsafe { ct_dump_end(h.0) }, 0);
+    script.state().panic_in_send = true;
+    assert_eq!(unsafe { ct_count(h.0, &mut 0) }, -libc::ENOTRECOVERABLE);
+    script.state().panic_in_send = false;
+    assert_eq!(port(h.0), -libc::ENOTRECOVERABLE);
 }
 
 #[test]

@@ -120,7 +120,7 @@ const _: () = {
 /// A watch of one network namespace: sockets of its own, a descriptor to wait on, and the text of its last error. It is independent of
 /// handles. Since 0.2.
 pub struct ct_watch {
-    watch: Guarded<Watch>,
+    pub(super) watch: Guarded<Watch>,
     /// What other threads and signal handlers use.
     remote: Remote,
     fd: RawFd,
