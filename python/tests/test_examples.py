@@ -120,7 +120,7 @@ def test_a_zone_report_that_watches_comes_to_what_a_new_one_says(ct: ctrack.Conn
     # Of what is made now the kernel is not silent later on.
     sysctl("nf_conntrack_events", 1)
     here = [
-        kind(f"10.0.0.{choose.randrange(4)}", port, "10.0.1.1", 53, zone=choose.choice([0, 3, 7]))
+        kind(f"10.0.0.{choose.randrange(40)}", port, "10.0.1.1", 53, zone=choose.choice([0, 3, 7]))
         for kind in (tcp, udp)
         for port in range(1, 101)
     ]
