@@ -866,8 +866,11 @@ static int other_calls_on_watches(void)
     return 0;
 }
 
-/* Whatever failed, the watch goes on where memory is there again, and what it tells adds up. */
-static void check_watch(int ret)
+/*
+ * Whatever failed, the watch goes on where memory is there again, and what it tells adds up. By itself it tries a list again after
+ * some seconds; in most runs it is told to.
+ */
+static void check_watch(int ret, long nth)
 {
     struct ct_watch_info info = { .size = sizeof info };
 
@@ -875,6 +878,8 @@ static void check_watch(int ret)
         wrong("afterwards the watch says nothing of itself");
     if (!is_started && start_watch() < 0)
         wrong("afterwards ct_watch_start() fails: %s", ct_watch_error(w));
+    if (ret == -ENOMEM && watching.flags & CT_WATCH_SYNC && nth != 2 && (ret = ct_watch_resync(w)) < 0)
+        wrong("afterwards ct_watch_resync() returns %d", ret);
     ret = sum_all_up();
     if (ret < 0)
         wrong("afterwards ct_watch_next() returns %d: %s", ret, ct_watch_error(w));
@@ -1143,7 +1148,7 @@ static void run(const struct shape *shape, long nth, int rest)
         ct_handle_close(opened);
     }
     if (w && !(shape->flags & UNPRIVILEGED) && shape->want == 0)
-        check_watch(ret);
+        check_watch(ret, nth);
     ct_watch_close(w);
     if (!(shape->flags & UNPRIVILEGED))
         check_handle(h, nth);
