@@ -648,14 +648,14 @@ static struct ct_watch *w;
 static struct ct_watch_opts watching;
 /* What the watch told so far: entries that came less those that went, and whether it was in step since the last loss. */
 static long told_of;
-static int is_synced, is_started;
+static int is_synced, is_started, is_lossy;
 
 static int start_watch(void)
 {
     int ret = ct_watch_start(w, f, n);
 
     told_of = 0;
-    is_synced = 0;
+    is_synced = is_lossy = 0;
     is_started = ret == 0;
     return ret;
 }
@@ -672,6 +672,8 @@ static int sum_up(int timeout)
                   (unsigned long long)next[0].number + (uint64_t)i - 1);
         told_of += next[i].type == CT_EVENT_NEW;
         told_of -= next[i].type == CT_EVENT_DESTROY;
+        /* Without a list nothing makes up for it. */
+        is_lossy |= next[i].type == CT_EVENT_LOST && !(watching.flags & CT_WATCH_SYNC);
         if (next[i].type == CT_EVENT_SYNCED || next[i].type == CT_EVENT_LOST)
             is_synced = next[i].type == CT_EVENT_SYNCED;
     }
@@ -688,7 +690,7 @@ static int sum_all_up(void)
             wrong("%ld are told of instead of %zu, and nothing more comes", told_of, selected);
             break;
         }
-        fits = (is_synced || !(watching.flags & CT_WATCH_SYNC)) && told_of == (long)selected;
+        fits = is_lossy || ((is_synced || !(watching.flags & CT_WATCH_SYNC)) && told_of == (long)selected);
         ret = sum_up(fits ? 0 : 1000);
         silent = ret == 0 ? silent + 1 : 0;
     } while (ret > 0 || (ret == 0 && !fits));
