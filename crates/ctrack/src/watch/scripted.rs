@@ -87,7 +87,7 @@ fn in_the_first_seconds_a_new_one_is_asked_for_and_afterwards_it_is_told() {
     assert_eq!((doubtful.suspects().len(), doubtful.len()), (1, 0), "its DESTROY may have been heard by nobody");
     assert_eq!(hears(|ear| doubtful.checked(&Answer::Gone, ear)), []);
     doubtful.queue_was_empty(Duration::from_secs(60)).unwrap();
-    // Nobody has it: it is asked for once more when the queue was read, and forgotten.
+    // The doubt is over, and what comes is news.
     assert_eq!(event(&mut doubtful, EventKind::New, &alive(2)), [(EventKind::New, 2, NONE)]);
 }
 
@@ -323,5 +323,21 @@ fn what_was_queued_before_a_start_is_not_told_after_it() {
         let (told, errors) = run(&mut engine, &mut script, 100);
         assert_eq!((whats(&told), errors.len()), (if sync { vec![What::Synced] } else { vec![] }, 0));
         assert_eq!((engine.sums.received, engine.sums.lost), (0, 0));
+    }
+}
+
+#[test]
+fn what_the_kernel_could_not_send_is_told_in_its_place_with_a_list_and_without() {
+    for sync in [false, true] {
+        let mut script = Script { lists: vec![vec![alive(1)]], drops: vec![5], ..Script::default() };
+        let aim = Aim { sync, ..Aim::default() };
+        let mut engine = Engine::new(Task { aim, selection: Selection::default() });
+        engine.begin(&mut script, false).unwrap();
+        let before = if sync { vec![NEW, What::Synced] } else { Vec::new() };
+        assert_eq!(whats(&run(&mut engine, &mut script, 100).0), before);
+        script.drops = vec![8];
+        let (told, errors) = run(&mut engine, &mut script, 100);
+        assert_eq!((told.first().map(|told| told.what), errors.len()), (Some(What::Lost(Some(3))), 0), "sync: {sync}");
+        assert_eq!(engine.sums.lost, 3);
     }
 }
