@@ -79,6 +79,39 @@ fn one_that_is_listed_as_dying_is_not_new_and_not_changed_but_asked_for() {
     assert_eq!(follower.len(), 0);
 }
 
+#[test]
+fn in_the_first_seconds_a_new_one_is_asked_for_and_afterwards_it_is_told() {
+    let mut doubtful = follower();
+    doubtful.joined(Duration::from_secs(9));
+    assert_eq!(event(&mut doubtful, EventKind::New, &alive(1)), []);
+    assert_eq!((doubtful.suspects().len(), doubtful.len()), (1, 0), "its DESTROY may have been heard by nobody");
+    assert_eq!(hears(|ear| doubtful.checked(&Answer::Gone, ear)), []);
+    doubtful.queue_was_empty(Duration::from_secs(60)).unwrap();
+    // The doubt is over, and what comes is news.
+    assert_eq!(event(&mut doubtful, EventKind::New, &alive(2)), [(EventKind::New, 2, NONE)]);
+}
+
+#[test]
+fn in_the_first_seconds_the_end_of_one_that_is_known_may_be_that_of_a_predecessor_with_its_id() {
+    let listed = |since: u64| {
+        let mut follower = follower();
+        follower.joined(Duration::from_secs(since));
+        follower.begin_list();
+        assert_eq!(hears(|ear| follower.listed(&alive(1), ear)), [(EventKind::New, 1, EventFlags::INITIAL)]);
+        follower.queue_was_empty(Duration::from_secs(10)).unwrap();
+        follower
+    };
+    let mut doubtful = listed(9);
+    assert_eq!(event(&mut doubtful, EventKind::Destroy, &dying(2)), []);
+    assert_eq!((doubtful.suspects().len(), doubtful.len()), (1, 1));
+    assert_eq!(hears(|ear| doubtful.checked(&Answer::Alive(alive(1)), ear)), [], "it was his");
+    assert_eq!(doubtful.len(), 1);
+    assert_eq!(event(&mut doubtful, EventKind::Destroy, &dying(3)), []);
+    assert_eq!(hears(|ear| doubtful.checked(&Answer::Gone, ear)), [(EventKind::Destroy, 3, NONE)]);
+    let mut sure = listed(1);
+    assert_eq!(event(&mut sure, EventKind::Destroy, &dying(2)), [(EventKind::Destroy, 2, NONE)]);
+}
+
 /// A kernel that does what it is told.
 #[derive(Default)]
 struct Script {
@@ -290,5 +323,21 @@ fn what_was_queued_before_a_start_is_not_told_after_it() {
         let (told, errors) = run(&mut engine, &mut script, 100);
         assert_eq!((whats(&told), errors.len()), (if sync { vec![What::Synced] } else { vec![] }, 0));
         assert_eq!((engine.sums.received, engine.sums.lost), (0, 0));
+    }
+}
+
+#[test]
+fn what_the_kernel_could_not_send_is_told_in_its_place_with_a_list_and_without() {
+    for sync in [false, true] {
+        let mut script = Script { lists: vec![vec![alive(1)]], drops: vec![5], ..Script::default() };
+        let aim = Aim { sync, ..Aim::default() };
+        let mut engine = Engine::new(Task { aim, selection: Selection::default() });
+        engine.begin(&mut script, false).unwrap();
+        let before = if sync { vec![NEW, What::Synced] } else { Vec::new() };
+        assert_eq!(whats(&run(&mut engine, &mut script, 100).0), before);
+        script.drops = vec![8];
+        let (told, errors) = run(&mut engine, &mut script, 100);
+        assert_eq!((told.first().map(|told| told.what), errors.len()), (Some(What::Lost(Some(3))), 0), "sync: {sync}");
+        assert_eq!(engine.sums.lost, 3);
     }
 }
