@@ -41,7 +41,8 @@ type Mirror struct {
 	err      error
 }
 
-// mirrorKey is an original tuple with the zone of its direction, in little room. It is all that a Destroy with Found has.
+// mirrorKey is an original tuple with a zone, in little room. A Destroy with Found has no more but the ID, which tells apart those whose
+// zone is of other directions.
 type mirrorKey struct {
 	src, dst                      [16]byte
 	sport, dport, icmpID, zone    uint16
@@ -56,12 +57,8 @@ type mirrored struct {
 }
 
 func mirrorKeyOf(e *Entry) mirrorKey {
-	zone := e.Zone
-	if e.ZoneDir == ZoneReply {
-		zone = 0
-	}
 	return mirrorKey{
-		e.Orig.Src.As16(), e.Orig.Dst.As16(), e.Orig.SrcPort, e.Orig.DstPort, e.Orig.ICMPID, zone,
+		e.Orig.Src.As16(), e.Orig.Dst.As16(), e.Orig.SrcPort, e.Orig.DstPort, e.Orig.ICMPID, e.Zone,
 		uint8(e.Family), uint8(e.Proto), e.Orig.ICMPType, e.Orig.ICMPCode,
 	}
 }
