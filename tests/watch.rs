@@ -622,3 +622,35 @@ fn an_audit_finds_what_became_of_silent_entries_whatever_zones_they_have() {
         assert!(!watch.info().unwrap().may_be_silent);
     });
 }
+
+#[test]
+fn a_watch_that_is_full_says_so_once_and_knows_the_table_when_there_is_room_again() {
+    netns(|| {
+        let mut conntrack = Conntrack::open().unwrap();
+        let entries: Vec<Entry> = (0..10).map(|n| lasting(udp("10.0.0.1", n, "10.0.0.2", 53))).collect();
+        create(&mut conntrack, &entries);
+        let mut watch = Watch::open(WatchOptions::new().with_sync().with_max_entries(5), &[]).unwrap();
+        let (mut events, mut errors) = (Vec::new(), Vec::new());
+        let mut read = |watch: &mut Watch, events: &mut Vec<Event>| {
+            if let Err(error) = watch.next_batch(events, 256, Some(Duration::from_millis(300))) {
+                errors.push(error.to_string());
+            }
+            errors.clone()
+        };
+        while read(&mut watch, &mut events).is_empty() {}
+        (0..4).for_each(|_| drop(read(&mut watch, &mut events)));
+        assert_eq!(
+            read(&mut watch, &mut events),
+            ["watch: there are more than 5 entries, and no more may be known; allow more, or watch fewer by filters"]
+        );
+        assert!(!watch.info().unwrap().is_synced);
+        conntrack.flush_all().unwrap();
+        create(&mut conntrack, &entries[..3]);
+        while !watch.info().unwrap().is_synced {
+            assert_eq!(read(&mut watch, &mut events).len(), 1);
+        }
+        let mut mirror = Mirror::default();
+        events.iter().for_each(|event| mirror.hear(event));
+        assert_eq!((mirror.table.len(), watch.info().unwrap().entries), (3, 3));
+    });
+}

@@ -251,6 +251,8 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let first = seed.unwrap_or_else(|| u64::from(std::process::id()) << 32);
     println!("SEED={first}");
+    // Miri takes minutes for a hundred.
+    let count = if cfg!(miri) { 20 } else { count };
     let count = std::env::var("CTRACK_ORDERS").ok().and_then(|count| count.parse().ok()).unwrap_or(count);
     first..first + count
 }
@@ -520,7 +522,7 @@ fn whatever_is_lost_a_watch_with_a_list_ends_with_the_kernels_table() {
     assert!(wrong.is_empty(), "{} wrong: {:?}", wrong.len(), wrong.first());
     let enough = [(lossy, 40), (restarted, 8), (audited, 10), (uncounted, 700)];
     assert!(
-        enough.iter().all(|(count, share)| count * share > tried),
+        tried < 1000 || enough.iter().all(|(count, share)| count * share > tried),
         "of {tried} {lossy} lost, {restarted} restarted, {audited} audited, {uncounted} lost something that nobody counted"
     );
 }
@@ -536,6 +538,7 @@ fn numbered(number: u32) -> Entry {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn after_more_ends_in_two_seconds_than_are_remembered_a_late_message_is_doubted() {
     const FLOWS: u32 = 300_000;
     let selection = Selection::default();
