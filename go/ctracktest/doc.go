@@ -9,7 +9,8 @@
 //	err := yourAgent(table)
 //
 // It refuses, finds, creates, changes and deletes as a [ctrack.Conn] does, with the same errors: one suite of tests is run on both.
-// A [Watch] tells events that a test says, to what reads a [ctrack.Watcher], and to a Mirror of [ctrack.MirrorOf]; it is not bound to a Table.
+// A [Watch] tells events that a test says, to what reads a [ctrack.Watcher], and to a Mirror of [ctrack.MirrorOf]. It is not
+// bound to a Table.
 //
 // What a Table leaves out, since it needs time, packets or a kernel:
 //
