@@ -52,8 +52,8 @@ pub(crate) struct Ear<'a> {
     pub tell: &'a mut dyn FnMut(Report<'_>),
 }
 
-/// DESTROY of one, NEW of another.
-pub(crate) const MOST_REPORTS: usize = 2;
+/// DESTROY of one or two, NEW of another.
+pub(crate) const MOST_REPORTS: usize = 3;
 
 /// An entry of which the kernel is to be asked.
 #[derive(Clone, Copy, Debug)]
@@ -445,6 +445,11 @@ impl Follower {
     fn store(&mut self, key: Key, entry: &Entry, how: How, ear: &mut Ear<'_>) -> Result<(), Error> {
         if !ear.selection.selects(entry) {
             return Ok(());
+        }
+        // It has the memory, and so the id, of one with another reply tuple, which is gone. Who hears that one is found to be gone is told
+        // original tuple, zone and id, and must know whom that means.
+        if let Some(other) = mutant!("one-of-each-name", self.table.other(&key, entry.id), None) {
+            self.removed(&other, ear);
         }
         self.has_room()?;
         let known = Known {

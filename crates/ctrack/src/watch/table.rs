@@ -25,14 +25,14 @@ pub(crate) struct Key {
     /// A keyed hash of the reply tuple, which is of no use to anybody else; 0 if it is the mirror of the other one, as for nearly all
     /// entries.
     reply: [u32; 2],
-    /// A keyed hash of all of these: kept, since a table that grows asks for it again (a third of the time of a first list).
+    /// A keyed hash of all of these but the last: kept, since a table that grows asks for it again (a third of the time of a first list).
     hash: u32,
 }
 
 impl Key {
-    /// All that it is. At once: field by field SipHash took a third of the time of an event with a list.
-    fn bytes(&self) -> [u8; 56] {
-        let mut bytes = [0; 56];
+    /// Who it is by the original tuple. At once: field by field SipHash took a third of the time of an event with a list.
+    fn bytes(&self) -> [u8; 48] {
+        let mut bytes = [0; 48];
         let mut rest = &mut bytes[..];
         let mut put = |part: &[u8]| {
             let (here, after) = std::mem::take(&mut rest).split_at_mut(part.len());
@@ -45,9 +45,12 @@ impl Key {
         put(&self.zones[0].to_ne_bytes());
         put(&self.zones[1].to_ne_bytes());
         put(&[self.family.0, self.proto.0, self.shape.0]);
-        put(&self.reply[0].to_ne_bytes());
-        put(&self.reply[1].to_ne_bytes());
         bytes
+    }
+
+    /// Whether both have one original tuple, in the same zones.
+    fn has_orig_of(&self, other: &Key) -> bool {
+        *self == Key { reply: self.reply, ..*other }
     }
 
     /// Its hash, for tables that take some bits from either end.
@@ -225,6 +228,16 @@ impl Table {
     pub fn get_mut(&mut self, key: &Key) -> Option<&mut Known> {
         let number = self.number_of(key)?;
         Some(&mut self.slot_mut(number)?.known)
+    }
+
+    /// Another one with this original tuple and this id. Only one of them can be alive.
+    pub fn other(&self, key: &Key, id: u32) -> Option<Key> {
+        let is_it = |number: &u32| {
+            let slot = self.slot(*number as usize);
+            slot.is_some_and(|slot| slot.known.id == id && slot.key != *key && slot.key.has_orig_of(key))
+        };
+        let number = self.numbers.find(key.hash(), is_it)?;
+        self.slot(*number as usize).map(|slot| slot.key)
     }
 
     /// The entry at a place from 0 on: a walk goes from the last place to the first, since a removal moves the last one.
