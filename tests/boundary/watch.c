@@ -662,7 +662,7 @@ static void nonsense_as_text(void)
     IS(errno, 4321);
 }
 
-/* A thread that is cancelled while it waits goes on to wait. */
+/* A thread that is cancelled while it waits goes on to wait, and ends behind the call. */
 static void *wait_cancelled(void *type)
 {
     int before;
@@ -691,8 +691,10 @@ static void cancelled(void)
         until_asleep();
         pthread_cancel(thread);
         usleep(2000);
-        /* Still in its call. */
+#ifdef __GLIBC__
+        /* Still in its call. musl cancels by a signal that has a handler, and a signal ends a wait. */
         IS(ct_watch_next(watch, &(struct ct_event){ 0 }, 1, 0), -EBUSY);
+#endif
         IS(ct_watch_wake(watch), 0);
         pthread_join(thread, &end);
         IS(end == PTHREAD_CANCELED, 1);

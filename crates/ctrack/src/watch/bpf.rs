@@ -763,6 +763,7 @@ mod tests {
     const SIZES: [usize; 6] = [4096, 1024, 212, 106, 60, 30];
 
     #[test]
+    #[cfg_attr(miri, ignore = "reads the clock for its seed, and takes long")]
     fn whatever_may_be_selected_passes_and_nearly_all_else_is_dropped() {
         let mut chance = Chance::new(seed());
         let (captured, mut unselected, mut dropped) = (captured(), 0, 0);
@@ -897,6 +898,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes long")]
     fn what_does_not_fit_is_tested_less() {
         let (mine, other_port, other, tcp) = (
             said(&udp([10, 1, 0, 7], 53)),
@@ -950,6 +952,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "reads the clock for its seed, and takes long")]
     fn among_many_filters_the_one_that_matches_is_found() {
         let mut chance = Chance::new(seed());
         let [mut passed, mut dropped] = [0; 2];
@@ -971,6 +974,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "reads the clock, or talks to the kernel, and takes long")]
     #[cfg_attr(miri, ignore = "opens a socket")]
     fn the_kernel_takes_the_programs() {
         let mut chance = Chance::new(seed());
