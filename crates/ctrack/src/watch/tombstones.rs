@@ -105,6 +105,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes long")]
     fn who_finds_no_room_takes_that_of_the_oldest_and_it_is_said() {
         let mut tombstones = Tombstones::default();
         for id in 0..MOST as u32 {
