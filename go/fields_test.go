@@ -502,7 +502,11 @@ func TestEveryFieldOfTheLibrarysInfoOfAWatchIsInWatchInfo(t *testing.T) {
 			continue
 		}
 		var raw rawWatchInfo
-		bytesOf(&raw)[layoutFields[name][0]] = 3
+		at, size := layoutFields[name][0], layoutFields[name][1]
+		for i := range size {
+			// Both flags, in either byte order.
+			bytesOf(&raw)[at+i] = 3
+		}
 		if infoOf(&raw) == (WatchInfo{}) {
 			t.Errorf("%s: it is not in WatchInfo: see infoOf in watch.go", name)
 		}

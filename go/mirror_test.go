@@ -151,7 +151,7 @@ func churn(c *ctrack.Conn, random *rand.Rand, rounds int) error {
 }
 
 func TestAMirrorIsTheKernelsTableWhateverWasLost(t *testing.T) {
-	ns := newNetns(t)
+	ns := watchedNetns(t)
 	c := ns.open(ctrack.Options{})
 	random := seed(t)
 	create(t, c, many(500, 5)...)
@@ -198,7 +198,7 @@ func TestAMirrorIsTheKernelsTableWhateverWasLost(t *testing.T) {
 }
 
 func TestAMirrorAnswersWhatATableDoes(t *testing.T) {
-	ns := newNetns(t)
+	ns := watchedNetns(t)
 	c := ns.open(ctrack.Options{})
 	create(t, c, many(20, 7)...)
 	create(t, c, many(20, 0)...)
@@ -243,7 +243,7 @@ func TestAMirrorAnswersWhatATableDoes(t *testing.T) {
 }
 
 func TestAMirrorHoldsWhatIsSelectedAndTellsWhatChanges(t *testing.T) {
-	ns := newNetns(t)
+	ns := watchedNetns(t)
 	c := ns.open(ctrack.Options{})
 	create(t, c, many(5, 7)...)
 	create(t, c, many(5, 8)...)
@@ -288,7 +288,7 @@ func TestAMirrorHoldsWhatIsSelectedAndTellsWhatChanges(t *testing.T) {
 }
 
 func TestAMirrorEndsWithItsContextAndWhenItIsClosed(t *testing.T) {
-	ns := newNetns(t)
+	ns := watchedNetns(t)
 	create(t, ns.open(ctrack.Options{}), many(5, 0)...)
 	before := descriptors(t)
 	for _, end := range []func(*ctrack.Mirror, context.CancelFunc){
@@ -344,7 +344,7 @@ func TestAMirrorEndsWithItsContextAndWhenItIsClosed(t *testing.T) {
 }
 
 func TestAMirrorThatHadTooManyEntriesIsSyncedWhenThereIsRoom(t *testing.T) {
-	ns := newNetns(t)
+	ns := watchedNetns(t)
 	c := ns.open(ctrack.Options{})
 	create(t, c, many(100, 0)...)
 	m := ns.mirror(ctrack.MirrorOptions{Watch: ctrack.WatchOptions{MaxEntries: 50}})
@@ -368,7 +368,7 @@ func TestAMirrorThatHadTooManyEntriesIsSyncedWhenThereIsRoom(t *testing.T) {
 }
 
 func TestAMirrorTakesTheMemoryThatItSays(t *testing.T) {
-	ns := newNetns(t)
+	ns := watchedNetns(t)
 	c := ns.open(ctrack.Options{})
 	const count = 20_000
 	create(t, c, many(count, 0)...)

@@ -23,7 +23,19 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from support import CAP_NET_ADMIN, agree, cli, drop_capability, in_thread, inside, make, new_netns, open_descriptors, udp
+from support import (
+    CAP_NET_ADMIN,
+    agree,
+    cli,
+    drop_capability,
+    in_thread,
+    inside,
+    make,
+    new_netns,
+    open_descriptors,
+    sysctl,
+    udp,
+)
 from test_interrupts import strike
 
 import ctrack
@@ -51,6 +63,12 @@ def read(watch: Watch, count: int) -> list[Event]:
     while len(events) < count:
         events += watch.next_batch(count - len(events), 60)
     return events
+
+
+@pytest.fixture(autouse=True)
+def reporting(netns: int) -> None:
+    """Entries report what becomes of them, also those that are made before anybody listens."""
+    sysctl("nf_conntrack_events", 1)
 
 
 def test_changes_are_told_by_filter_in_their_order_with_who_caused_them(ct: Conntrack) -> None:
