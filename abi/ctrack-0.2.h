@@ -1636,8 +1636,8 @@ int ct_entry_format(const struct ct_entry *e,
 #define CT_EVENT_INITIAL (1u << 0)
 
 /**
- * ct_event.flags: the kernel did not say so; a list or a look-up showed it. Of a CT_EVENT_DESTROY then only original tuple, zone and
- * id count: there are no final counters.
+ * ct_event.flags: the kernel did not say so; a list or a look-up showed it. Of a CT_EVENT_DESTROY then only original tuple, zone with
+ * its direction, and id count: there are no final counters. An id alone does not say who it is, nor one with another zone.
  */
 #define CT_EVENT_FOUND (1u << 1)
 

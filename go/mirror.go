@@ -47,6 +47,8 @@ type mirrorKey struct {
 	src, dst                      [16]byte
 	sport, dport, icmpID, zone    uint16
 	family, proto, icmpType, code uint8
+	// For a moment the mirror may have two of one ID, of which one is gone, in a zone of different directions.
+	zoneDir ZoneDir
 }
 
 // mirrored is an entry that the table has. It never changes, so that it can be read without a lock.
@@ -59,7 +61,7 @@ type mirrored struct {
 func mirrorKeyOf(e *Entry) mirrorKey {
 	return mirrorKey{
 		e.Orig.Src.As16(), e.Orig.Dst.As16(), e.Orig.SrcPort, e.Orig.DstPort, e.Orig.ICMPID, e.Zone,
-		uint8(e.Family), uint8(e.Proto), e.Orig.ICMPType, e.Orig.ICMPCode,
+		uint8(e.Family), uint8(e.Proto), e.Orig.ICMPType, e.Orig.ICMPCode, e.ZoneDir,
 	}
 }
 

@@ -22,8 +22,8 @@ pub const CT_EVENT_SYNCED: u32 = 5;
 
 /// ct_event.flags, of CT_EVENT_NEW: the entry was there when the watch was started.
 pub const CT_EVENT_INITIAL: u32 = 1u32 << 0;
-/// ct_event.flags: the kernel did not say so; a list or a look-up showed it. Of a CT_EVENT_DESTROY then only original tuple, zone and
-/// id count: there are no final counters.
+/// ct_event.flags: the kernel did not say so; a list or a look-up showed it. Of a CT_EVENT_DESTROY then only original tuple, zone with
+/// its direction, and id count: there are no final counters. An id alone does not say who it is, nor one with another zone.
 pub const CT_EVENT_FOUND: u32 = 1u32 << 1;
 /// ct_event.flags, of CT_EVENT_NEW: the entry was there before, and is selected by the filters only now.
 pub const CT_EVENT_ENTERED: u32 = 1u32 << 2;
