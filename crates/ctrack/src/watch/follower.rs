@@ -342,7 +342,7 @@ impl Follower {
             let Some(at) = place.checked_sub(1).filter(|_| count < most) else { break };
             *place = at;
             let Some((key, known)) = self.table.at(at).filter(|(_, known)| !known.heard) else { continue };
-            let (key, entry) = (*key, key.asked(known.id));
+            let (key, entry) = (*key, key.entry(known.id));
             self.suspect(Suspect { entry, key, reason: Reason::Audit, origin: Origin::default(), again: false })?;
             count += 1;
         }

@@ -182,17 +182,6 @@ impl Key {
         entry.zone = entry.orig.zone.max(entry.reply.zone);
         entry
     }
-
-    /// As whoever asks for it names it: one that has a zone in the reply direction alone is another one without it.
-    pub fn asked(&self, id: u32) -> Entry {
-        let mut entry = self.entry(id);
-        if self.shape.has().contains(Has::REPLY_ZONE) {
-            entry.has |= Has::REPLY_ZONE;
-            entry.reply.zone = u32::from(self.zones[1]);
-            entry.zone = entry.reply.zone;
-        }
-        entry
-    }
 }
 
 /// The entries, by their keys.
@@ -325,7 +314,7 @@ mod tests {
             let mut entry = Entry { id: 4711, zone: orig.max(reply), ..entry(1) };
             entry.has |= zone_kind | Has::ID;
             (entry.orig.zone, entry.reply.zone) = (orig, reply);
-            let asked = hashes.key(&entry).asked(entry.id);
+            let asked = hashes.key(&entry).entry(entry.id);
             assert!(is_asked_for(&asked, &entry, false), "{asked:?}");
             let other = Entry { has: (entry.has - zone_kind) | Has::ZONE, zone: 11, ..entry };
             assert!(!is_asked_for(&asked, &other, false), "{asked:?}");
