@@ -59,9 +59,14 @@ type mirrored struct {
 }
 
 func mirrorKeyOf(e *Entry) mirrorKey {
+	dir := e.ZoneDir
+	if e.Zone == 0 {
+		// Zone 0 is that of both directions, whatever a caller wrote beside it.
+		dir = ZoneBoth
+	}
 	return mirrorKey{
 		e.Orig.Src.As16(), e.Orig.Dst.As16(), e.Orig.SrcPort, e.Orig.DstPort, e.Orig.ICMPID, e.Zone,
-		uint8(e.Family), uint8(e.Proto), e.Orig.ICMPType, e.Orig.ICMPCode, e.ZoneDir,
+		uint8(e.Family), uint8(e.Proto), e.Orig.ICMPType, e.Orig.ICMPCode, dir,
 	}
 }
 

@@ -214,7 +214,11 @@ func TestAMirrorAnswersWhatATableDoes(t *testing.T) {
 	for _, e := range listed {
 		byHand := ctrack.Entry{Proto: e.Proto, Family: e.Family, Orig: e.Orig, Zone: e.Zone, ZoneDir: e.ZoneDir}
 		answers := ctrack.Entry{Proto: e.Proto, Family: e.Family, Reply: e.Reply, Zone: e.Zone, ZoneDir: e.ZoneDir}
-		for what, key := range map[string]ctrack.Entry{"listed": e, "by hand": byHand, "by its answers": answers} {
+		keys := map[string]ctrack.Entry{"listed": e, "by hand": byHand, "by its answers": answers}
+		if e.Zone == 0 {
+			keys["in zone 0 of one direction"] = byHand.InZone(0, ctrack.ZoneOrig)
+		}
+		for what, key := range keys {
 			if found, err := m.Get(key); err != nil || found.ID != e.ID {
 				t.Errorf("%s: %v: %v, %v", what, key, found, err)
 			}
