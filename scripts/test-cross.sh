@@ -43,7 +43,7 @@ codec_alone() {
 # These open a netlink socket, or run themselves again as a program.
 sockets='misaligned_single_pointers_are_refused null_is_fine_where_the_manual_says_so
 	open_options_of_any_size_are_read_up_to_their_end open_options_that_make_no_sense_are_refused
-	the_size_of_open_options_is_checked_before_anything_else'
+	the_size_of_open_options_is_checked_before_anything_else the_kernel_takes_the_programs'
 
 # try TARGET GNU-NAME QEMU
 try() {
@@ -139,7 +139,7 @@ on_this_kernel() {
 	succeeds "$1: unit tests, and tests of the kernel" env CTRACK_REQUIRE_NETNS=1 \
 		"${variable}_LINKER=$2-gcc" "${variable}_RUSTFLAGS=-C link-arg=$link" \
 		cargo test --locked --target "$1" --no-fail-fast --workspace --exclude ctnetlink --lib --test changes --test dumps --test exactly \
-		--test namespaces --test privileges --test real_flows --test refusals --test reuse --test zones || :
+		--test namespaces --test privileges --test real_flows --test refusals --test reuse --test watch --test zones || :
 	enough "$1: unit tests, and tests of the kernel" 170
 	codec_alone "$1" "${variable}_LINKER=$2-gcc" "${variable}_RUSTFLAGS=-C link-arg=$link"
 
