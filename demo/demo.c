@@ -327,7 +327,7 @@ static void delete_udp(struct list *list)
 
 static void delete_listed(struct list *list, const struct list *old)
 {
-    struct ct_entry mine[32];
+    struct ct_entry mine[32] = { { .has = 0 } };
     int32_t status[32];
     struct ct_result result = { .size = sizeof result };
     size_t n = 0, gone = 0, i;
