@@ -53,7 +53,7 @@ const LONGEST: usize = 384;
 
 /// More than a table has in practice, and twice that, since a DESTROY has other attributes than a NEW. (With 32, one event in ten of those
 /// that the benchmarks make was decoded in the general way.)
-const LAYOUTS: usize = 64;
+const LAYOUTS: usize = if cfg!(miri) { 8 } else { 64 };
 
 /// So many messages of unknown layout lead to one attempt to learn: most of what cannot be learned is decoded without one, and so
 /// is the whole of a short dump.
