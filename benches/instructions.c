@@ -8,12 +8,14 @@
  * them, without and with CT_WATCH_SYNC.
  */
 
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <ctrack.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BATCH = 64 };
 
@@ -80,8 +82,12 @@ static struct ct_watch *watch_of(uint32_t flags)
 
     must(ct_watch_open(&w, &options), "ct_watch_open");
     must(ct_watch_start(w, NULL, 0), "ct_watch_start");
-    if (flags & CT_WATCH_SYNC)
+    if (flags & CT_WATCH_SYNC) {
         must(ct_watch_next(w, &synced, 1, -1), "ct_watch_next");
+        /* For two seconds after the list the kernel is asked about what is new. */
+        usleep(2100 * 1000);
+        must(ct_watch_next(w, &synced, 1, 0), "ct_watch_next");
+    }
     return w;
 }
 

@@ -6,6 +6,7 @@ use ctnetlink::Entry;
 use ctrack::seams::{with_event_json, with_event_line, EventParts, EventWhat};
 use ctrack::{Error, EventFlags, EventKind, Format};
 use std::ffi::{c_char, c_int};
+use std::mem::MaybeUninit;
 
 /// ct_event.type: an entry was made; or is selected only now (CT_EVENT_ENTERED), was there when the watch began
 /// (CT_EVENT_INITIAL), or was found (CT_EVENT_FOUND).
@@ -71,7 +72,9 @@ pub struct ct_event {
 }
 
 impl ct_event {
-    pub(super) fn new(event: &EventParts<'_>) -> ct_event {
+    /// In the caller's array, so that the entry is copied once and not twice: a thirtieth of the instructions of an event.
+    #[inline(always)]
+    pub(super) fn write(event: &EventParts<'_>, slot: &mut MaybeUninit<ct_event>) {
         let EventParts { what, flags, number, port, nsid, time_ns, received_ns } = *event;
         let (kind, entry, lost) = match what {
             EventWhat::Entry(EventKind::New, entry) => (CT_EVENT_NEW, entry, 0),
@@ -80,17 +83,20 @@ impl ct_event {
             EventWhat::Lost(count) => (CT_EVENT_LOST, &Entry::EMPTY, count.unwrap_or(u64::MAX)),
             EventWhat::Synced => (CT_EVENT_SYNCED, &Entry::EMPTY, 0),
         };
-        ct_event {
-            r#type: kind,
-            flags,
-            number,
-            lost,
-            received_ns,
-            time_ns: time_ns.unwrap_or(0),
-            portid: port,
-            nsid: nsid.unwrap_or(-1),
-            reserved: [0; 2],
-            entry: *entry,
+        const { assert!(2 * 4 + 4 * 8 + 2 * 4 + 16 + 256 == size_of::<ct_event>(), "a field that is not written below") };
+        let place = slot.as_mut_ptr();
+        // SAFETY: the place is that of a whole ct_event, borrowed mutably, and aligned.
+        unsafe {
+            (&raw mut (*place).r#type).write(kind);
+            (&raw mut (*place).flags).write(flags);
+            (&raw mut (*place).number).write(number);
+            (&raw mut (*place).lost).write(lost);
+            (&raw mut (*place).received_ns).write(received_ns);
+            (&raw mut (*place).time_ns).write(time_ns.unwrap_or(0));
+            (&raw mut (*place).portid).write(port);
+            (&raw mut (*place).nsid).write(nsid.unwrap_or(-1));
+            (&raw mut (*place).reserved).write([0; 2]);
+            (&raw mut (*place).entry).write(*entry);
         }
     }
 

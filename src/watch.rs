@@ -331,7 +331,7 @@ pub unsafe extern "C" fn ct_watch_next(w: *mut ct_watch, buf: *mut ct_event, cap
             let mut slots = array_out(buf, cap, "buf")?.iter_mut();
             let count = watch.next_each(cap, timeout, &mut |event| {
                 if let Some(slot) = slots.next() {
-                    slot.write(ct_event::new(event));
+                    ct_event::write(event, slot);
                 }
             })?;
             Ok(count as c_int)

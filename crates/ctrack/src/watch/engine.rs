@@ -12,6 +12,7 @@
 //! between the calls; none in this order).
 
 use super::follower::{Answer, Ear, EventFlags, Follower, Origin, Report, Suspect, MOST_REPORTS};
+use super::table::Key;
 use crate::error::Error;
 use crate::selection::Selection;
 use ctnetlink::consts::*;
@@ -19,7 +20,6 @@ use ctnetlink::event::{decode_event, EventKind};
 use ctnetlink::message::first_message;
 use ctnetlink::types::*;
 use ctnetlink::Decoder;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The kernel, as far as a watch needs it.
@@ -74,6 +74,103 @@ pub(crate) struct Told {
     /// When it was read, in nanoseconds since 1970.
     pub received_ns: u64,
     pub entry: Entry,
+}
+
+/// What is to be told, in order. Places are used again as they are, so that an event without a list is decoded where it is told from: two
+/// copies of an entry less, a twelfth of the instructions of an event.
+#[derive(Default)]
+struct Telling {
+    places: Vec<Told>,
+    first: usize,
+    last: usize,
+}
+
+impl Telling {
+    fn is_empty(&self) -> bool {
+        self.first == self.last
+    }
+
+    /// Makes room for so many.
+    fn reserve(&mut self, more: usize) -> Result<(), Error> {
+        let wanted = self.last + more;
+        if self.places.len() < wanted {
+            const NOTHING: Told = Told {
+                what: What::Synced,
+                flags: EventFlags::empty(),
+                origin: Origin { port: 0, time_ns: 0 },
+                nsid: None,
+                received_ns: 0,
+                entry: Entry::EMPTY,
+            };
+            self.places.try_reserve(wanted - self.places.len()).map_err(Error::no_memory)?;
+            self.places.resize(wanted, NOTHING);
+        }
+        Ok(())
+    }
+
+    /// The next place, for which room was made; it counts when [`Telling::keep`] was called.
+    fn next(&mut self) -> &mut Told {
+        &mut self.places[self.last]
+    }
+
+    fn keep(&mut self) {
+        self.last += 1;
+    }
+
+    /// Hands over up to `most`, and says how many that were.
+    fn hand_over(&mut self, most: usize, hear: impl FnMut(&Told)) -> usize {
+        let count = most.min(self.last - self.first);
+        self.places[self.first..][..count].iter().for_each(hear);
+        self.first += count;
+        if self.is_empty() {
+            (self.first, self.last) = (0, 0);
+        }
+        count
+    }
+}
+
+/// An event that was decoded, and that the follower has not heard of yet.
+#[derive(Clone, Copy)]
+struct Foreseen {
+    kind: EventKind,
+    key: Key,
+    origin: Origin,
+    nsid: Option<i32>,
+    entry: Entry,
+}
+
+/// The next few events of what is read at once, in a ring: see [`Follower::foresee`].
+struct Ahead {
+    places: [Foreseen; Ahead::MOST],
+    first: usize,
+    count: usize,
+}
+
+impl Ahead {
+    const MOST: usize = 4;
+
+    fn new() -> Ahead {
+        let (kind, key, origin) = (EventKind::New, Key::default(), Origin::default());
+        let nothing = Foreseen { kind, key, origin, nsid: None, entry: Entry::EMPTY };
+        Ahead { places: [nothing; Ahead::MOST], first: 0, count: 0 }
+    }
+
+    /// The place behind the last one.
+    fn next(&mut self) -> &mut Foreseen {
+        &mut self.places[(self.first + self.count) % Ahead::MOST]
+    }
+
+    fn keep(&mut self) {
+        self.count += 1;
+    }
+
+    /// Takes the first one.
+    fn take(&mut self) -> Option<&Foreseen> {
+        self.count = self.count.checked_sub(1)?;
+        let first = self.first;
+        self.first = (first + 1) % Ahead::MOST;
+        Some(&self.places[first])
+    }
 }
 
 /// What happened.
@@ -228,8 +325,7 @@ pub(crate) struct Engine {
     follower: Option<Follower>,
     task: Task,
     decoder: Decoder,
-    /// That of the event which is heard: what was in it before does not matter.
-    entry: Entry,
+    ahead: Ahead,
     phase: Phase,
     /// The drop counter, as it was read last.
     drops: u32,
@@ -239,7 +335,7 @@ pub(crate) struct Engine {
     backlog_is_full: bool,
     /// Where the backlog is read.
     at: usize,
-    told: VecDeque<Told>,
+    told: Telling,
     /// Events since the last look at the drop counter.
     unchecked: u32,
     /// Suspects are checked until there are none, whatever waits.
@@ -268,7 +364,7 @@ impl Engine {
         Engine {
             follower: task.aim.sync.then(|| Follower::new(&task.selection, task.aim.most)),
             decoder: Decoder::new(),
-            entry: Entry::EMPTY,
+            ahead: Ahead::new(),
             phase: mutant!("drained-before", Phase::Leave, Phase::Join),
             task,
             drops: 0,
@@ -276,7 +372,7 @@ impl Engine {
             backlog: Vec::new(),
             backlog_is_full: false,
             at: 0,
-            told: VecDeque::new(),
+            told: Telling::default(),
             unchecked: 0,
             checking: false,
             disturbed: 0,
@@ -315,10 +411,7 @@ impl Engine {
 
     /// Hands over what is to be told, up to `most`, and says how many that were. By reference: whoever copies an entry does so once.
     pub fn hand_over(&mut self, most: usize, hear: &mut dyn FnMut(&Told)) -> usize {
-        let count = most.min(self.told.len());
-        self.told.iter().take(count).for_each(hear);
-        self.told.drain(..count);
-        count
+        self.told.hand_over(most, hear)
     }
 
     /// Whether anything is to be told.
@@ -441,7 +534,7 @@ impl Engine {
         let (told, task) = (&mut self.told, &self.task);
         let Some(follower) = &mut self.follower else { return Ok(Step::Idle) };
         let done = source.list(&task.selection, &mut |entry| {
-            told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
+            told.reserve(MOST_REPORTS)?;
             follower.listed(entry, &mut task.ear(&mut |report| tell(told, task, report, now, None)))
         });
         match done {
@@ -500,7 +593,7 @@ impl Engine {
     }
 
     fn sweep(&mut self, mut place: usize, source: &dyn Source) -> Result<(), Error> {
-        self.told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
+        self.told.reserve(MOST_REPORTS)?;
         let (told, task, now) = (&mut self.told, &self.task, source.clock());
         if let Some(follower) = &mut self.follower {
             follower.sweep(&mut place, &mut task.ear(&mut |report| tell(told, task, report, now, None)));
@@ -522,6 +615,7 @@ impl Engine {
             let Some(rest) = backlog.get(self.at..).filter(|rest| !rest.is_empty()) else { break };
             self.at += self.hear(rest, moment)?;
         }
+        self.hear_foreseen(moment)?;
         let done = self.at >= backlog.len();
         self.backlog = backlog;
         if done {
@@ -560,7 +654,11 @@ impl Engine {
             if let Err(error) = self.hear_all(datagram, Moment { nsid, ..moment }) {
                 failed = failed.take().or(Some(error));
             }
-        })?;
+        });
+        while let Err(error) = self.hear_foreseen(moment) {
+            failed = failed.take().or(Some(error));
+        }
+        let empty = empty?;
         if let Some(error) = failed {
             // A list makes up for what could not be kept; where there is none it is lost.
             self.unreadable = true;
@@ -650,7 +748,7 @@ impl Engine {
         if batch.is_empty() {
             return Ok(());
         }
-        self.told.try_reserve(BATCH * MOST_REPORTS).map_err(Error::no_memory)?;
+        self.told.reserve(BATCH * MOST_REPORTS)?;
         let mut answers = Vec::new();
         source.look_up(batch, &mut answers)?;
         let (told, task, now) = (&mut self.told, &self.task, source.clock());
@@ -673,15 +771,19 @@ impl Engine {
         Ok(())
     }
 
-    /// The first message, and how long it is.
+    /// The first message, and how long it is. With a list it is foreseen only: [`Engine::hear_foreseen`] is to be called behind the last one.
     fn hear(&mut self, datagram: &[u8], moment: Moment) -> Result<usize, Error> {
-        self.told.try_reserve(MOST_REPORTS).map_err(Error::no_memory)?;
+        if self.ahead.count == Ahead::MOST {
+            self.hear_next(moment)?;
+        }
+        self.told.reserve(1)?;
         let Ok((message, length)) = first_message(datagram) else {
             // Whatever it was to say is lost.
             self.unreadable = true;
             return Ok(datagram.len());
         };
-        let entry = &mut self.entry;
+        let (told, task) = (&mut self.told, &self.task);
+        let entry = if self.follower.is_some() { &mut self.ahead.next().entry } else { &mut told.next().entry };
         let event = match decode_event(&message, &mut self.decoder, entry) {
             Ok(Some(event)) => event,
             Ok(None) => return Ok(length.max(1)),
@@ -690,23 +792,51 @@ impl Engine {
                 return Ok(length.max(1));
             }
         };
-        let (told, task) = (&mut self.told, &self.task);
         let origin = Origin { port: event.port, time_ns: event.time_ns };
-        let mut tell = |report: Report<'_>| tell(told, task, report, moment.clock, moment.nsid);
-        match &mut self.follower {
-            Some(follower) => follower.event(event.kind, entry, origin, moment.now, &mut task.ear(&mut tell))?,
-            None if task.selection.selects(entry) => {
-                tell(Report { kind: event.kind, flags: EventFlags::empty(), origin, entry });
+        match &self.follower {
+            Some(follower) => {
+                let key = follower.foresee(entry);
+                let place = self.ahead.next();
+                (place.kind, place.key, place.origin, place.nsid) = (event.kind, key, origin, moment.nsid);
+                self.ahead.keep();
+            }
+            None if task.selection.selects(entry) && task.tells(event.kind) => {
+                let place = told.next();
+                (place.what, place.flags, place.origin) = (What::Entry(event.kind), EventFlags::empty(), origin);
+                (place.nsid, place.received_ns) = (moment.nsid, moment.clock);
+                told.keep();
             }
             None => {}
         }
         Ok(length.max(1))
     }
 
+    /// Lets the follower hear of all that is foreseen.
+    fn hear_foreseen(&mut self, moment: Moment) -> Result<(), Error> {
+        while self.ahead.count > 0 {
+            self.hear_next(moment)?;
+        }
+        Ok(())
+    }
+
+    fn hear_next(&mut self, moment: Moment) -> Result<(), Error> {
+        let reserved = self.told.reserve(MOST_REPORTS);
+        let Some(Foreseen { kind, key, origin, nsid, entry }) = self.ahead.take() else { return Ok(()) };
+        let Some(follower) = &mut self.follower else { return Ok(()) };
+        let (told, task) = (&mut self.told, &self.task);
+        let mut tell = |report: Report<'_>| tell(told, task, report, moment.clock, *nsid);
+        let heard =
+            reserved.and_then(|()| follower.event(*kind, *key, entry, *origin, moment.now, &mut task.ear(&mut tell)));
+        // What it was to say is lost.
+        self.unreadable |= heard.is_err();
+        heard
+    }
+
     fn say(&mut self, what: What, received_ns: u64) -> Result<(), Error> {
-        self.told.try_reserve(1).map_err(Error::no_memory)?;
+        self.told.reserve(1)?;
         let (flags, origin) = (EventFlags::empty(), Origin::default());
-        self.told.push_back(Told { what, flags, origin, nsid: None, received_ns, entry: Entry::EMPTY });
+        *self.told.next() = Told { what, flags, origin, nsid: None, received_ns, entry: Entry::EMPTY };
+        self.told.keep();
         Ok(())
     }
 }
@@ -726,9 +856,10 @@ fn has_room(backlog: &mut Vec<u8>, bytes: usize) -> bool {
 }
 
 /// There must be room: whoever may be told something made it.
-fn tell(told: &mut VecDeque<Told>, task: &Task, report: Report<'_>, received_ns: u64, nsid: Option<i32>) {
+fn tell(told: &mut Telling, task: &Task, report: Report<'_>, received_ns: u64, nsid: Option<i32>) {
     let Report { kind, flags, origin, entry } = report;
     if task.tells(kind) {
-        told.push_back(Told { what: What::Entry(kind), flags, origin, nsid, received_ns, entry: *entry });
+        *told.next() = Told { what: What::Entry(kind), flags, origin, nsid, received_ns, entry: *entry };
+        told.keep();
     }
 }
