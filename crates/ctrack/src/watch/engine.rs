@@ -12,7 +12,6 @@
 //! between the calls; none in this order).
 
 use super::follower::{Answer, Ear, EventFlags, Follower, Origin, Report, Suspect, MOST_REPORTS};
-use super::table::Key;
 use crate::error::Error;
 use crate::selection::Selection;
 use ctnetlink::consts::*;
@@ -126,50 +125,6 @@ impl Telling {
             (self.first, self.last) = (0, 0);
         }
         count
-    }
-}
-
-/// An event that was decoded, and that the follower has not heard of yet.
-#[derive(Clone, Copy)]
-struct Foreseen {
-    kind: EventKind,
-    key: Key,
-    origin: Origin,
-    nsid: Option<i32>,
-    entry: Entry,
-}
-
-/// The next few events of what is read at once, in a ring: see [`Follower::foresee`].
-struct Ahead {
-    places: [Foreseen; Ahead::MOST],
-    first: usize,
-    count: usize,
-}
-
-impl Ahead {
-    const MOST: usize = 4;
-
-    fn new() -> Ahead {
-        let (kind, key, origin) = (EventKind::New, Key::default(), Origin::default());
-        let nothing = Foreseen { kind, key, origin, nsid: None, entry: Entry::EMPTY };
-        Ahead { places: [nothing; Ahead::MOST], first: 0, count: 0 }
-    }
-
-    /// The place behind the last one.
-    fn next(&mut self) -> &mut Foreseen {
-        &mut self.places[(self.first + self.count) % Ahead::MOST]
-    }
-
-    fn keep(&mut self) {
-        self.count += 1;
-    }
-
-    /// Takes the first one.
-    fn take(&mut self) -> Option<&Foreseen> {
-        self.count = self.count.checked_sub(1)?;
-        let first = self.first;
-        self.first = (first + 1) % Ahead::MOST;
-        Some(&self.places[first])
     }
 }
 
@@ -325,7 +280,8 @@ pub(crate) struct Engine {
     follower: Option<Follower>,
     task: Task,
     decoder: Decoder,
-    ahead: Ahead,
+    /// That of the event which is heard, with a list: what was in it before does not matter.
+    entry: Entry,
     phase: Phase,
     /// The drop counter, as it was read last.
     drops: u32,
@@ -364,7 +320,7 @@ impl Engine {
         Engine {
             follower: task.aim.sync.then(|| Follower::new(&task.selection, task.aim.most)),
             decoder: Decoder::new(),
-            ahead: Ahead::new(),
+            entry: Entry::EMPTY,
             phase: mutant!("drained-before", Phase::Leave, Phase::Join),
             task,
             drops: 0,
@@ -615,7 +571,6 @@ impl Engine {
             let Some(rest) = backlog.get(self.at..).filter(|rest| !rest.is_empty()) else { break };
             self.at += self.hear(rest, moment)?;
         }
-        self.hear_foreseen(moment)?;
         let done = self.at >= backlog.len();
         self.backlog = backlog;
         if done {
@@ -654,11 +609,7 @@ impl Engine {
             if let Err(error) = self.hear_all(datagram, Moment { nsid, ..moment }) {
                 failed = failed.take().or(Some(error));
             }
-        });
-        while let Err(error) = self.hear_foreseen(moment) {
-            failed = failed.take().or(Some(error));
-        }
-        let empty = empty?;
+        })?;
         if let Some(error) = failed {
             // A list makes up for what could not be kept; where there is none it is lost.
             self.unreadable = true;
@@ -771,19 +722,16 @@ impl Engine {
         Ok(())
     }
 
-    /// The first message, and how long it is. With a list it is foreseen only: [`Engine::hear_foreseen`] is to be called behind the last one.
+    /// The first message, and how long it is.
     fn hear(&mut self, datagram: &[u8], moment: Moment) -> Result<usize, Error> {
-        if self.ahead.count == Ahead::MOST {
-            self.hear_next(moment)?;
-        }
-        self.told.reserve(1)?;
+        self.told.reserve(MOST_REPORTS)?;
         let Ok((message, length)) = first_message(datagram) else {
             // Whatever it was to say is lost.
             self.unreadable = true;
             return Ok(datagram.len());
         };
         let (told, task) = (&mut self.told, &self.task);
-        let entry = if self.follower.is_some() { &mut self.ahead.next().entry } else { &mut told.next().entry };
+        let entry = if self.follower.is_some() { &mut self.entry } else { &mut told.next().entry };
         let event = match decode_event(&message, &mut self.decoder, entry) {
             Ok(Some(event)) => event,
             Ok(None) => return Ok(length.max(1)),
@@ -793,12 +741,11 @@ impl Engine {
             }
         };
         let origin = Origin { port: event.port, time_ns: event.time_ns };
-        match &self.follower {
+        match &mut self.follower {
             Some(follower) => {
-                let key = follower.foresee(entry);
-                let place = self.ahead.next();
-                (place.kind, place.key, place.origin, place.nsid) = (event.kind, key, origin, moment.nsid);
-                self.ahead.keep();
+                let entry = &self.entry;
+                let mut tell = |report: Report<'_>| tell(told, task, report, moment.clock, moment.nsid);
+                follower.event(event.kind, entry, origin, moment.now, &mut task.ear(&mut tell))?;
             }
             None if task.selection.selects(entry) && task.tells(event.kind) => {
                 let place = told.next();
@@ -809,27 +756,6 @@ impl Engine {
             None => {}
         }
         Ok(length.max(1))
-    }
-
-    /// Lets the follower hear of all that is foreseen.
-    fn hear_foreseen(&mut self, moment: Moment) -> Result<(), Error> {
-        while self.ahead.count > 0 {
-            self.hear_next(moment)?;
-        }
-        Ok(())
-    }
-
-    fn hear_next(&mut self, moment: Moment) -> Result<(), Error> {
-        let reserved = self.told.reserve(MOST_REPORTS);
-        let Some(Foreseen { kind, key, origin, nsid, entry }) = self.ahead.take() else { return Ok(()) };
-        let Some(follower) = &mut self.follower else { return Ok(()) };
-        let (told, task) = (&mut self.told, &self.task);
-        let mut tell = |report: Report<'_>| tell(told, task, report, moment.clock, *nsid);
-        let heard =
-            reserved.and_then(|()| follower.event(*kind, *key, entry, *origin, moment.now, &mut task.ear(&mut tell)));
-        // What it was to say is lost.
-        self.unreadable |= heard.is_err();
-        heard
     }
 
     fn say(&mut self, what: What, received_ns: u64) -> Result<(), Error> {

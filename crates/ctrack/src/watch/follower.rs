@@ -151,25 +151,16 @@ impl Follower {
         self.unheard
     }
 
-    /// Who an event is about, to be asked a few events before [`Follower::event`]: the memory where that one looks is looked at already.
-    /// Otherwise it waits there for what a large table keeps out of the cache, up to half the time of an event.
-    pub fn foresee(&self, entry: &Entry) -> Key {
-        let key = self.hashes.key(entry);
-        self.table.touch(&key);
-        self.tombstones.touch(key.hash(), entry.id);
-        key
-    }
-
-    /// The kernel sent an event, which was read now. `key`: as [`Follower::foresee`] says.
+    /// The kernel sent an event, which was read now.
     pub fn event(
         &mut self,
         kind: EventKind,
-        key: Key,
         entry: &Entry,
         origin: Origin,
         now: Duration,
         ear: &mut Ear<'_>,
     ) -> Result<(), Error> {
+        let key = self.hashes.key(entry);
         let as_event = How { news: News::Update, heard: true, flags: EventFlags::empty(), origin };
         if kind == EventKind::Destroy {
             return self.destroyed(key, entry, now, as_event, ear);

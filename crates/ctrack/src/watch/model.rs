@@ -203,8 +203,7 @@ fn agrees(seed: u64, selection: &Selection) -> Result<(), String> {
         let count = most.min(kernel.queue.len());
         for (kind, entry) in kernel.queue.drain(..count).collect::<Vec<_>>() {
             let tell = &mut |report: Report<'_>| listener.hear(report);
-            let key = follower.foresee(&entry);
-            follower.event(kind, key, &entry, Origin::default(), now, &mut Ear { selection, tell }).unwrap();
+            follower.event(kind, &entry, Origin::default(), now, &mut Ear { selection, tell }).unwrap();
         }
         if kernel.queue.is_empty() {
             follower.queue_was_empty(now).unwrap();
@@ -552,9 +551,7 @@ fn after_more_ends_in_two_seconds_than_are_remembered_a_late_message_is_doubted(
     let mut say = |follower: &mut Follower, kind, number, now| {
         let tell = &mut |report: Report<'_>| told.hear(report);
         let mut ear = Ear { selection: &selection, tell };
-        let entry = numbered(number);
-        let key = follower.foresee(&entry);
-        follower.event(kind, key, &entry, Origin::default(), now, &mut ear).unwrap();
+        follower.event(kind, &numbered(number), Origin::default(), now, &mut ear).unwrap();
     };
     for number in 0..FLOWS {
         say(&mut follower, EventKind::New, number, now);

@@ -34,8 +34,7 @@ fn hears(work: impl FnOnce(&mut Ear<'_>) -> Result<(), Error>) -> Heard {
 }
 
 fn event(follower: &mut Follower, kind: EventKind, entry: &Entry) -> Heard {
-    let key = follower.foresee(entry);
-    hears(|ear| follower.event(kind, key, entry, Origin::default(), Duration::from_secs(10), ear))
+    hears(|ear| follower.event(kind, entry, Origin::default(), Duration::from_secs(10), ear))
 }
 
 fn follower() -> Follower {

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 const CHUNK: usize = 1024;
 
 /// Who an entry is: its tuples with the zones they are in. Two entries that live at once never have the same one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     src: [u8; 16],
     dst: [u8; 16],
@@ -60,7 +60,7 @@ impl Key {
 }
 
 /// What a tuple has besides addresses, and in which directions a zone counts: bits of a byte.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape(u8);
 
 impl Shape {
@@ -208,15 +208,6 @@ impl Table {
     fn number_of(&self, key: &Key) -> Option<usize> {
         let is_it = |number: &u32| self.slot(*number as usize).is_some_and(|slot| slot.key == *key);
         self.numbers.find(key.hash(), is_it).map(|number| *number as usize)
-    }
-
-    /// Looks where the key is or would be, and waits for nothing.
-    pub fn touch(&self, key: &Key) {
-        let looked = self.numbers.find(key.hash(), |number| {
-            std::hint::black_box(self.slot(*number as usize).map(|slot| slot.known.id));
-            false
-        });
-        std::hint::black_box(looked.is_some());
     }
 
     pub fn get(&self, key: &Key) -> Option<&Known> {

@@ -46,11 +46,6 @@ impl Tombstones {
         self.graves.contains_key(&(hash, id))
     }
 
-    /// Looks where they would be, and waits for nothing.
-    pub fn touch(&self, hash: u64, id: u32) {
-        std::hint::black_box(self.has(hash, id));
-    }
-
     /// `false`: there was no room, or no memory, so that somebody is not remembered.
     #[must_use]
     pub fn add(&mut self, hash: u64, id: u32, now: Duration) -> bool {
