@@ -44,7 +44,9 @@ codec_alone() {
 # These open a netlink socket, or run themselves again as a program.
 sockets='misaligned_single_pointers_are_refused null_is_fine_where_the_manual_says_so
 	open_options_of_any_size_are_read_up_to_their_end open_options_that_make_no_sense_are_refused
-	the_size_of_open_options_is_checked_before_anything_else the_kernel_takes_the_programs'
+	the_size_of_open_options_is_checked_before_anything_else the_kernel_takes_the_programs
+	a_watch_in_use_is_busy_but_for_what_any_thread_may_call null_for_what_a_watch_is_to_fill_is_refused_by_name
+	the_size_of_what_a_watch_takes_is_checked_before_anything_else'
 
 # try TARGET GNU-NAME QEMU
 try() {
