@@ -50,7 +50,7 @@ else
 ASK_CARGO := FORCE
 endif
 
-.PHONY: FORCE all install install-musl uninstall header doc demo check format test test-abi test-crates test-cross test-differential test-fields test-instructions test-kernels test-miri test-other-ways bench fuzz dist deb rpm test-package clean
+.PHONY: FORCE all install install-musl uninstall header doc demo check format test test-abi test-crates test-cross test-differential test-fields test-instructions test-kernels test-miri test-other-ways test-watch bench fuzz dist deb rpm test-package clean
 # What fails a check is not there for the next `make`.
 .DELETE_ON_ERROR:
 
@@ -182,6 +182,10 @@ test-instructions:
 # Debian's kernels from 5.10 to the newest, in qemu.
 test-kernels:
 	./scripts/test-kernels.sh
+
+# 200 watches of a kernel on which entries come and go, each compared with the table in the end.
+test-watch:
+	./scripts/test-watch.sh --all 200
 
 # The crates as others get them, and their public API beside its record (./scripts/test-api.sh --record).
 test-crates:

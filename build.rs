@@ -25,7 +25,7 @@ fn built_for() {
 
 /// The chapters of the header: the file of each, and its title.
 #[cfg(feature = "header")]
-const CHAPTERS: [(&str, &str); 12] = [
+const CHAPTERS: [(&str, &str); 14] = [
     ("version", "Version"),
     ("open", "Handles and errors"),
     ("entry", "Entries"),
@@ -38,16 +38,19 @@ const CHAPTERS: [(&str, &str); 12] = [
     ("flush", "Flushing"),
     ("presets", "Ready-made filters"),
     ("text", "Entries as text"),
+    ("event", "Events"),
+    ("watch", "Watching"),
 ];
 
 /// What a chapter says of a type of another one, and of the codec's.
 #[cfg(feature = "header")]
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 6] = [
     ("Entry", "struct ct_entry"),
     ("ct_handle", "struct ct_handle"),
     ("ct_open_opts", "struct ct_open_opts"),
     ("ct_filter", "struct ct_filter"),
     ("ct_result", "struct ct_result"),
+    ("ct_event", "struct ct_event"),
 ];
 
 /// One chapter after the other, each made by cbindgen of its own file, so that constants stand beside what they belong to.

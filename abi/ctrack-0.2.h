@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 
 /*
- * libctrack: list, delete and flush the Linux kernel's connection-tracking entries.
+ * libctrack: list, delete, flush and watch the Linux kernel's connection-tracking entries.
  *
  *   struct ct_handle *h;
  *   struct ct_filter f = { .size = sizeof f, .match = CT_MATCH_ZONE, .zone = 7 };
@@ -15,22 +15,30 @@
  * Link with: cc prog.c $(pkg-config --cflags --libs libctrack)
  *
  * Errors. Functions that return int return 0 or more on success and a negative errno value on failure; errno itself is left
- * alone. ct_handle_error() has the details. Results (ret_x) are written only on success, unless said otherwise; status and result
- * of calls on many entries are filled on failure too, whatever the failure: no status keeps an old value. NULL for a
+ * alone. ct_handle_error() and ct_watch_error() have the details. Results (ret_x) are written only on success, unless said otherwise;
+ * status and result of calls on many entries are filled on failure too, whatever the failure: no status keeps an old value. NULL for a
  * pointer is -EINVAL unless said otherwise; so are unknown flags. Wrong arguments are found before anything is sent.
  *
- * Threads. A handle may be used by one thread at a time; a second one gets -EBUSY, never the other's data. Different handles
- * are independent. A handle may move between threads. A thread with 32 KiB of stack can make every call.
+ * Watching. A watch (ct_watch_open()) is an object of its own, with sockets of its own: what it hears never disturbs the calls on a
+ * handle, and both may be used at once. It calls nobody back: ct_watch_next() fills an array with what happened. Losses are events in
+ * their place and end nothing. It keeps its network namespace alive until it is closed.
+ *
+ * Threads. A handle or a watch may be used by one thread at a time; a second one gets -EBUSY, never the other's data. Different ones
+ * are independent. They may move between threads. A thread with 32 KiB of stack can make every call. While one thread waits in
+ * ct_watch_next(), others may call ct_watch_wake(), ct_watch_resync(), ct_watch_get_info() and ct_watch_fd(); the first two are for signal
+ * handlers, too.
  *
  * Cancellation. No call is a cancellation point. pthread_cancel() takes effect when the call is complete and its results are
- * written; of an asynchronous one the thread may end before the call returns. The handle stays usable.
+ * written; of an asynchronous one the thread may end before the call returns. The handle stays usable. A thread that waits in
+ * ct_watch_next() is cancelled when that returns: wake it with ct_watch_wake().
  *
- * Children. A child process cannot use a handle of its parent (-ECHILD), in whatever way it was made: not if both have the same
- * process id, as the first ones of containers have, and not if another thread was in a call when it was made. It may close it. (Two
- * are not told from their parents: a child of vfork() that has the parent's process id; and before Linux 4.14, or where
- * madvise() is forbidden, one of a raw clone() that has it.)
+ * Children. A child process cannot use a handle or a watch of its parent (-ECHILD), in whatever way it was made: not if both have the
+ * same process id, as the first ones of containers have, and not if another thread was in a call when it was made. It may close it,
+ * which changes nothing for the parent. (Two are not told from their parents: a child of vfork() that has the parent's process id; and
+ * before Linux 4.14, or where madvise() is forbidden, one of a raw clone() that has it.)
  *
- * Waiting. Every wait for the kernel ends: after ct_open_opts.timeout_ms of its silence a call fails with -ETIMEDOUT.
+ * Waiting. Every wait for the kernel ends: after ct_open_opts.timeout_ms of its silence a call fails with -ETIMEDOUT. Only
+ * ct_watch_next() waits for events, as long as it is told to; ct_watch_fd() is for programs that wait for more than that.
  *
  * Growth. Structs that you pass in begin with their size: set it to sizeof, zero the rest, fill in what you need. Programs
  * that were built with an older header work with a newer library. A larger struct than this library knows is fine as long as
@@ -195,6 +203,19 @@ void ct_handle_close(struct ct_handle *h);
  * Since 0.1.
  */
 const char *ct_handle_error(const struct ct_handle *h);
+
+/**
+ * The netlink port of the handle's socket: what struct ct_event says in portid of the changes that were made by this handle.
+ *
+ * It is no process id. It changes where the handle had to open a new socket: after -ETIMEDOUT.
+ *
+ * @param h the handle
+ * @param ret_portid the port
+ * @return 0, or a negative errno: -EINVAL, -EBUSY, -ECHILD, -ENOTRECOVERABLE as for ct_list()
+ * Since 0.2.
+ */
+int ct_handle_get_portid(struct ct_handle *h,
+                         uint32_t *ret_portid);
 
 /**
  * Text for an errno value as this library uses it, of either sign.
@@ -1577,6 +1598,439 @@ int ct_entry_format(const struct ct_entry *e,
                     uint32_t format,
                     char *buf,
                     size_t len);
+
+/*
+ * ---- Events ----
+ */
+
+/**
+ * ct_event.type: an entry was made; or is selected only now (CT_EVENT_ENTERED), was there when the watch began
+ * (CT_EVENT_INITIAL), or was found (CT_EVENT_FOUND).
+ */
+#define CT_EVENT_NEW 1
+
+/**
+ * ct_event.type: an entry changed.
+ */
+#define CT_EVENT_UPDATE 2
+
+/**
+ * ct_event.type: an entry went; or is selected no more (CT_EVENT_LEFT).
+ */
+#define CT_EVENT_DESTROY 3
+
+/**
+ * ct_event.type: `lost` events are missing here. With CT_WATCH_SYNC what follows repairs it, up to the next CT_EVENT_SYNCED.
+ */
+#define CT_EVENT_LOST 4
+
+/**
+ * ct_event.type, with CT_WATCH_SYNC alone: the events so far add up to the kernel's table, as it was at some moment since the last
+ * CT_EVENT_LOST, or since the watch was started.
+ */
+#define CT_EVENT_SYNCED 5
+
+/**
+ * ct_event.flags, of CT_EVENT_NEW: the entry was there when the watch was started.
+ */
+#define CT_EVENT_INITIAL (1u << 0)
+
+/**
+ * ct_event.flags: the kernel did not say so; a list or a look-up showed it. Of a CT_EVENT_DESTROY then only original tuple, zone with
+ * its direction, and id count: there are no final counters. An id alone does not say who it is, nor one with another zone.
+ */
+#define CT_EVENT_FOUND (1u << 1)
+
+/**
+ * ct_event.flags, of CT_EVENT_NEW: the entry was there before, and is selected by the filters only now.
+ */
+#define CT_EVENT_ENTERED (1u << 2)
+
+/**
+ * ct_event.flags, of CT_EVENT_DESTROY: the entry is there still, and is selected by the filters no more.
+ */
+#define CT_EVENT_LEFT (1u << 3)
+
+/**
+ * With CT_FORMAT_LINE, in ct_event_format(): the time in front, as option -o timestamp of `conntrack -E` has it.
+ */
+#define CT_FORMAT_EVENT_TIME (1u << 11)
+
+/**
+ * What happened, to an entry or to the watch. 320 bytes for the life of libctrack.so.0. Since 0.2.
+ */
+struct ct_event {
+  /**
+   * CT_EVENT_NEW, _UPDATE, _DESTROY, _LOST or _SYNCED. Later releases may have more.
+   */
+  uint32_t type;
+  /**
+   * CT_EVENT_INITIAL, _FOUND, _ENTERED, _LEFT.
+   */
+  uint32_t flags;
+  /**
+   * Counts the events of this watch, from 1, without gaps.
+   */
+  uint64_t number;
+  /**
+   * CT_EVENT_LOST: how many events are missing. Without CT_WATCH_SYNC it is exact; with it at least so many, since while the table is
+   * listed anew nobody counts. UINT64_MAX: it is not known how many.
+   */
+  uint64_t lost;
+  /**
+   * When it was read: nanoseconds since 1970 (CLOCK_REALTIME).
+   */
+  uint64_t received_ns;
+  /**
+   * When it happened, as the kernel says: nanoseconds since 1970. 0: it does not (before 6.14, or the sysctl
+   * net.netfilter.nf_conntrack_timestamp is off).
+   */
+  uint64_t time_ns;
+  /**
+   * The netlink port of the socket that caused it. 0: traffic or a timeout did, or it was found. It is no process id: only the first
+   * socket of a process has that number. Your own: ct_handle_get_portid().
+   */
+  uint32_t portid;
+  /**
+   * The network namespace: -1 is the watch's own; others by their id in that one (`ip netns list-id`), and 0 is an id.
+   */
+  int32_t nsid;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[2];
+  /**
+   * CT_EVENT_NEW, _UPDATE, _DESTROY: the entry. `has` says what the kernel sent: counters and times come with CT_EVENT_DESTROY alone,
+   * labels and helper with CT_EVENT_NEW and with the update that changes them. Of the others: empty.
+   */
+  struct ct_entry entry;
+};
+
+/**
+ * Writes an event as text, by the rules of snprintf(3), as ct_entry_format() does with an entry.
+ *
+ * The line is that of `conntrack -E`, byte for byte, but for what that of ct_entry_format() lacks, and ` progname=`, for which the
+ * program looks through /proc for a process that has the port. With CT_FORMAT_EVENT_TIME it begins with the time, "[seconds.micros]"
+ * and a tab: the kernel's if there is one, as conntrack 1.4.9 has it; else when the event was read, as older ones have it. CT_EVENT_LOST
+ * is "   [LOST] 17 events" or "   [LOST] unknown number of events", CT_EVENT_SYNCED " [SYNCED]".
+ *
+ * The JSON object has "event" ("new", "update", "destroy", "lost", "synced"), "number", "flags" (an array of "initial", "found", "entered",
+ * "left"), "received_ns", "time_ns" and "nsid" if they are known, "portid" and "entry" (as ct_entry_format() has it) of events of an
+ * entry, and "lost" (null: it is not known how many).
+ *
+ * @param e the event
+ * @param format CT_FORMAT_LINE, perhaps with CT_FORMAT_EXTENDED, CT_FORMAT_ID, CT_FORMAT_TIMESTAMP and CT_FORMAT_EVENT_TIME; or
+ *   CT_FORMAT_JSON
+ * @param buf where to write; NULL if len is 0
+ * @param len its size. 1024 is always enough for a line
+ * @return the length of the whole text without its NUL, or -EINVAL
+ * Since 0.2.
+ */
+int ct_event_format(const struct ct_event *e,
+                    uint32_t format,
+                    char *buf,
+                    size_t len);
+
+/*
+ * ---- Watching ----
+ */
+
+/**
+ * ct_watch_opts.flags: netns_fd counts.
+ */
+#define CT_WATCH_NETNS (1u << 0)
+
+/**
+ * ct_watch_opts.flags: list + watch. First the entries that are there (CT_EVENT_INITIAL), then CT_EVENT_SYNCED, then what changes;
+ * losses are repaired.
+ */
+#define CT_WATCH_SYNC (1u << 1)
+
+/**
+ * ct_watch_opts.flags: sets the sysctl net.netfilter.nf_conntrack_events of the network namespace to 1, if it is not. It stays so after
+ * the watch. Entries that were made before stay silent.
+ */
+#define CT_WATCH_ENABLE (1u << 2)
+
+/**
+ * ct_watch_opts.flags, not with CT_WATCH_SYNC: the kernel keeps destroyed entries until their event found room, so that no
+ * CT_EVENT_DESTROY is lost. Meanwhile they count against nf_conntrack_max, and others who watch hear of their end repeatedly: for
+ * machines that are yours. CT_EVENT_LOST counts each try that found no room.
+ */
+#define CT_WATCH_RELIABLE (1u << 3)
+
+/**
+ * ct_watch_opts.flags, not with CT_WATCH_SYNC: events of all network namespaces that have an id in this one (ct_event.nsid).
+ * Needs CAP_NET_BROADCAST in the user namespace that owns this one.
+ */
+#define CT_WATCH_ALL_NSID (1u << 4)
+
+/**
+ * ct_watch_opts.flags, with CT_WATCH_SYNC: each audit lists the whole table, whether the kernel may be silent or not. For what changes
+ * without an event, such as marks that eBPF sets.
+ */
+#define CT_WATCH_AUDIT_ALL (1u << 5)
+
+/**
+ * ct_watch_opts.events: CT_EVENT_NEW.
+ */
+#define CT_WATCH_NEW (1u << 0)
+
+/**
+ * ct_watch_opts.events: CT_EVENT_UPDATE.
+ */
+#define CT_WATCH_UPDATE (1u << 1)
+
+/**
+ * ct_watch_opts.events: CT_EVENT_DESTROY.
+ */
+#define CT_WATCH_DESTROY (1u << 2)
+
+/**
+ * ct_watch_info.flags: the events so far add up to the table.
+ */
+#define CT_WATCH_IS_SYNCED (1u << 0)
+
+/**
+ * ct_watch_info.flags, with CT_WATCH_SYNC: there may be entries of which the kernel does not report what becomes of them: they were made
+ * before the watch with nf_conntrack_events at 2 or 0, or it is 0 now. Audits find what became of them.
+ */
+#define CT_WATCH_MAY_BE_SILENT (1u << 1)
+
+/**
+ * A watch of one network namespace: sockets of its own, a descriptor to wait on, and the text of its last error. It is independent of
+ * handles. Since 0.2.
+ */
+struct ct_watch;
+
+/**
+ * How to watch. Set size, leave the rest zero for defaults. Since 0.2.
+ */
+struct ct_watch_opts {
+  /**
+   * sizeof(struct ct_watch_opts).
+   */
+  uint32_t size;
+  /**
+   * CT_WATCH_NETNS, _SYNC, _ENABLE, _RELIABLE, _ALL_NSID, _AUDIT_ALL.
+   */
+  uint32_t flags;
+  /**
+   * With CT_WATCH_NETNS: a descriptor of the network namespace to watch (/proc/PID/ns/net, /run/netns/NAME). It is not kept and stays
+   * yours; the watch itself keeps the namespace alive until it is closed.
+   */
+  int32_t netns_fd;
+  /**
+   * Which events are reported: CT_WATCH_NEW, _UPDATE, _DESTROY. 0: all three. CT_EVENT_LOST and _SYNCED always are.
+   */
+  uint32_t events;
+  /**
+   * CT_WATCH_SYNC: the longest silence of the kernel while listing, in milliseconds. 0: 10,000.
+   */
+  uint32_t timeout_ms;
+  /**
+   * Receive buffer for events in bytes; each that waits takes 1,280 of it. 0: 32 MiB (25,000 events), or what the kernel grants:
+   * ct_watch_info says how much that was.
+   */
+  uint32_t rcvbuf;
+  /**
+   * CT_WATCH_SYNC: how often to look for entries of which the kernel is silent, in milliseconds, as long as there may be any
+   * (CT_WATCH_MAY_BE_SILENT). 0: 30,000. UINT32_MAX: never.
+   */
+  uint32_t audit_ms;
+  /**
+   * CT_WATCH_SYNC: how many entries may be known, at about 96 bytes each; beyond it is -ENOSPC. 0: any number.
+   */
+  uint32_t max_entries;
+};
+
+/**
+ * What a watch has done, and where it stands. Set size, zero the rest. Since 0.2.
+ */
+struct ct_watch_info {
+  /**
+   * sizeof(struct ct_watch_info).
+   */
+  uint32_t size;
+  /**
+   * CT_WATCH_IS_SYNCED, CT_WATCH_MAY_BE_SILENT.
+   */
+  uint32_t flags;
+  /**
+   * The sysctl nf_conntrack_events as it was last seen: 0, 1, 2; -1: it cannot be read.
+   */
+  int32_t events_mode;
+  /**
+   * The receive buffer as granted, in bytes.
+   */
+  uint32_t rcvbuf;
+  /**
+   * Bytes of it that are in use.
+   */
+  uint32_t queued;
+  /**
+   * Zero.
+   */
+  uint32_t pad0;
+  /**
+   * Events that were read.
+   */
+  uint64_t received;
+  /**
+   * Events that are known to be lost, those while listing too.
+   */
+  uint64_t lost;
+  /**
+   * CT_WATCH_SYNC: lists because of losses, or on request.
+   */
+  uint64_t resyncs;
+  /**
+   * CT_WATCH_SYNC: lists that were disturbed by losses or a resized table, and begun anew.
+   */
+  uint64_t restarts;
+  /**
+   * CT_WATCH_SYNC: entries that the kernel was asked for, since an event did not fit to what was known.
+   */
+  uint64_t verified;
+  /**
+   * CT_WATCH_SYNC: entries that audits looked at.
+   */
+  uint64_t audited;
+  /**
+   * CT_WATCH_SYNC: entries that are known.
+   */
+  uint64_t entries;
+};
+
+/**
+ * Opens a watch. Nothing is watched yet: ct_watch_start().
+ *
+ * Opening needs no privilege, but for CT_WATCH_ALL_NSID, and with CT_WATCH_NETNS CAP_SYS_ADMIN as for ct_handle_open(). A watch holds up
+ * to nine descriptors: three sockets, four to wait with, and two files in /proc. It keeps its network namespace alive.
+ *
+ * @param ret_watch the new watch, yours to close with ct_watch_close()
+ * @param opts how to watch; NULL for defaults
+ * @return 0, or a negative errno:
+ *   -EINVAL ret_watch is NULL, or opts is wrong; -E2BIG opts has fields set that this release does not know;
+ *   -EBADF or -EINVAL netns_fd is no network namespace; -EPERM it may not be entered, or CT_WATCH_ALL_NSID without CAP_NET_BROADCAST;
+ *   -EPROTONOSUPPORT the kernel has no netfilter netlink; -EMFILE, -ENFILE too many open files; -ENOMEM
+ * Since 0.2.
+ */
+int ct_watch_open(struct ct_watch **ret_watch,
+                  const struct ct_watch_opts *opts);
+
+/**
+ * Begins to watch what the filters select, as ct_list() selects.
+ *
+ * Whatever happens after it returned is reported or counted as lost; the list of CT_WATCH_SYNC is read by ct_watch_next(). If the watch
+ * is started already, that ends, and nothing of it is reported any more; the numbers of events go on. If the filters are
+ * wrong, all stays as it was.
+ *
+ * With CT_WATCH_SYNC an entry that is selected only after a change is reported as CT_EVENT_NEW with CT_EVENT_ENTERED, and one that is
+ * selected no more as CT_EVENT_DESTROY with CT_EVENT_LEFT. Without it each event is judged by itself.
+ *
+ * @param w the watch
+ * @param f n filters, f[0].size bytes apart; NULL if n is 0
+ * @param n how many; 0: every entry
+ * @return 0, or a negative errno: -EINVAL, -E2BIG a filter is wrong (ct_watch_error() names filter and field); -EPERM CAP_NET_ADMIN is
+ *   missing; -EPERM, -EACCES, -EROFS, -ENOENT CT_WATCH_ENABLE cannot be done; -EOPNOTSUPP the kernel sends no events, or, without
+ *   CT_WATCH_SYNC, a filter asks for labels or helper, which the kernel does not send with every event; -EBUSY another thread uses the
+ *   watch; -ECHILD it was opened by a parent process; -ENOMEM; -ENOTRECOVERABLE an internal error, the watch is unusable.
+ *   After -EPERM and later ones nothing is watched
+ * Since 0.2.
+ */
+int ct_watch_start(struct ct_watch *w,
+                   const struct ct_filter *f,
+                   size_t n);
+
+/**
+ * The descriptor to wait on with poll(2), select(2) or epoll(7): readable when ct_watch_next() has something to do, from ct_watch_start()
+ * on until the list of CT_WATCH_SYNC was handed over too. It is an epoll set: do not read from it or change it, and do not close it.
+ *
+ * With edge-triggered epoll call ct_watch_next() until it returns 0: from then on no wake-up is lost.
+ *
+ * @param w the watch
+ * @return the descriptor, the same as long as the watch lives; or a negative errno: -EINVAL w is NULL; -ECHILD it was opened by a parent
+ *   process
+ * Since 0.2.
+ */
+int ct_watch_fd(const struct ct_watch *w);
+
+/**
+ * Fills an array with the next events: those that are there, or the first that come. 64 to 256 at a time cost least.
+ *
+ * Nothing that happens to events ends a watch: a loss is CT_EVENT_LOST in its place, and never -ENOBUFS. After an error the watch
+ * goes on; call again. Events that came before it are handed over first.
+ *
+ * A call with timeout_ms 0 never sleeps and takes a bounded time.
+ *
+ * @param w the watch
+ * @param buf where to put them
+ * @param cap room for how many; at least 1
+ * @param timeout_ms how long to wait for the first one. 0: not at all; -1: without limit
+ * @return how many were filled in. 0: nothing came in time, a signal handler ran in this thread, or ct_watch_wake(). Or a negative errno:
+ *   -EINVAL an argument is wrong, or the watch is not started; -EPERM CAP_NET_ADMIN is missing (any more); -ENOSPC more entries than
+ *   max_entries, and -ENOMEM, with CT_WATCH_SYNC: said once, the watch tries again and is not synced until there is room; -ETIMEDOUT the
+ *   kernel fell silent while listing, it is tried again; -EBUSY another thread uses the watch; -ECHILD it was opened by a parent
+ *   process; -ENOTRECOVERABLE an internal error, the watch is unusable
+ * Since 0.2.
+ */
+int ct_watch_next(struct ct_watch *w,
+                  struct ct_event *buf,
+                  size_t cap,
+                  int32_t timeout_ms);
+
+/**
+ * Ends the wait of ct_watch_next() that is under way, or the next one, which returns 0. Any thread may call it, and any signal handler.
+ *
+ * @param w the watch
+ * @return 0, or a negative errno: -EINVAL w is NULL; -ECHILD it was opened by a parent process, which is not woken
+ * Since 0.2.
+ */
+int ct_watch_wake(struct ct_watch *w);
+
+/**
+ * Lists the table again, as if events had been lost: what is not as it was reported comes as events with CT_EVENT_FOUND, and then
+ * CT_EVENT_SYNCED. Any thread may call it, while another one waits too, and any signal handler.
+ *
+ * @param w the watch
+ * @return 0, or a negative errno: -EINVAL w is NULL, or has no CT_WATCH_SYNC; -ECHILD it was opened by a parent process
+ * Since 0.2.
+ */
+int ct_watch_resync(struct ct_watch *w);
+
+/**
+ * What the watch has done, and where it stands. Any thread may call it, while another one waits too.
+ *
+ * @param w the watch
+ * @param info size set, the rest zero; filled on success
+ * @return 0, or a negative errno: -EINVAL an argument is wrong; -E2BIG info has fields set that this release does not know; -ECHILD the
+ *   watch was opened by a parent process
+ * Since 0.2.
+ */
+int ct_watch_get_info(struct ct_watch *w,
+                      struct ct_watch_info *info);
+
+/**
+ * What went wrong in the last call of ct_watch_start() or ct_watch_next(): as ct_handle_error().
+ *
+ * @param w the watch
+ * @return text in English, owned by the watch, valid until the next of these calls; never NULL
+ * Since 0.2.
+ */
+const char *ct_watch_error(const struct ct_watch *w);
+
+/**
+ * Closes a watch and releases all that belongs to it. NULL is fine. No event is sent to it any more, even if a child process still has
+ * copies of its sockets.
+ *
+ * No other thread may be using it: wake the one that waits, and join it. A child process may close a watch of its parent: that changes
+ * nothing for the parent. If another thread was in a call on it when the child was made, nothing is released.
+ *
+ * @param w the watch; it must not be used any more
+ * Since 0.2.
+ */
+void ct_watch_close(struct ct_watch *w);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -2,6 +2,8 @@
 
 #include "bench.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +11,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { STATUS_SEEN_REPLY = 2, STATUS_ASSURED = 4, STATUS_CONFIRMED = 8 };
 enum { TCP_SYN_SENT = 1, TCP_ESTABLISHED = 3 };
@@ -219,15 +223,83 @@ static uint64_t micro(struct timeval from, struct timeval to)
     return (uint64_t)((to.tv_sec - from.tv_sec) * 1000000 + (to.tv_usec - from.tv_usec));
 }
 
+static uint64_t nanoseconds(struct timespec t)
+{
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct {
+    uint64_t wall, user, sys;
+} was;
+
+void measure_was(uint64_t wall_ns, uint64_t user_ns, uint64_t sys_ns)
+{
+    was.wall = wall_ns;
+    was.user = user_ns;
+    was.sys = sys_ns;
+}
+
 void measure_report(const char *peer, const char *op, uint64_t n, uint64_t check, uint64_t sum)
 {
-    const uint64_t wall = (uint64_t)(clock_state.stop.tv_sec - clock_state.start.tv_sec) * 1000000000u +
-                          (uint64_t)clock_state.stop.tv_nsec - (uint64_t)clock_state.start.tv_nsec;
+    if (!was.wall)
+        measure_was(nanoseconds(clock_state.stop) - nanoseconds(clock_state.start),
+                    micro(clock_state.before.ru_utime, clock_state.after.ru_utime) * 1000,
+                    micro(clock_state.before.ru_stime, clock_state.after.ru_stime) * 1000);
     printf("peer=%s op=%s n=%llu wall_ns=%llu user_ns=%llu sys_ns=%llu peak_kb=%lu check=%llu sum=%llu\n", peer, op,
-           (unsigned long long)n, (unsigned long long)wall,
-           (unsigned long long)micro(clock_state.before.ru_utime, clock_state.after.ru_utime) * 1000,
-           (unsigned long long)micro(clock_state.before.ru_stime, clock_state.after.ru_stime) * 1000, peak_kb(),
-           (unsigned long long)check, (unsigned long long)sum);
+           (unsigned long long)n, (unsigned long long)was.wall, (unsigned long long)was.user,
+           (unsigned long long)was.sys, peak_kb(), (unsigned long long)check, (unsigned long long)sum);
+}
+
+static pid_t maker = -1;
+
+static pid_t start_maker(const char *op, uint32_t events)
+{
+    const char *raw = getenv("RAW");
+    char count[16];
+
+    if (!raw)
+        fail("RAW does not name the program raw");
+    snprintf(count, sizeof count, "%u", events);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child < 0)
+        fail("fork: %s", strerror(errno));
+    if (child == 0) {
+        const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if (nowhere >= 0 && dup2(nowhere, STDOUT_FILENO) >= 0)
+            execl(raw, raw, op, count, NULL);
+        _exit(127);
+    }
+    return child;
+}
+
+static void must_succeed(int status)
+{
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail("the program that makes events failed");
+}
+
+void make_events(uint32_t events)
+{
+    int status;
+    if (waitpid(start_maker("make-events", events), &status, 0) < 0)
+        fail("waitpid: %s", strerror(errno));
+    must_succeed(status);
+}
+
+void begin_events(uint32_t events)
+{
+    maker = start_maker("make-events-slowly", events);
+}
+
+int events_go_on(void)
+{
+    int status;
+    if (maker > 0 && waitpid(maker, &status, WNOHANG) == maker) {
+        must_succeed(status);
+        maker = -1;
+    }
+    return maker > 0;
 }
 
 void fail(const char *format, ...)

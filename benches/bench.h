@@ -100,6 +100,26 @@ static inline uint64_t reading(uint32_t src, uint32_t dst, uint16_t sport, uint1
 void measure_start(void);
 void measure_stop(void);
 
+/*
+ * Events: connections that no table has are made, marked and deleted, which is three events for each. The program raw does
+ * it, in a process of its own, which measure.sh names in the variable RAW.
+ */
+#define EVENTS_OF_A_FLOW 3
+
+/* What a queue of so many events needs, a little more than 1,280 bytes for each; the kernel doubles it. */
+#define EVENT_BUFFER (32u << 20)
+
+/* Makes so many events, while nobody reads, and returns when they are queued. */
+void make_events(uint32_t events);
+
+/* Begins to make so many events at a pace of PACE a second; and whether that goes on. */
+#define PACE 20000
+void begin_events(uint32_t events);
+int events_go_on(void);
+
+/* The times, where they were taken in another way. */
+void measure_was(uint64_t wall_ns, uint64_t user_ns, uint64_t sys_ns);
+
 /* From now on it is child processes whose processor time and memory count. */
 void measure_children(void);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BATCH = 256 };
 
@@ -317,6 +318,120 @@ static void empty(const char *op, uint32_t times, const struct ct_filter *victim
     measure_report("ctrack", op, times, total, 0);
 }
 
+/* --- Watching --- */
+
+static struct ct_watch *open_watch(uint32_t flags, uint32_t rcvbuf)
+{
+    const struct ct_watch_opts opts = { .size = sizeof opts, .flags = flags, .rcvbuf = rcvbuf };
+    struct ct_watch *w;
+
+    must(ct_watch_open(&w, &opts), "ct_watch_open");
+    if (ct_watch_start(w, NULL, 0) < 0)
+        fail("ct_watch_start: %s", ct_watch_error(w));
+    return w;
+}
+
+static struct ct_event events[BATCH];
+
+static uint32_t some_events(struct ct_watch *w, int timeout_ms)
+{
+    const int got = ct_watch_next(w, events, BATCH, timeout_ms);
+    if (got < 0)
+        fail("ct_watch_next: %s", ct_watch_error(w));
+    return (uint32_t)got;
+}
+
+/* Reads up to CT_EVENT_SYNCED and returns how many entries were told. */
+static uint32_t synchronize(struct ct_watch *w, uint64_t *sum)
+{
+    for (uint32_t count = 0;;) {
+        const uint32_t got = some_events(w, -1);
+        for (uint32_t i = 0; i < got; i++) {
+            if (events[i].type == CT_EVENT_SYNCED)
+                return count;
+            *sum += read_entry(&events[i].entry);
+            count++;
+        }
+    }
+}
+
+/* What is left for two seconds after the groups were joined: the kernel is asked more. */
+enum { IN_DOUBT_MS = 2100 };
+
+static void read_events(const char *op, uint32_t count, uint32_t flags)
+{
+    struct ct_watch *w = open_watch(flags, EVENT_BUFFER);
+    uint64_t sum = 0;
+    uint32_t read = 0, got;
+
+    if (flags & CT_WATCH_SYNC) {
+        synchronize(w, &sum);
+        usleep(IN_DOUBT_MS * 1000);
+        sum = some_events(w, 0);
+    }
+    make_events(count);
+    measure_start();
+    while (read < count && (got = some_events(w, 0)) > 0)
+        for (uint32_t i = 0; i < got; i++) {
+            read += events[i].type <= CT_EVENT_DESTROY;
+            sum += read_entry(&events[i].entry);
+        }
+    measure_stop();
+    measure_report("ctrack", op, count, read, sum);
+    ct_watch_close(w);
+}
+
+/* With the options that are the defaults. */
+static void lose_events(const char *op, uint32_t count)
+{
+    struct ct_watch *w = open_watch(0, 0);
+    uint32_t read = 0, got;
+    int goes_on;
+
+    measure_start();
+    begin_events(count);
+    do {
+        goes_on = events_go_on();
+        while ((got = some_events(w, 100)) > 0)
+            for (uint32_t i = 0; i < got; i++)
+                read += events[i].type <= CT_EVENT_DESTROY;
+    } while (goes_on);
+    measure_stop();
+    measure_report("ctrack", op, count, read, 0);
+    ct_watch_close(w);
+}
+
+static void first_list(const char *op, uint32_t size)
+{
+    uint64_t sum = 0;
+
+    measure_start();
+    struct ct_watch *w = open_watch(CT_WATCH_SYNC, 0);
+    const uint32_t count = synchronize(w, &sum);
+    measure_stop();
+    measure_report("ctrack", op, size, count, sum);
+    ct_watch_close(w);
+}
+
+/* Of entries that are as they were told before, nothing is told. */
+static void list_again(const char *op, uint32_t size)
+{
+    struct ct_watch_info info = { .size = sizeof info };
+    struct ct_watch *w = open_watch(CT_WATCH_SYNC, 0);
+    uint64_t sum = 0;
+
+    synchronize(w, &sum);
+    must(ct_watch_resync(w), "ct_watch_resync");
+    measure_start();
+    const uint32_t told = synchronize(w, &sum);
+    measure_stop();
+    must(ct_watch_get_info(w, &info), "ct_watch_get_info");
+    if (told != 0)
+        fail("%u entries were told again", told);
+    measure_report("ctrack", op, size, (uint32_t)info.entries, 0);
+    ct_watch_close(w);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)
@@ -372,6 +487,16 @@ int main(int argc, char **argv)
         empty(op, size, NULL);
     else if (!strcmp(op, "empty-delete"))
         empty(op, size, &zone);
+    else if (!strcmp(op, "events") || !strcmp(op, "events-many"))
+        read_events(op, size, 0);
+    else if (!strcmp(op, "events-known"))
+        read_events(op, size, CT_WATCH_SYNC);
+    else if (!strcmp(op, "events-paced"))
+        lose_events(op, size);
+    else if (!strcmp(op, "watch-list"))
+        first_list(op, size);
+    else if (!strcmp(op, "watch-again"))
+        list_again(op, size);
     else
         fail("no operation %s", op);
     ct_handle_close(h);

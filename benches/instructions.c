@@ -2,17 +2,20 @@
 
 /*
  * Work for scripts/test-instructions.sh, which counts the instructions of one function of the library. Needs a network namespace
- * of its own. Usage: instructions create|stream|list|line|json|delete COUNT
+ * of its own. Usage: instructions create|stream|list|line|json|delete|event|known COUNT
  *
- * Makes COUNT entries, does the work with all of them, and prints how many those were.
+ * Makes COUNT entries, does the work with all of them, and prints how many those were. Event and known read the NEW of each of
+ * them, without and with CT_WATCH_SYNC.
  */
 
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <ctrack.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BATCH = 64 };
 
@@ -71,6 +74,37 @@ static size_t format(const struct ct_entry *entries, size_t count, uint32_t form
     return written;
 }
 
+static struct ct_watch *watch_of(uint32_t flags)
+{
+    const struct ct_watch_opts options = { .size = sizeof options, .flags = flags };
+    struct ct_watch *w;
+    struct ct_event synced;
+
+    must(ct_watch_open(&w, &options), "ct_watch_open");
+    must(ct_watch_start(w, NULL, 0), "ct_watch_start");
+    if (flags & CT_WATCH_SYNC) {
+        must(ct_watch_next(w, &synced, 1, -1), "ct_watch_next");
+        /* For two seconds after the list the kernel is asked about what is new. */
+        usleep(2100 * 1000);
+        must(ct_watch_next(w, &synced, 1, 0), "ct_watch_next");
+    }
+    return w;
+}
+
+static size_t told(struct ct_watch *w, size_t size)
+{
+    static struct ct_event batch[BATCH];
+    size_t count = 0;
+
+    while (count < size) {
+        const int got = ct_watch_next(w, batch, BATCH, -1);
+        must(got, "ct_watch_next");
+        for (int i = 0; i < got; i++)
+            count += batch[i].type == CT_EVENT_NEW;
+    }
+    return count;
+}
+
 int main(int argc, char **argv)
 {
     const char *work = argc == 3 ? argv[1] : "";
@@ -78,6 +112,7 @@ int main(int argc, char **argv)
     struct ct_entry *made = calloc(size + 1, sizeof *made), *entries = NULL;
     int32_t *status = calloc(size + 1, sizeof *status);
     struct ct_result result = { .size = sizeof result };
+    struct ct_watch *w = NULL;
     size_t count = 0;
 
     if (!made || !status)
@@ -85,9 +120,13 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < size; i++)
         made[i] = entry_of((uint32_t)i);
     must(ct_handle_open(&h, NULL), "ct_handle_open");
+    if (strcmp(work, "event") == 0 || strcmp(work, "known") == 0)
+        w = watch_of(strcmp(work, "known") == 0 ? CT_WATCH_SYNC : 0);
     must(ct_create_entries(h, made, size, status, &result), "ct_create_entries");
     if (strcmp(work, "create") == 0) {
         count = result.done;
+    } else if (w) {
+        count = told(w, size);
     } else if (strcmp(work, "stream") == 0) {
         count = stream();
     } else {
@@ -104,6 +143,7 @@ int main(int argc, char **argv)
         }
         ct_entries_free(entries);
     }
+    ct_watch_close(w);
     ct_handle_close(h);
     free(made);
     free(status);

@@ -11,10 +11,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static struct nfct_handle *h;
 
@@ -321,6 +324,63 @@ static void flush(uint32_t size)
     measure_report("lnfct", "flush", size, before.count - after.count, 0);
 }
 
+struct events {
+    struct readings read;
+    uint32_t wanted;
+};
+
+static int add_event(enum nf_conntrack_msg_type type, struct nf_conntrack *ct, void *data)
+{
+    struct events *e = data;
+    add_reading(type, ct, &e->read);
+    return e->read.count == e->wanted ? NFCT_CB_STOP : NFCT_CB_CONTINUE;
+}
+
+static void listen_for_events(struct events *e)
+{
+    nfct_close(h);
+    h = nfct_open(CONNTRACK, NFCT_ALL_CT_GROUPS);
+    if (!h || nfct_callback_register(h, NFCT_T_ALL, add_event, e) != 0)
+        fail("nfct_open, nfct_callback_register: %s", strerror(errno));
+}
+
+static void read_events(const char *op, uint32_t count)
+{
+    struct events e = { .wanted = count };
+    const uint32_t buffer = EVENT_BUFFER;
+
+    listen_for_events(&e);
+    if (setsockopt(nfct_fd(h), SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
+        fail("SO_RCVBUFFORCE: %s", strerror(errno));
+    make_events(count);
+    measure_start();
+    if (nfct_catch(h) == -1)
+        fail("nfct_catch: %s", strerror(errno));
+    measure_stop();
+    measure_report("lnfct", op, count, e.read.count, e.read.sum);
+}
+
+/* With a socket as it is made. After ENOBUFS the program goes on. */
+static void lose_events(const char *op, uint32_t count)
+{
+    struct events e = { .wanted = count };
+    int goes_on;
+
+    listen_for_events(&e);
+    fcntl(nfct_fd(h), F_SETFL, O_NONBLOCK);
+    measure_start();
+    begin_events(count);
+    do {
+        struct pollfd ready = { .fd = nfct_fd(h), .events = POLLIN };
+        goes_on = events_go_on();
+        poll(&ready, 1, 100);
+        if (nfct_catch(h) == -1 && errno != EAGAIN && errno != ENOBUFS)
+            fail("nfct_catch: %s", strerror(errno));
+    } while (goes_on);
+    measure_stop();
+    measure_report("lnfct", op, count, e.read.count, 0);
+}
+
 /* A delete by filter has to dump too. */
 static void empty(const char *op, uint32_t times)
 {
@@ -388,6 +448,10 @@ int main(int argc, char **argv)
         flush(size);
     else if (!strcmp(op, "empty") || !strcmp(op, "empty-delete"))
         empty(op, size);
+    else if (!strcmp(op, "events"))
+        read_events(op, size);
+    else if (!strcmp(op, "events-paced"))
+        lose_events(op, size);
     else
         fail("no operation %s", op);
     if (h)

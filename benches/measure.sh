@@ -14,6 +14,9 @@ if [ "$ACCT" = 1 ]; then
     echo 1 >/proc/sys/net/netfilter/nf_conntrack_timestamp
 fi
 
+# Who reads events has them made by it.
+export RAW="$raw"
+
 "$raw" "$fill" "$count" >/dev/null
 if [ "$state" = emptied ]; then
     "$raw" flush "$count" >/dev/null

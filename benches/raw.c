@@ -355,6 +355,12 @@ int main(int argc, char **argv)
         count(size);
     else if (!strcmp(op, "empty"))
         empty(size);
+    else if (!strcmp(op, "events") || !strcmp(op, "events-many"))
+        read_events(op, size);
+    else if (!strcmp(op, "events-paced"))
+        lose_events(op, size);
+    else if (!strncmp(op, "make-events", 11))
+        make_the_events(op, size);
     else
         fail("no operation %s", op);
     return 0;

@@ -2,7 +2,7 @@
 
 /*
  * What the parts of the program raw share: raw_netlink.c (the socket, attributes, dumps), raw_requests.c (requests from
- * templates) and raw.c (the operations).
+ * templates), raw_events.c (events) and raw.c (the other operations).
  */
 
 #ifndef CTRACK_BENCH_RAW_H
@@ -16,6 +16,11 @@
 
 /* Batches of 64 and 128 were a few percent slower. */
 enum { BATCH = 256, REQUEST_MAX = 320 };
+
+/* Reads events: raw_events.c. */
+void read_events(const char *op, uint32_t events);
+void lose_events(const char *op, uint32_t events);
+void make_the_events(const char *op, uint32_t events);
 
 /* The largest dump datagram has 32 KiB. */
 extern uint8_t received[64 * 1024];
@@ -67,7 +72,7 @@ uint32_t walk_dump(void (*each)(const struct nlmsghdr *, void *), void *data);
 
 /* --- Requests --- */
 
-enum request { CREATE, DELETE, DELETE_WITHOUT_ID, LOOK_UP };
+enum request { CREATE, MARK_ANEW, DELETE, DELETE_WITHOUT_ID, LOOK_UP };
 
 /* A finished request for one kind of connection, and where the fields lie that differ. */
 struct template

@@ -38,9 +38,10 @@ static void put_tuple(struct template *t, size_t *end, const struct flow *f, int
 void make_template(struct template *t, enum request what, const struct flow *f)
 {
     const uint32_t zero = 0;
-    size_t end = what == CREATE    ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, 0)
-                 : what == LOOK_UP ? put_header(t->bytes, IPCTNL_MSG_CT_GET, 0, f->family, 0)
-                                   : put_header(t->bytes, IPCTNL_MSG_CT_DELETE, 0, f->family, 1);
+    size_t end = what == CREATE      ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, f->family, 0)
+                 : what == MARK_ANEW ? put_header(t->bytes, IPCTNL_MSG_CT_NEW, 0, f->family, 0)
+                 : what == LOOK_UP   ? put_header(t->bytes, IPCTNL_MSG_CT_GET, 0, f->family, 0)
+                                     : put_header(t->bytes, IPCTNL_MSG_CT_DELETE, 0, f->family, 1);
 
     put_tuple(t, &end, f, 0);
     if (what == CREATE)
@@ -62,6 +63,8 @@ void make_template(struct template *t, enum request what, const struct flow *f)
             static const uint8_t labels[16] = { 2, [15] = 0x80 };
             put(t->bytes, &end, CTA_LABELS, labels, sizeof labels);
         }
+    } else if (what == MARK_ANEW) {
+        t->mark = (uint16_t)put(t->bytes, &end, CTA_MARK, &zero, 4);
     } else if (what == DELETE) {
         t->id = (uint16_t)put(t->bytes, &end, CTA_ID, &zero, 4);
     }
@@ -126,6 +129,8 @@ size_t fill_from(const struct template *t, uint8_t *at, enum request what, const
         poke32(at + t->mark, f->mark);
         if (t->tcp_state)
             at[t->tcp_state] = f->tcp_state;
+    } else if (what == MARK_ANEW) {
+        poke32(at + t->mark, f->mark + 1);
     } else if (what == DELETE) {
         memcpy(at + t->id, &id, sizeof id);
     }

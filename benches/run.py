@@ -54,6 +54,7 @@ def publish(s, built, failed, single, tasks, limit):
         "floor": table.floor_lines(s, rows, results),
         "peer": table.peer_lines(s, rows, results),
         "memory": table.stream_memory(results, tasks),
+        "lost": table.lost_lines(s, results),
     }
     data["noise"] = report.noise(single, [line.verdict for line in data["floor"] + data["peer"]])
     pictures = []
@@ -77,6 +78,7 @@ def publish(s, built, failed, single, tasks, limit):
             "floor": [dataclasses.asdict(line) for line in data["floor"]],
             "peer": [dataclasses.asdict(line) for line in data["peer"]],
             "stream_memory": data["memory"],
+            "lost": data["lost"],
             "noise": data["noise"],
         },
         "results": single,

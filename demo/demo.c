@@ -2,11 +2,12 @@
 
 /*
  * What libctrack does, on real flows that scripts/demo.sh made: list, count, delete by filter, delete given entries,
- * flush.
+ * flush; and watch, over a flow of its own.
  * Usage: demo NUMBER-OF-FLOWS
  *
  * It also checks itself: every step must take exactly the entries that a plain loop over the list before would take,
- * and leave all others alone. Exit code 1 if not, or if a call fails.
+ * and leave all others alone; and a watch, which runs all the time, must hear of each that goes. Exit code 1 if not, or
+ * if a call fails.
  */
 
 #include <arpa/inet.h>
@@ -14,13 +15,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* The addresses of demo.sh. */
 #define DEAD "127.0.1.7"
 #define CLIENT "127.0.1.5"
+#define SERVER "127.0.1.10"
 #define ZONES 3
+#define NEW_PORT 40009
+/* No event comes later; this only ends a demo that hangs. */
+#define WAIT_MS 10000
 
 static struct ct_handle *handle;
+static struct ct_watch *watch;
+/* Entries that the watch knows of, and the ends that it told. */
+static size_t known, ended;
 
 struct list {
     struct ct_entry *entries;
@@ -29,9 +39,11 @@ struct list {
 
 static void check(int result, const char *call)
 {
+    const char *why = strncmp(call, "ct_watch", 8) == 0 ? ct_watch_error(watch) : ct_handle_error(handle);
+
     if (result >= 0)
         return;
-    fprintf(stderr, "demo: %s: %s (%s)\n", call, ct_handle_error(handle), ct_strerror(result));
+    fprintf(stderr, "demo: %s: %s (%s)\n", call, why, ct_strerror(result));
     exit(1);
 }
 
@@ -184,6 +196,54 @@ static size_t count_of(const struct list *list, int (*is_meant)(const struct ct_
     return count;
 }
 
+static void print_event(const struct ct_event *ev)
+{
+    char line[1024];
+
+    ct_event_format(ev, CT_FORMAT_LINE, line, sizeof line);
+    printf("   %s\n", line);
+}
+
+/* Takes events until one of this type came, and counts. */
+static void watch_until(uint32_t type, int print)
+{
+    struct ct_event ev = { .type = 0 };
+
+    do {
+        int n = ct_watch_next(watch, &ev, 1, WAIT_MS);
+
+        check(n, "ct_watch_next");
+        must(n == 1, "an event did not come");
+        must(ev.type != CT_EVENT_LOST, "events were lost");
+        known += ev.type == CT_EVENT_NEW;
+        known -= ev.type == CT_EVENT_DESTROY;
+        ended += ev.type == CT_EVENT_DESTROY;
+        if (print)
+            print_event(&ev);
+    } while (ev.type != type);
+}
+
+static void begin_watch(size_t expected)
+{
+    struct ct_watch_opts opts = { .size = sizeof opts, .flags = CT_WATCH_SYNC };
+
+    check(ct_watch_open(&watch, &opts), "ct_watch_open");
+    check(ct_watch_start(watch, NULL, 0), "ct_watch_start");
+    watch_until(CT_EVENT_SYNCED, 0);
+    must(known == expected, "the watch does not know all entries");
+    printf("   A watch runs beside all that: it knows %zu.\n", known);
+}
+
+/* The watch hears of as many ends as entries were meant. */
+static void watch_ends(size_t meant)
+{
+    size_t until = ended + meant;
+
+    while (ended < until)
+        watch_until(CT_EVENT_DESTROY, 0);
+    printf("   The watch heard that %zu went and knows %zu.\n", meant, known);
+}
+
 /* Lists again: what was meant is gone, everything else is there. The new list takes the place of the old. */
 static void step_done(struct list *list, int (*is_meant)(const struct ct_entry *))
 {
@@ -200,6 +260,8 @@ static void step_done(struct list *list, int (*is_meant)(const struct ct_entry *
         must(k < list->count, "an entry came from nowhere");
     }
     print_zones("Left", &now);
+    watch_ends(meant);
+    must(known == now.count, "the watch knows another number of entries than are left");
     ct_entries_free(list->entries);
     *list = now;
 }
@@ -265,7 +327,7 @@ static void delete_udp(struct list *list)
 
 static void delete_listed(struct list *list, const struct list *old)
 {
-    struct ct_entry mine[32];
+    struct ct_entry mine[32] = { { .has = 0 } };
     int32_t status[32];
     struct ct_result result = { .size = sizeof result };
     size_t n = 0, gone = 0, i;
@@ -308,6 +370,54 @@ static void flush_everything(struct list *list)
     step_done(list, is_any);
 }
 
+/* A socket of one end of the new flow. */
+static int udp(const char *address, uint16_t port)
+{
+    struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(port) };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    must(inet_pton(AF_INET, address, &own.sin_addr) == 1 && fd >= 0, "a socket");
+    must(bind(fd, (struct sockaddr *)&own, sizeof own) == 0, "its address is free");
+    return fd;
+}
+
+/* A flow comes, is answered, marked and deleted, and each is told. */
+static void watch_a_flow(void)
+{
+    int client = udp(CLIENT, NEW_PORT), server = udp(SERVER, 53);
+    struct sockaddr_in to;
+    socklen_t size = sizeof to;
+    struct ct_entry key = { .has = CT_HAS_ORIG | CT_HAS_PORTS | CT_HAS_ZONE,
+                            .family = CT_FAMILY_IPV4,
+                            .proto = CT_PROTO_UDP,
+                            .zone = 1,
+                            .orig = { .sport = NEW_PORT, .dport = 53, .zone = 1 } };
+    struct ct_entry marked;
+    struct ct_result result = { .size = sizeof result };
+    int32_t status;
+
+    puts("\n7. ct_watch_next(), in lines of the form of conntrack -E: a question, an answer, a mark, and its end");
+    ipv4(key.orig.src, CLIENT);
+    ipv4(key.orig.dst, SERVER);
+    must(getsockname(server, (struct sockaddr *)&to, &size) == 0, "where to send");
+    must(sendto(client, "question", 8, 0, (struct sockaddr *)&to, size) == 8, "a question");
+    watch_until(CT_EVENT_NEW, 1);
+    must(getsockname(client, (struct sockaddr *)&to, &size) == 0, "where to answer");
+    must(sendto(server, "answer", 6, 0, (struct sockaddr *)&to, size) == 6, "an answer");
+    watch_until(CT_EVENT_UPDATE, 1);
+    marked = key;
+    marked.has |= CT_HAS_MARK;
+    marked.mark = 7;
+    check(ct_update_entries(handle, &marked, 1, &status, &result), "ct_update_entries");
+    watch_until(CT_EVENT_UPDATE, 1);
+    check(ct_delete_entries(handle, &key, 1, &status, &result), "ct_delete_entries");
+    must(result.done == 1, "the flow was there");
+    watch_until(CT_EVENT_DESTROY, 1);
+    must(known == 0, "the watch knows of a flow that is gone");
+    close(client);
+    close(server);
+}
+
 int main(int argc, char **argv)
 {
     size_t expected = argc == 2 ? strtoul(argv[1], NULL, 10) : 0;
@@ -322,11 +432,14 @@ int main(int argc, char **argv)
     list = list_all();
     old = list_all();
     show_table(&list, expected);
+    begin_watch(expected);
     delete_dead(&list);
     delete_udp(&list);
     delete_listed(&list, &old);
     flush_zone(&list);
     flush_everything(&list);
+    watch_a_flow();
+    ct_watch_close(watch);
     ct_entries_free(old.entries);
     ct_entries_free(list.entries);
     ct_handle_close(handle);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-// The same table from Go: one line, streamed.
+// The same table from Go: one line, streamed, and one of a watch, whose list must have as many.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"ctrack"
 	"fmt"
 	"os"
+	"time"
 )
 
 func main() {
@@ -34,5 +35,35 @@ func run() error {
 		}
 	}
 	fmt.Printf("From Go (conn.All):      %d flows, %d of them TCP\n", flows, tcp)
+	return watch(flows)
+}
+
+// watch fails unless a watch knows as many entries when it is synced.
+func watch(flows int) error {
+	watch, err := ctrack.OpenWatch(ctrack.WatchOptions{Sync: true})
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	known := 0
+	for event, err := range watch.Events(ctx) {
+		if err != nil {
+			return err
+		}
+		switch event.Kind {
+		case ctrack.New:
+			known++
+		case ctrack.Destroy:
+			known--
+		case ctrack.Synced:
+			fmt.Printf("From Go (watch.Events):  %d flows, and what becomes of them\n", known)
+			if known != flows {
+				return fmt.Errorf("the watch knows %d flows, not %d", known, flows)
+			}
+			return nil
+		}
+	}
 	return nil
 }

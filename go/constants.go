@@ -271,6 +271,47 @@ func (s SCTPState) String() string {
 		"SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT", "HEARTBEAT_ACKED"})
 }
 
+// EventKind is what happened. Since 0.2.
+type EventKind uint32
+
+const (
+	New     EventKind = ctEventNew     // an entry was made; or is selected only now (Entered), was there when the watch began (Initial), or was found (Found)
+	Update  EventKind = ctEventUpdate  // an entry changed
+	Destroy EventKind = ctEventDestroy // an entry went; or is selected no more (Left)
+	Lost    EventKind = ctEventLost    // events are missing here: Event.Lost says how many. With WatchOptions.Sync what follows repairs it, up to the next Synced
+	Synced  EventKind = ctEventSynced  // with WatchOptions.Sync: the events so far add up to the kernel's table, as it was at some moment since the last Lost
+)
+
+// String is "new", "update", "destroy", "lost" or "synced"; the number of those without a name. Since 0.2.
+func (k EventKind) String() string {
+	if k == 0 {
+		return "0"
+	}
+	return nameOf(int(k), []string{"", "new", "update", "destroy", "lost", "synced"})
+}
+
+// EventFlags say more of an event. Since 0.2.
+type EventFlags uint32
+
+const (
+	Initial EventFlags = ctEventInitial // of New: the entry was there when the watch was opened
+	Found   EventFlags = ctEventFound   // the kernel did not say so; a list or a look-up showed it. Of a Destroy then only Orig, Zone and ID count: there are no final counters
+	Entered EventFlags = ctEventEntered // of New: the entry was there before, and is selected by the filters only now
+	Left    EventFlags = ctEventLeft    // of Destroy: the entry is there still, and is selected by the filters no more
+)
+
+// All says whether all of these flags are set. Since 0.2.
+func (f EventFlags) All(flags EventFlags) bool {
+	return f&flags == flags
+}
+
+var eventFlagNames = map[EventFlags]string{Initial: "initial", Found: "found", Entered: "entered", Left: "left"}
+
+// String is for example "found|left"; "0" for none. Since 0.2.
+func (f EventFlags) String() string {
+	return bitNames(f, eventFlagNames)
+}
+
 func nameOf(number int, names []string) string {
 	if number < len(names) {
 		return names[number]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-// Package ctrack lists, deletes and flushes the entries of the Linux kernel's connection-tracking table. It is the Go side of
+// Package ctrack lists, deletes, flushes and watches the entries of the Linux kernel's connection-tracking table. It is the Go side of
 // libctrack, which it calls through cgo: no conntrack program, no text to parse. It compiles for every system that Go has but Plan 9,
 // with and without cgo; where libctrack is missing, [Open] says so.
 //
@@ -24,6 +24,11 @@
 // FlushAll. [MakeDeadEndpoint], [MakeChangedService], [PortOnAnyAddress], [EverythingBut] and [Rule] write the filters of the
 // common questions. [Filter.Matches] and [Selection] answer without a table what a filter takes; [Table] and package ctracktest are
 // for tests.
+//
+// # Watching
+//
+// A [Watch] tells what becomes of entries; with Sync it lists first, and repairs what was lost. A [Mirror] is a copy of the table that a
+// watch keeps. A goroutine that waits for events holds no thread.
 //
 // # Namespaces and goroutines
 //

@@ -266,6 +266,16 @@ var errorKinds = map[string]func(*errorTest){
 			t.says(what, err, details.Errno, what)
 		}
 	},
+	"Full": func(t *errorTest) {
+		create(t, t.open(ctrack.Options{}), udp("10.0.0.7:1", "10.0.0.8:53"), udp("10.0.0.7:2", "10.0.0.8:53"), udp("10.0.0.7:3", "10.0.0.8:53"))
+		w := t.ns.watch(ctrack.WatchOptions{Sync: true, MaxEntries: 2})
+		for {
+			if _, err := w.Next(patient(t.T), make([]ctrack.Event, 8)); err != nil {
+				t.says("Next", err, syscall.ENOSPC, "there are more than 2 entries")
+				return
+			}
+		}
+	},
 	"NoFreeZone": func(t *errorTest) {
 		c := t.open(ctrack.Options{})
 		create(t, c, inZone(5, udp("10.0.0.7:1", "10.0.0.8:53"))...)

@@ -153,3 +153,50 @@ func ExampleError() {
 	// ctrack: list: filter[0].orig_src: 10.0.0.7/8 has bits set behind the prefix
 	// true list invalid argument
 }
+
+func ExampleOpenWatch() {
+	conn := table()
+	defer conn.Close()
+
+	watch, err := ctrack.OpenWatch(ctrack.WatchOptions{Sync: true}, ctrack.Filter{Proto: ctrack.Is(ctrack.UDP)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer watch.Close()
+	there := 0
+	for event, err := range watch.Events(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch event.Kind {
+		case ctrack.New:
+			there++
+		case ctrack.Destroy:
+			there--
+		case ctrack.Lost:
+			fmt.Println("something was lost; what follows repairs it")
+		case ctrack.Synced:
+			fmt.Println(there, "entries")
+			return
+		}
+	}
+	// Output: 2 entries
+}
+
+func ExampleNewMirror() {
+	conn := table()
+	defer conn.Close()
+
+	mirror, err := ctrack.NewMirror(context.Background(), ctrack.MirrorOptions{}, ctrack.Filter{Proto: ctrack.Is(ctrack.UDP)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer mirror.Close()
+	if err := mirror.WaitSynced(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// No call of the kernel from here on.
+	found, err := mirror.Select(ctrack.Filter{ReplySrc: netip.MustParsePrefix("10.0.0.7/32")})
+	fmt.Println(mirror.Len(), len(found), err)
+	// Output: 2 1 <nil>
+}

@@ -450,6 +450,95 @@ func TestEveryFieldOfTheLibrarysOptionsIsOneOfOptions(t *testing.T) {
 	}
 }
 
+func TestEveryFieldOfTheLibrarysWatchOptionsIsOneOfWatchOptions(t *testing.T) {
+	written, flags, events := map[string]bool{
+		// OpenWatch has it from WatchOptions.Namespace.
+		"ct_watch_opts.netns_fd": true, "ct_watch_opts.size": true,
+	}, uint32(ctWatchNetns), uint32(0)
+	values := []any{Namespace{}, []EventKind{New, Update, Destroy}, time.Second}
+	fieldtest.Each(t, append(values, fieldValues...), func(name string, set func(*WatchOptions)) {
+		without := WatchOptions{Sync: name != "Reliable" && name != "AllNsid"}
+		if name == "Sync" {
+			without.Sync = false
+		}
+		with := without
+		set(&with)
+		before, err := without.check()
+		raw, err2 := with.check()
+		if err != nil || err2 != nil {
+			t.Fatal(name, err, err2)
+		}
+		flags, events = flags|raw.flags, events|raw.events
+		touched := differing("ct_watch_opts", &raw, &before)
+		if len(touched) == 0 && name != "Namespace" {
+			t.Errorf("WatchOptions.%s: it is not written: see WatchOptions.check in watch.go", name)
+		}
+		for _, field := range touched {
+			written[field] = true
+		}
+	})
+	for _, name := range fieldsOf("ct_watch_opts") {
+		if !written[name] {
+			t.Errorf("%s: no field of WatchOptions is for it: see WatchOptions and WatchOptions.check in watch.go", name)
+		}
+	}
+	for name, bit := range layoutConstants {
+		of := uint64(flags)
+		switch name {
+		case "CT_WATCH_IS_SYNCED", "CT_WATCH_MAY_BE_SILENT":
+			continue
+		case "CT_WATCH_NEW", "CT_WATCH_UPDATE", "CT_WATCH_DESTROY":
+			of = uint64(events)
+		}
+		if strings.HasPrefix(name, "CT_WATCH_") && of&bit == 0 {
+			t.Errorf("%s: no field of WatchOptions sets it: see WatchOptions.check in watch.go", name)
+		}
+	}
+}
+
+func TestEveryFieldOfTheLibrarysInfoOfAWatchIsInWatchInfo(t *testing.T) {
+	for _, name := range fieldsOf("ct_watch_info") {
+		if name == "ct_watch_info.size" || name == "ct_watch_info.pad0" {
+			continue
+		}
+		var raw rawWatchInfo
+		at, size := layoutFields[name][0], layoutFields[name][1]
+		for i := range size {
+			// Both flags, in either byte order.
+			bytesOf(&raw)[at+i] = 3
+		}
+		if infoOf(&raw) == (WatchInfo{}) {
+			t.Errorf("%s: it is not in WatchInfo: see infoOf in watch.go", name)
+		}
+	}
+}
+
+func TestEveryFieldOfTheLibrarysEventIsInAnEventAndComesBack(t *testing.T) {
+	var names helperNames
+	for _, name := range fieldsOf("ct_event") {
+		if name == "ct_event.reserved" || name == "ct_event.entry" {
+			continue
+		}
+		raw := rawEvent{type_: ctEventSynced, nsid: -1}
+		if name == "ct_event.lost" {
+			raw.type_ = ctEventLost
+		}
+		bytesOf(&raw)[layoutFields[name][0]] = 1
+		if name == "ct_event.nsid" {
+			raw.nsid = 1
+		}
+		var e Event
+		decodeEvent(&e, &raw, &names)
+		var back rawEvent
+		if wrong := encodeEvent(&back, &e); wrong != nil && name != "ct_event.type" || wrong == nil && back != raw {
+			t.Errorf("%s: %+v comes back as %+v (%v): see decodeEvent and encodeEvent in event.go", name, raw, back, wrong)
+		}
+	}
+}
+
+// layoutNamesOfKinds are the events that are kinds, and no flags.
+var layoutNamesOfKinds = map[string]bool{"NEW": true, "UPDATE": true, "DESTROY": true, "LOST": true, "SYNCED": true}
+
 func TestEveryConstantWithANameInCHasItInGo(t *testing.T) {
 	named := 0
 	for name, value := range layoutConstants {
@@ -465,6 +554,10 @@ func TestEveryConstantWithANameInCHasItInGo(t *testing.T) {
 			text, want = Proto(value).String(), strings.ToLower(rest)
 		} else if rest, is := strings.CutPrefix(name, "CT_FAMILY_"); is {
 			text, want = Family(value).String(), strings.ToLower(rest)
+		} else if rest, is := strings.CutPrefix(name, "CT_EVENT_"); is && layoutNamesOfKinds[rest] {
+			text, want = EventKind(value).String(), strings.ToLower(rest)
+		} else if is {
+			text, want = EventFlags(value).String(), strings.ToLower(rest)
 		} else {
 			continue
 		}
@@ -506,6 +599,7 @@ func TestEveryConstantOfTheHeaderIsUsedWhereItMatters(t *testing.T) {
 	places := map[string]string{
 		"CT_HAS_": "constants.go", "CT_STATUS_": "constants.go", "CT_TCP_STATE_": "constants.go", "CT_PROTO_": "constants.go",
 		"CT_FAMILY_": "constants.go", "CT_MATCH_": "filter_convert.go", "CT_RESULT_": "result.go", "CT_FORMAT_": "text.go",
+		"CT_EVENT_": "constants.go", "CT_WATCH_": "watch.go",
 	}
 	for _, name := range slices.Sorted(maps.Keys(layoutConstants)) {
 		if strings.HasPrefix(name, "CT_VERSION_") {
@@ -515,6 +609,9 @@ func TestEveryConstantOfTheHeaderIsUsedWhereItMatters(t *testing.T) {
 		there := len(used[inGo]) > 0
 		for prefix, file := range places {
 			// A Has has no names for what only updates know.
+			if name == "CT_WATCH_NETNS" {
+				continue
+			}
 			if strings.HasPrefix(name, prefix) && (prefix != "CT_HAS_" || layoutConstants[name]&uint64(hasKnown) != 0) {
 				there, place = used[inGo][file], file
 			}

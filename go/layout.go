@@ -111,6 +111,27 @@ const (
 	ctFormatExtended      = 1 << 8  // CT_FORMAT_EXTENDED
 	ctFormatId            = 1 << 9  // CT_FORMAT_ID
 	ctFormatTimestamp     = 1 << 10 // CT_FORMAT_TIMESTAMP
+	ctEventNew            = 1       // CT_EVENT_NEW
+	ctEventUpdate         = 2       // CT_EVENT_UPDATE
+	ctEventDestroy        = 3       // CT_EVENT_DESTROY
+	ctEventLost           = 4       // CT_EVENT_LOST
+	ctEventSynced         = 5       // CT_EVENT_SYNCED
+	ctEventInitial        = 1 << 0  // CT_EVENT_INITIAL
+	ctEventFound          = 1 << 1  // CT_EVENT_FOUND
+	ctEventEntered        = 1 << 2  // CT_EVENT_ENTERED
+	ctEventLeft           = 1 << 3  // CT_EVENT_LEFT
+	ctFormatEventTime     = 1 << 11 // CT_FORMAT_EVENT_TIME
+	ctWatchNetns          = 1 << 0  // CT_WATCH_NETNS
+	ctWatchSync           = 1 << 1  // CT_WATCH_SYNC
+	ctWatchEnable         = 1 << 2  // CT_WATCH_ENABLE
+	ctWatchReliable       = 1 << 3  // CT_WATCH_RELIABLE
+	ctWatchAllNsid        = 1 << 4  // CT_WATCH_ALL_NSID
+	ctWatchAuditAll       = 1 << 5  // CT_WATCH_AUDIT_ALL
+	ctWatchNew            = 1 << 0  // CT_WATCH_NEW
+	ctWatchUpdate         = 1 << 1  // CT_WATCH_UPDATE
+	ctWatchDestroy        = 1 << 2  // CT_WATCH_DESTROY
+	ctWatchIsSynced       = 1 << 0  // CT_WATCH_IS_SYNCED
+	ctWatchMayBeSilent    = 1 << 1  // CT_WATCH_MAY_BE_SILENT
 )
 
 // ctHasAll are all bits of has.
@@ -254,6 +275,49 @@ type rawResult struct {
 	firstError int32
 	pad0       uint32
 	spared     uint64
+}
+
+// rawEvent is struct ct_event.
+type rawEvent struct {
+	type_      uint32
+	flags      uint32
+	number     uint64
+	lost       uint64
+	receivedNs uint64
+	timeNs     uint64
+	portid     uint32
+	nsid       int32
+	reserved   [2]uint64
+	entry      rawEntry
+}
+
+// rawWatchOpts is struct ct_watch_opts.
+type rawWatchOpts struct {
+	size       uint32
+	flags      uint32
+	netnsFd    int32
+	events     uint32
+	timeoutMs  uint32
+	rcvbuf     uint32
+	auditMs    uint32
+	maxEntries uint32
+}
+
+// rawWatchInfo is struct ct_watch_info.
+type rawWatchInfo struct {
+	size       uint32
+	flags      uint32
+	eventsMode int32
+	rcvbuf     uint32
+	queued     uint32
+	pad0       uint32
+	received   uint64
+	lost       uint64
+	resyncs    uint64
+	restarts   uint64
+	verified   uint64
+	audited    uint64
+	entries    uint64
 }
 
 // announced are the fields of an entry that bits of has announce, in the order of abi/fields.txt.

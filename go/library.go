@@ -37,11 +37,32 @@ package ctrack
 #cgo nocallback ct_update_entries
 #cgo noescape ct_entry_format
 #cgo nocallback ct_entry_format
+#cgo noescape ct_event_format
+#cgo nocallback ct_event_format
+#cgo noescape ct_handle_get_portid
+#cgo nocallback ct_handle_get_portid
+#cgo noescape ct_watch_open
+#cgo nocallback ct_watch_open
+#cgo noescape ct_watch_start
+#cgo nocallback ct_watch_start
+#cgo noescape ct_watch_fd
+#cgo nocallback ct_watch_fd
+#cgo noescape ct_watch_next
+#cgo nocallback ct_watch_next
+#cgo noescape ct_watch_resync
+#cgo nocallback ct_watch_resync
+#cgo noescape ct_watch_get_info
+#cgo nocallback ct_watch_get_info
+#cgo noescape ct_watch_error
+#cgo nocallback ct_watch_error
+#cgo noescape ct_watch_close
+#cgo nocallback ct_watch_close
 */
 import "C"
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -51,11 +72,12 @@ import (
 // where they are left out.
 
 // The header that is installed must be that which layout.go was made of, or a newer one: the promise of libctrack.so.0 for an entry
-// is 256 bytes, and inputs only grow. Any other does not compile.
+// is 256 bytes and for an event 320, and inputs only grow. Any other does not compile.
 var (
 	_ [unsafe.Sizeof(rawEntry{})]struct{}    = [C.sizeof_struct_ct_entry]struct{}{}
 	_ [unsafe.Sizeof(rawTuple{})]struct{}    = [C.sizeof_struct_ct_tuple]struct{}{}
 	_ [unsafe.Sizeof(rawCounters{})]struct{} = [C.sizeof_struct_ct_counters]struct{}{}
+	_ [unsafe.Sizeof(rawEvent{})]struct{}    = [C.sizeof_struct_ct_event]struct{}{}
 )
 
 const (
@@ -63,6 +85,8 @@ const (
 	_ = uint(C.sizeof_struct_ct_filter - unsafe.Sizeof(rawFilter{}))
 	_ = uint(C.sizeof_struct_ct_result - unsafe.Sizeof(rawResult{}))
 	_ = uint(C.sizeof_struct_ct_open_opts - unsafe.Sizeof(rawOpenOpts{}))
+	_ = uint(C.sizeof_struct_ct_watch_opts - unsafe.Sizeof(rawWatchOpts{}))
+	_ = uint(C.sizeof_struct_ct_watch_info - unsafe.Sizeof(rawWatchInfo{}))
 )
 
 // haveLibrary says whether this program has libctrack in it.
@@ -80,6 +104,11 @@ func errnoText(result int) string {
 // formatEntry writes an entry as text, by the rules of snprintf.
 func formatEntry(e *rawEntry, format uint32, text []byte) int {
 	return int(C.ct_entry_format(entriesOf(e), C.uint32_t(format), (*C.char)(unsafe.Pointer(unsafe.SliceData(text))), C.size_t(len(text))))
+}
+
+// formatEvent writes an event as text, by the rules of snprintf.
+func formatEvent(e *rawEvent, format uint32, text []byte) int {
+	return int(C.ct_event_format(eventsOf(e), C.uint32_t(format), (*C.char)(unsafe.Pointer(unsafe.SliceData(text))), C.size_t(len(text))))
 }
 
 // nativeHandle is a handle as the library knows it.
@@ -142,18 +171,24 @@ func (p *pool) open() (*handle, error) {
 	}
 	h := new(handle)
 	if result := C.ct_handle_open(&h.native, (*C.struct_ct_open_opts)(unsafe.Pointer(&opts))); result < 0 {
-		text := ""
-		switch {
-		case own == p.namespace:
-		case syscall.Errno(-result) == syscall.EPERM:
-			text = fmt.Sprintf("not permitted: net:[%d] is not the network namespace of this thread; "+
-				"needs CAP_SYS_ADMIN over it and in the own user namespace", p.namespace.inode)
-		case syscall.Errno(-result) == syscall.EINVAL:
-			text = "network namespace: what is given is none"
-		}
-		return nil, failure("open", int(result), text)
+		return nil, notOpened("open", int(result), own, p.namespace)
 	}
+	p.note(h)
 	return h, nil
+}
+
+// notOpened is why nothing could be opened in a network namespace.
+func notOpened(op string, result int, own, namespace identity) error {
+	text := ""
+	switch {
+	case own == namespace:
+	case syscall.Errno(-result) == syscall.EPERM:
+		text = fmt.Sprintf("not permitted: net:[%d] is not the network namespace of this thread; "+
+			"needs CAP_SYS_ADMIN over it and in the own user namespace", namespace.inode)
+	case syscall.Errno(-result) == syscall.EINVAL:
+		text = "network namespace: what is given is none"
+	}
+	return failure(op, result, text)
 }
 
 func (h *handle) close() {
@@ -170,6 +205,10 @@ func (h *handle) errorText() string {
 
 func entriesOf(first *rawEntry) *C.struct_ct_entry {
 	return (*C.struct_ct_entry)(unsafe.Pointer(first))
+}
+
+func eventsOf(first *rawEvent) *C.struct_ct_event {
+	return (*C.struct_ct_event)(unsafe.Pointer(first))
 }
 
 func filtersOf(first *rawFilter) *C.struct_ct_filter {
@@ -230,4 +269,112 @@ func (h *handle) createEntries(entries []rawEntry, status []int32, result *rawRe
 func (h *handle) updateEntries(entries []rawEntry, status []int32, result *rawResult) int {
 	first := entriesOf(unsafe.SliceData(entries))
 	return int(C.ct_update_entries(h.native, first, C.size_t(len(entries)), statusesOf(status), resultsOf(result)))
+}
+
+func (h *handle) portID(port *uint32) int {
+	return int(C.ct_handle_get_portid(h.native, (*C.uint32_t)(unsafe.Pointer(port))))
+}
+
+// nativeWatch is a watch as the library knows it.
+type nativeWatch = *C.struct_ct_watch
+
+// openWatch opens a Watch with options and filters that were checked.
+func openWatch(options WatchOptions, opts rawWatchOpts, filters []rawFilter) (*Watch, error) {
+	if err := checkVersion(uint32(C.ct_version_number()), ctVersionNumber); err != nil {
+		return nil, err
+	}
+	w := new(Watch)
+	if err := w.open(options.Namespace, opts); err != nil {
+		return nil, err
+	}
+	if result := int(C.ct_watch_start(w.native, filtersOf(unsafe.SliceData(filters)), C.size_t(len(filters)))); result < 0 {
+		err := failure("watch", result, w.errorText())
+		w.free()
+		return nil, err
+	}
+	if err := w.join(); err != nil {
+		w.free()
+		return nil, err
+	}
+	return w, nil
+}
+
+// open makes the library's watch.
+func (w *Watch) open(namespace Namespace, opts rawWatchOpts) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	fd, err := namespace.open()
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	wanted, err := identityOf(fd)
+	if err != nil {
+		return err
+	}
+	own, err := ownIdentity()
+	if err != nil {
+		return err
+	}
+	if own != wanted {
+		opts.flags |= ctWatchNetns
+		opts.netnsFd = int32(fd)
+	}
+	result := C.ct_watch_open(&w.native, (*C.struct_ct_watch_opts)(unsafe.Pointer(&opts)))
+	switch {
+	case result >= 0:
+		return nil
+	case syscall.Errno(-result) == syscall.EPERM && opts.flags&ctWatchAllNsid != 0 && own == wanted:
+		return failure("watch", int(result), "not permitted: events of all network namespaces (AllNsid) need CAP_NET_BROADCAST in the user "+
+			"namespace that owns this one")
+	}
+	return notOpened("watch", int(result), own, wanted)
+}
+
+// join gives the runtime's poller a descriptor to wait for. It is a copy: an os.File closes what it has.
+func (w *Watch) join() error {
+	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(C.ct_watch_fd(w.native)), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return failure("watch", -int(errno), "")
+	}
+	// For an os.File it is one to wait for only then. The library does not read from it, and does not care.
+	if err := syscall.SetNonblock(int(fd), true); err != nil {
+		syscall.Close(int(fd))
+		return failure("watch", -int(err.(syscall.Errno)), "")
+	}
+	w.file = os.NewFile(fd, "watch")
+	poll, err := w.file.SyscallConn()
+	if err == nil {
+		// Fails if the poller does not take it.
+		err = w.file.SetReadDeadline(noDeadline)
+	}
+	if err != nil {
+		w.file.Close()
+		return w.lost(err)
+	}
+	w.poll = poll
+	return nil
+}
+
+// next reads what is there. It never waits.
+func (w *Watch) next(events []rawEvent) int {
+	return int(C.ct_watch_next(w.native, eventsOf(unsafe.SliceData(events)), C.size_t(len(events)), 0))
+}
+
+func (w *Watch) errorText() string {
+	return C.GoString(C.ct_watch_error(w.native))
+}
+
+func (w *Watch) resync() int {
+	return int(C.ct_watch_resync(w.native))
+}
+
+func (w *Watch) info(info *rawWatchInfo) int {
+	return int(C.ct_watch_get_info(w.native, (*C.struct_ct_watch_info)(unsafe.Pointer(info))))
+}
+
+// free closes the library's watch. Nobody may be using it.
+func (w *Watch) free() {
+	C.ct_watch_close(w.native)
+	w.native = nil
 }

@@ -42,6 +42,10 @@ func formatEntry(*rawEntry, uint32, []byte) int {
 	return refusal
 }
 
+func formatEvent(*rawEvent, uint32, []byte) int {
+	return refusal
+}
+
 type nativeHandle = struct{}
 
 func closeNamespace(int) {}
@@ -99,3 +103,31 @@ func (h *handle) createEntries([]rawEntry, []int32, *rawResult) int {
 func (h *handle) updateEntries([]rawEntry, []int32, *rawResult) int {
 	return refusal
 }
+
+func (h *handle) portID(*uint32) int {
+	return refusal
+}
+
+type nativeWatch = struct{}
+
+func openWatch(WatchOptions, rawWatchOpts, []rawFilter) (*Watch, error) {
+	return nil, unsupported("watch")
+}
+
+func (w *Watch) next([]rawEvent) int {
+	return refusal
+}
+
+func (w *Watch) errorText() string {
+	return ""
+}
+
+func (w *Watch) resync() int {
+	return refusal
+}
+
+func (w *Watch) info(*rawWatchInfo) int {
+	return refusal
+}
+
+func (w *Watch) free() {}

@@ -8,6 +8,7 @@ import (
 	"ctrack"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -37,5 +38,28 @@ func TestWithoutTheLibraryAnEntryHasTextButNoJSON(t *testing.T) {
 	}
 	if ctrack.Version() != "" {
 		t.Error(ctrack.Version())
+	}
+}
+
+func TestWithoutTheLibraryAWatchAndAMirrorSayWhatIsNeeded(t *testing.T) {
+	w, err := ctrack.OpenWatch(ctrack.WatchOptions{})
+	m, err2 := ctrack.NewMirror(ctx, ctrack.MirrorOptions{})
+	if w != nil || m != nil || !errors.Is(err, errors.ErrUnsupported) || !errors.Is(err2, errors.ErrUnsupported) {
+		t.Errorf("%v %v, %v %v", w, err, m, err2)
+	}
+	// What is wrong is said first, as where there is a library.
+	if _, err := ctrack.OpenWatch(ctrack.WatchOptions{AuditAll: true}); !errors.Is(err, syscall.EINVAL) {
+		t.Error(err)
+	}
+	e := ctrack.Event{Kind: ctrack.Lost, Flags: ctrack.Found, Lost: ctrack.Is[uint64](7)}
+	if text := e.String(); text != "ctrack.Event(lost found 7)" {
+		t.Error(text)
+	}
+	e = ctrack.Event{Kind: ctrack.New, Entry: udp("10.0.0.7:1", "10.0.0.8:53")}
+	if text := e.String(); text != "ctrack.Event(new ctrack.Entry(udp 10.0.0.7:1 -> 10.0.0.8:53))" {
+		t.Error(text)
+	}
+	if text, err := e.MarshalJSON(); text != nil || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%s, %v", text, err)
 	}
 }

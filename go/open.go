@@ -88,6 +88,17 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// PortIDs are the netlink ports of the Conn: what Event.PortID says of changes that it made itself. There is one for each handle (one in
+// all with MaxHandles 1, until the kernel falls silent), and those of the last 256 that were closed are there too. Handles are opened as
+// they are needed, so ask when there is an event to compare. Nil: the Conn was not opened. Since 0.2.
+func (c *Conn) PortIDs() []uint32 {
+	p := c.handles()
+	if p == nil {
+		return nil
+	}
+	return p.portIDs()
+}
+
 // handles is the pool; nil if there is none.
 func (c *Conn) handles() *pool {
 	if c == nil || c.pool.slots == nil {

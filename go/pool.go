@@ -5,6 +5,8 @@ package ctrack
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -34,7 +36,13 @@ type pool struct {
 	// Calls and loops under way. The last one closes fd, if Close came before.
 	users int
 	idle  []*handle
+	// The netlink ports of the handles that are open, and the last ones of those that were closed.
+	ports map[*handle]uint32
+	past  []uint32
 }
+
+// mostPast is how many ports of closed handles are known: their events may still be queued somewhere.
+const mostPast = 256
 
 // identity is what tells namespaces apart, as long as one of their descriptors is open.
 type identity struct {
@@ -49,6 +57,8 @@ type handle struct {
 	names helperNames
 	// The library said that it is unusable.
 	broken bool
+	// It has another netlink port than it had, since the kernel fell silent.
+	moved bool
 }
 
 // acquire gives a handle to be used alone, and to be given back by release. A nil pool is closed.
@@ -116,16 +126,54 @@ func (p *pool) wait(ctx context.Context, op string) error {
 
 // release gives a handle back.
 func (p *pool) release(h *handle) {
+	if h.moved {
+		p.note(h)
+	}
 	p.mu.Lock()
 	keep := !p.closed && !h.broken && len(p.idle) < maxIdleHandles
 	if keep {
 		p.idle = append(p.idle, h)
+	} else {
+		p.forget(h)
 	}
 	p.mu.Unlock()
 	if !keep {
 		h.close()
 	}
 	p.leave()
+}
+
+// note asks for the netlink port of a handle that is new, or has a new one.
+func (p *pool) note(h *handle) {
+	var port uint32
+	if h.portID(&port) < 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ports == nil {
+		p.ports = map[*handle]uint32{}
+	}
+	p.forget(h)
+	p.ports[h], h.moved = port, false
+}
+
+// forget moves the port of a handle, if it has one, to the past ones. The lock is held.
+func (p *pool) forget(h *handle) {
+	port, known := p.ports[h]
+	if !known {
+		return
+	}
+	delete(p.ports, h)
+	p.past = append(p.past, port)
+	p.past = p.past[max(0, len(p.past)-mostPast):]
+}
+
+// portIDs are all ports that are known.
+func (p *pool) portIDs() []uint32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.AppendSeq(slices.Clone(p.past), maps.Values(p.ports))
 }
 
 // leave gives the slot back.
@@ -200,5 +248,6 @@ func (p *pool) with(ctx context.Context, op string, call func(h *handle) int) er
 func (h *handle) failed(op string, result int) error {
 	err := failure(op, result, h.errorText())
 	h.broken = h.broken || err.Errno == errBroken
+	h.moved = h.moved || err.Errno == syscall.ETIMEDOUT
 	return err
 }

@@ -18,6 +18,9 @@ const (
 	LineExtended  LineOptions = ctFormatExtended  // the family in front, as -o extended
 	LineID        LineOptions = ctFormatId        // the ID at the end, as -o id
 	LineTimestamp LineOptions = ctFormatTimestamp // start and stop, if there are any, in the local time zone, as -o ktimestamp
+	// The time in front of an event, as -o timestamp of `conntrack -E`: "[seconds.micros]" and a tab. It is the kernel's if there is one,
+	// or else when the event was read. Of an entry it adds nothing. Since 0.2.
+	LineEventTime LineOptions = ctFormatEventTime
 )
 
 // String is the line of `conntrack -L`, byte for byte, but for what an entry does not hold: a security context and label names. In a
@@ -31,7 +34,7 @@ func (e Entry) Line(options LineOptions) string {
 	if !haveLibrary {
 		return e.brief()
 	}
-	text, err := e.format(ctFormatLine | uint32(options))
+	text, err := e.format(ctFormatLine | uint32(options&^LineEventTime))
 	if err != nil {
 		return "ctrack.Entry(" + err.Error() + ")"
 	}
@@ -72,10 +75,15 @@ func (e *Entry) format(format uint32) ([]byte, error) {
 	if !haveLibrary {
 		return nil, failure("format", -int(syscall.ENOSYS), "the text of an entry needs Linux, cgo and libctrack")
 	}
+	return formatted(func(text []byte) int { return formatEntry(&raw, format, text) })
+}
+
+// formatted is what a function writes by the rules of snprintf.
+func formatted(write func(text []byte) int) ([]byte, error) {
 	// A line always fits; JSON mostly does.
 	text := make([]byte, 1024)
 	for {
-		length := formatEntry(&raw, format, text)
+		length := write(text)
 		if length < 0 {
 			return nil, failure("format", length, "")
 		}
@@ -84,6 +92,59 @@ func (e *Entry) format(format uint32) ([]byte, error) {
 		}
 		text = make([]byte, length+1)
 	}
+}
+
+// String is the line of `conntrack -E`, byte for byte, but for what an entry does not hold and for the name of the program that has the
+// port: "    [NEW] udp ... [USERSPACE] portid=4711". What is lost is "   [LOST] 17 events", and Synced is " [SYNCED]". In a program without
+// libctrack (see Open) it is a shorter line, for logs of tests, whose form is not promised. Since 0.2.
+func (e Event) String() string {
+	return e.Line(0)
+}
+
+// Line is the line of `conntrack -E` with these of its options; without libctrack it is that of String. Since 0.2.
+func (e Event) Line(options LineOptions) string {
+	if !haveLibrary {
+		return e.brief()
+	}
+	text, err := e.format(ctFormatLine | uint32(options))
+	if err != nil {
+		return "ctrack.Event(" + err.Error() + ")"
+	}
+	return string(text)
+}
+
+// brief is what an event is where there is no library to write it.
+func (e *Event) brief() string {
+	words := "ctrack.Event(" + e.Kind.String()
+	if e.Flags != 0 {
+		words += " " + e.Flags.String()
+	}
+	switch {
+	case e.Kind == Lost:
+		words += " " + e.Lost.String()
+	case e.Kind.ofEntry():
+		words += " " + e.Entry.brief()
+	}
+	return words + ")"
+}
+
+// MarshalJSON is one JSON object: "event" ("new", "update", "destroy", "lost", "synced"), "number", "flags" (an array of "initial", "found",
+// "entered", "left"), "received_ns", "time_ns" and "nsid" if they are known, "portid" and "entry" (as an Entry has it) of events of an
+// entry, and "lost" (null: it is not known how many). It is for reading by others: there is no way back. Without libctrack (see Open) it
+// fails, with an errors.ErrUnsupported. Since 0.2.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return e.format(ctFormatJson)
+}
+
+func (e *Event) format(format uint32) ([]byte, error) {
+	var raw rawEvent
+	if wrong := encodeEvent(&raw, e); wrong != nil {
+		return nil, wrong.in("format", "event")
+	}
+	if !haveLibrary {
+		return nil, failure("format", -int(syscall.ENOSYS), "the text of an event needs Linux, cgo and libctrack")
+	}
+	return formatted(func(text []byte) int { return formatEvent(&raw, format, text) })
 }
 
 // String is the fields that are set, in one line for logs: "proto=udp orig-dst=10.0.0.0/8 orig-dport=53 exclude"; "any" where none is

@@ -4,7 +4,8 @@
 #
 # Makes a virtual environment in ../build/python (CTRACK_VENV says where else) and installs what it needs there with pip. Wants
 # python3 with venv, cc, objdump, conntrack, nft, ip and unshare. CTRACK_SOAK=60s lets the soak test run that long; with
-# CTRACK_REQUIRE_NETNS=1 a test that cannot have its network namespace fails instead of being skipped.
+# CTRACK_REQUIRE_NETNS=1 a test that cannot have its network namespace fails instead of being skipped. Each processor runs tests of its
+# own (CTRACK_JOBS says how many do): every test has its own namespaces and files.
 set -eu
 
 if [ $# -lt 1 ]; then
@@ -54,7 +55,7 @@ rm -rf "$work"/source/*.egg-info
 	exit 1
 }
 tar -C "$work/sdist" -xf "$work"/sdist/ctrack-*.tar.gz
-(cd "$work"/sdist/ctrack-*/ && LD_LIBRARY_PATH=$libdir PYTHONPATH=. "$venv/bin/python" -m pytest -q -rs "$@")
+(cd "$work"/sdist/ctrack-*/ && LD_LIBRARY_PATH=$libdir PYTHONPATH=. "$venv/bin/python" -m pytest -q -rs -n "${CTRACK_JOBS:-logical}" --dist worksteal "$@")
 
 step 'wheels'
 PYTHON=$venv/bin/python ./build-wheels.sh "$stage" "$work/wheels"

@@ -65,6 +65,7 @@ forgotten() {
 			tests/boundary/stacks.c'
 		case $function in
 		ct_filter_*) ;;
+		ct_watch_* | ct_event_*) places="$places src/tests/watches.rs python/ctrack/_native.py" ;;
 		*) places="$places src/tests.rs python/ctrack/_native.py" ;;
 		esac
 		for place in $places; do

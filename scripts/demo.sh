@@ -46,6 +46,8 @@ table inet demo {
 RULES
     # After the rules, which load the kernel's module where it is one.
     echo 1 >/proc/sys/net/netfilter/nf_conntrack_acct
+    # By default nobody is told what becomes of flows that were made while nobody watched.
+    echo 1 >/proc/sys/net/netfilter/nf_conntrack_events
     # Held connections end with the process namespace.
     for zone in 1 2; do
         v4=127.0.$zone v6=fd00:$zone:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Fuzzes the decoder, the operations, the C functions, the encoder, the texts and the planner.
+# Fuzzes the decoder, the operations, the C functions, the encoder, events, the texts and the planner.
 #
 #   scripts/fuzz.sh [SECONDS [TARGET...]]   each target (by default all) for so many seconds (by default 600)
 #   scripts/fuzz.sh --replay                only the inputs that are there, without instrumentation, on any toolchain
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 # A directory of its own: the files of a library for C have no hash in their names, and two workspaces make them of other crates.
 [ -z "${CARGO_TARGET_DIR-}" ] || export CARGO_TARGET_DIR="$CARGO_TARGET_DIR/fuzz"
 
-all='decode_entry conversation cboundary encode format planner'
+all='decode_entry conversation cboundary encode events format planner'
 python3 fuzz/seeds.py fuzz/corpus crates/ctnetlink/tests/data/*.bin
 
 if [ "${1-}" = --replay ]; then

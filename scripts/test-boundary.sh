@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # Programs that put the installed library into a bad place: threads that are cancelled, children, a library that is unloaded,
-# sockets that are silent or take little, small stacks. Each runs in a network namespace of its own.
+# sockets that are silent or take little, small stacks; or that watch. Each runs in a network namespace of its own.
 #
 # SEED: of what is random; it is printed. Honours CARGO, CARGOFLAGS and CARGO_TARGET_DIR. A missing tool is a failure.
 
@@ -14,7 +14,7 @@ export LC_ALL=C CARGO_TERM_COLOR=never
 
 . ./scripts/checks.sh
 
-for tool in gcc make readelf nm unshare; do
+for tool in gcc make readelf nm unshare ip; do
 	command -v "$tool" >"$work/log" || failed "$tool is installed"
 done
 [ "$failures" -eq 0 ] || finish
@@ -59,6 +59,9 @@ program unload -rdynamic || :
 program silence "-L$library" -lctrack || :
 program sendbuf "-L$library" -lctrack || :
 program stacks "-L$library" -lctrack || :
+program watch "-L$library" -lctrack || :
+program watch-children "-L$library" -lctrack || :
+program watch-places "-L$library" -lctrack || :
 [ "$failures" -eq 0 ] || finish
 
 if [ "$(id -u)" -eq 0 ]; then
@@ -95,6 +98,9 @@ runs 'the same on a kernel that wipes no memory' unload old
 runs 'a readable socket that has nothing' silence
 runs 'a small send buffer' sendbuf
 runs '32 KiB of stack are enough for every call' stacks
+runs 'no wake-up of a watch is lost, and nothing that is asked of it wrongly is done' watch "$seed"
+runs 'no child uses a watch of its parent, and a watch that is closed hears nothing' watch-children
+runs 'a watch of a network namespace that is gone, of nobody, and of all; what is not permitted' watch-places
 
 # --- The same with musl, statically ---------------------------------------------------------------------------------------------
 
@@ -116,7 +122,7 @@ fi
 prefix=$work/musl/usr/local/lib/libctrack-musl
 # The kernel's headers are in the directories of the other C library.
 multiarch=$(gcc -print-multiarch)
-for name in cancel children silence sendbuf stacks; do
+for name in cancel children silence sendbuf stacks watch watch-children watch-places; do
 	succeeds "$name: is built with musl" musl-gcc -static -std=gnu11 -Wall -Wextra -Werror -O1 -g -Itests/boundary \
 		-I"$prefix/include" -idirafter /usr/include -idirafter "/usr/include/$multiarch" -o "$work/musl-$name" "tests/boundary/$name.c" "-L$prefix/lib" -lctrack -lunwind -lpthread || finish
 done
@@ -126,5 +132,8 @@ runs 'musl: the same on a kernel that wipes no memory' musl-children old
 runs 'musl: a readable socket that has nothing' musl-silence
 runs 'musl: a small send buffer' musl-sendbuf
 runs 'musl: 32 KiB of stack are enough for every call' musl-stacks
+runs 'musl: no wake-up of a watch is lost, and nothing that is asked of it wrongly is done' musl-watch "$seed"
+runs 'musl: no child uses a watch of its parent, and a watch that is closed hears nothing' musl-watch-children
+runs 'musl: a watch of a network namespace that is gone, of nobody, and of all; what is not permitted' musl-watch-places
 
 finish

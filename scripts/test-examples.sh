@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # Builds the C examples against a staged install, as a user of the library would, runs each in a network namespace of its
-# own, and compares what it prints with what its first comment promises.
+# own, and compares what it prints with what its first comment promises. Those of Rust, too; and those that watch are shown real flows.
 #
 # Honours CARGO, CARGOFLAGS, CARGO_TARGET_DIR, CFLAGS and LDFLAGS. A missing tool is a failure.
 
@@ -109,14 +109,76 @@ if command -v gcc >"$work/log"; then
 	build_and_run gcc static-full full
 fi
 
-# That of Rust has what it prints between marks.
-# shellcheck disable=SC2016 # marks, not commands
-sed -n '/^\/\/! ```text$/,/^\/\/! ```$/s/^\/\/! \([^`]\)/\1/p' crates/ctrack/examples/explain.rs >"$work/expected/explain"
+# Those of Rust have what they print between marks.
 target=${CARGO_TARGET_DIR:-target}
 # shellcheck disable=SC2086 # words
-if [ -s "$work/expected/explain" ] &&
-	succeeds 'explain (Rust) is built' "${CARGO:-cargo}" build ${CARGOFLAGS---locked} -p ctrack --example explain --target-dir "$target"; then
-	run 'explain (Rust)' explain "$target/debug/examples/explain"
+if succeeds 'the examples of the crate ctrack are built' "${CARGO:-cargo}" build ${CARGOFLAGS---locked} -p ctrack --examples --target-dir "$target"; then
+	for source in crates/ctrack/examples/*.rs; do
+		example=$(basename "$source" .rs)
+		# shellcheck disable=SC2016 # marks, not commands
+		sed -n '/^\/\/! ```text$/,/^\/\/! ```$/s/^\/\/! \([^`]\)/\1/p' "$source" >"$work/expected/$example"
+		if [ -s "$work/expected/$example" ]; then
+			run "$example (Rust)" "$example" "$target/debug/examples/$example"
+		else
+			failed "$source says what it prints"
+		fi
+	done
+fi
+
+# at_work NAME COMMAND...: with real flows; what it must come to is on stdin.
+at_work() {
+	name=$1
+	shift
+	cat >"$work/expected/$name"
+	mkdir "$work/$name"
+	cp "$work/traffic" "$work/$name"
+	# Nothing outlives it.
+	if timeout 120 unshare "${namespace}pf" --kill-child ./tests/examples-at-work.sh "$work/$name" "$name" "$@" \
+		>"$work/found" 2>"$work/log" </dev/null; then
+		same "$name: at work it does what it says" "$work/expected/$name" "$work/found"
+	else
+		failed "$name: at work it does what it says" "$work/log"
+	fi
+}
+
+if [ -d "$work/gcc-shared" ] && succeeds 'what makes flows is built' gcc -O2 -o "$work/traffic" tests/traffic/traffic.c; then
+	at_work destroyed env LD_LIBRARY_PATH="$work/stage$libdir" "$work/gcc-shared/11-destroyed" <<'EXPECTED'
+udp 127.0.0.1:40001 -> 127.0.0.53:53, packets 1 there 1 back, bytes 72 there 72 back, N s
+udp 127.0.0.1:40002 -> 127.0.0.53:5353, zone 7, packets 1 there 1 back, bytes 72 there 72 back, N s
+EXPECTED
+	awk '/^```c$/ { on = ++n == 2; next } /^```$/ { on = 0 } on' README.md >"$work/readme.c"
+	# shellcheck disable=SC2046 # words
+	if succeeds "the README's watch is built" gcc -std=c99 -Wall -Wextra -Werror -o "$work/readme-watch" "$work/readme.c" \
+		$(pkg-config --cflags --libs libctrack); then
+		at_work readme env LD_LIBRARY_PATH="$work/stage$libdir" "$work/readme-watch" <<'EXPECTED'
+    [NEW] udp 127.0.0.53 sport=40001 dport=53
+ [SYNCED]
+    [NEW] udp 127.0.0.53 sport=40002 dport=53
+[DESTROY] udp 127.0.0.53 sport=40002 dport=53
+EXPECTED
+	fi
+	at_work react env LD_LIBRARY_PATH="$work/stage$libdir" "$work/gcc-shared/12-react" <<'EXPECTED'
+40001 mark=53
+40002 mark=53
+40003 mark=0
+EXPECTED
+	at_work exporter "$target/debug/examples/zone_exporter" <<'EXPECTED'
+# HELP conntrack_entries Entries of the table, by zone.
+# TYPE conntrack_entries gauge
+conntrack_entries{zone="0"} 1
+conntrack_entries{zone="7"} 1
+# HELP conntrack_watch_synced Whether the numbers add up to the kernel's table.
+# TYPE conntrack_watch_synced gauge
+conntrack_watch_synced 1
+# HELP conntrack_watch_lost_total Events that the kernel had no room for.
+# TYPE conntrack_watch_lost_total counter
+conntrack_watch_lost_total 0
+EXPECTED
+	at_work mirror "$target/debug/examples/service_mirror" <<'EXPECTED'
+live: 127.0.0.53:53
+live: 127.0.0.54:53 [::1]:53
+40002
+EXPECTED
 fi
 
 # It does not know the ioctl that tells a socket's network namespace, and would say so.

@@ -44,6 +44,7 @@ expected_listing() {
 			644 ${2#/}/ctrack.h
 			644 ${3#/}/man3/libctrack.3
 			644 ${3#/}/man3/ct_handle.3
+			644 ${3#/}/man3/ct_watch.3
 		LIST
 		{ cat abi/symbols.txt && awk 'NF == 2 { print $1 }' abi/layout.txt; } | sed "s|.*|644 ${3#/}/man3/&.3|"
 	} | sort
@@ -271,8 +272,8 @@ in_language() {
 	same "Cargo.toml, header and running library have one version: $title" "$work/versions" "$work/found"
 }
 
-# The first program of the README, and the flags as programs use them: combined, taken away, in conditions.
-awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' README.md >"$work/first.c"
+# The programs of the README, and the flags as programs use them: combined, taken away, in conditions.
+awk -v "work=$work" '/^```c$/ { on = 1; file = work (n++ ? "/watching.c" : "/first.c"); next } /^```$/ { on = 0 } on { print >file }' README.md
 cat >"$work/flags.c" <<'SOURCE'
 #include <ctrack.h>
 
@@ -300,7 +301,7 @@ uint64_t announced(struct ct_entry *e, struct ct_filter *f)
 SOURCE
 # Initializers that name a few members are what a program writes; g++ warns of those that they leave out, gcc does not.
 in_use() {
-	for source in flags first; do
+	for source in flags first watching; do
 		# shellcheck disable=SC2086
 		succeeds "$source.c compiles without a conversion of sign: $1 -std=$3" \
 			"$1" -x "$2" -std="$3" -Wall -Wextra -pedantic -Werror -Wsign-conversion -Wno-missing-field-initializers $cflags -c -o "$work/$source.o" \

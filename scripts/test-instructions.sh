@@ -4,7 +4,8 @@
 # test-instructions.sh [--record]: how many instructions an entry takes, counted by valgrind, so that no noise hides what a
 # change costs: decoding and writing in Rust, built as the library is (decode, general, line, json); in a program of cargo's default
 # profile that uses the crate ctnetlink alone (codec-*); the functions of the shared library that `make` builds, on real entries in a
-# network namespace of their own (c-*); and the same in a Rust program of the default profile that uses the crate ctrack (rust-*).
+# network namespace of their own, and on their events (c-*); and the same in a Rust program of the default profile that uses the crate
+# ctrack (rust-*).
 # Compared with benches/instructions.txt: more than 3 % in either direction must be deliberate, and then --record writes the file anew.
 #
 # Another compiler makes other code, and another kernel other messages: with those that the file does not name the counts are
@@ -84,10 +85,10 @@ if $alone true 2>"$work/log"; then
 	${CC:-cc} -O2 -Wall -Wextra -Werror -Iinclude benches/instructions.c -o "$work/instructions" \
 		-Lbuild -lctrack -Wl,-rpath,"$PWD/build"
 	for pair in create:ct_create_entries stream:ct_dump_next list:ct_list line:ct_entry_format json:ct_entry_format \
-		delete:ct_delete_entries; do
+		delete:ct_delete_entries event:ct_watch_next known:ct_watch_next; do
 		measure "c-${pair%:*}" "$work/instructions" "${pair%:*}" "${pair#*:}"
 	done >>"$work/found"
-	for kind in create stream list line json delete; do
+	for kind in create stream list line json delete event; do
 		measure "rust-$kind" "$CARGO_TARGET_DIR/plain/plain" "$kind" '*plain*measured*'
 	done >>"$work/found"
 elif [ "${CTRACK_REQUIRE_NETNS:-}" = 1 ] || [ "${1-}" = --record ]; then

@@ -243,11 +243,11 @@ initramfs() {
     put 'TRAILER!!!' 0 "$2.end"
 }
 
-# boot VERSION: runs the program in qemu.
+# boot VERSION: runs the program in qemu. With one processor no event would ever come late.
 boot() {
     kernel=$cache/$1
     initramfs "$kernel" "$work/$1.modules" >"$work/$1.cpio"
-    timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max -m "${MEMORY:-512}" -nographic -no-reboot -net none \
+    timeout -k 10 "$patience" qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m "${MEMORY:-512}" -nographic -no-reboot -net none \
         -kernel "$kernel/vmlinuz" -initrd "$work/$1.cpio" \
         -append 'console=ttyS0 quiet loglevel=3 panic=-1 random.trust_cpu=on'"${CTRACK_MUTANT:+ CTRACK_MUTANT=$CTRACK_MUTANT}" </dev/null >"$work/$1.raw" 2>&1 &
     echo $! >"$work/$1.pid"

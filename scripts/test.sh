@@ -82,11 +82,13 @@ step 'Go and Python'
 # Both need it, and only one can make it.
 make -s all
 beside 'random filters over random tables' ./scripts/test-differential.sh
+beside 'watches of random changes' ./scripts/test-watch.sh
 
 step 'fields that are added, and places that are forgotten'
 ./scripts/test-fields.sh --bindings
 
 heard 'random filters over random tables'
+heard 'watches of random changes'
 
 step 'fuzz seeds'
 ./scripts/fuzz.sh --replay
@@ -94,11 +96,11 @@ step 'fuzz seeds'
 if [ "${CI:-}" ]; then
 	# Before they begin: two at once cannot install anything.
 	./scripts/setup.sh build go python demo package wheels abi cross kernels
-	beside 'undefined behaviour' ./scripts/test-miri.sh
+	beside 'undefined behaviour' './scripts/test-miri.sh --sampled'
 	beside 'archive and packages, Python wheels' './scripts/test-package.sh && ./scripts/test-wheels.sh'
 
 	step 'other machines'
-	./scripts/test-cross.sh
+	./scripts/test-cross.sh --sampled
 
 	step 'other kernels'
 	# What the mirror does not have is reported; it is no fault of ours.

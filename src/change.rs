@@ -2,8 +2,8 @@
 
 use super::abi::*;
 use super::boundary::{array, array_out, countable, uncancelled};
-use super::call::on_handle;
 use super::open::ct_handle;
+use super::open::on_handle;
 use super::result::ResultOut;
 use ctnetlink::Entry;
 use ctrack::{Conntrack, Error, Outcome};

@@ -2,10 +2,10 @@
 
 use super::abi::*;
 use super::boundary::uncancelled;
-use super::call::on_handle;
 use super::change::change;
 use super::convert::filters;
 use super::open::ct_handle;
+use super::open::on_handle;
 use super::result::ResultOut;
 use ctnetlink::Entry;
 use ctrack::{Conntrack, Error};

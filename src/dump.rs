@@ -2,9 +2,9 @@
 
 use super::abi::ct_filter;
 use super::boundary::array_out;
-use super::call::with_handle;
 use super::convert::filters;
 use super::open::ct_handle;
+use super::open::with_handle;
 use ctnetlink::Entry;
 use ctrack::Error;
 use std::ffi::c_int;

@@ -2,9 +2,9 @@
 
 use super::abi::*;
 use super::boundary::uncancelled;
-use super::call::on_handle;
 use super::convert;
 use super::open::ct_handle;
+use super::open::on_handle;
 use ctrack::Error;
 use std::ffi::c_int;
 

@@ -1,7 +1,7 @@
 //! The C boundary of libctrack: pointers in, negative errno out. Nothing here decides anything about conntrack.
 //!
 //! `abi` what C sees; `boundary` the one way in and out, `cancel` and `process` what it knows of threads and children; `call` what a handle
-//! adds to it; `extend` structs that may grow, `result` one that is filled; `convert` C filters to safe ones; then one file per chapter of
+//! or a watch adds to it; `extend` structs that may grow, `result` one that is filled; `convert` C filters to safe ones; then one file per chapter of
 //! the header. The doc comments of the exported items are the C manual.
 //!
 //! Rust programs want the crate `ctrack` instead. This one alone exports `ct_*`.
@@ -49,6 +49,10 @@ pub mod flush;
 pub mod presets;
 
 pub mod text;
+
+pub mod event;
+
+pub mod watch;
 
 /// What tests and fuzz targets take beside the C functions. No part of the interface.
 #[doc(hidden)]

@@ -1,16 +1,13 @@
 //! Handles and errors.
 
-use super::boundary::{uncancelled, without_handle, Lock};
-use super::process::{Kinship, Process};
+use super::boundary::{uncancelled, without_handle};
+use super::call::{Closing, Guarded};
 use super::{boundary, extend};
 use ctrack::seams::{errno_c_text, text, try_box};
-use ctrack::{Call, Conntrack, Error, OpenOptions};
-use std::cell::UnsafeCell;
+use ctrack::{Call, Conntrack, Error, Failure, OpenOptions};
 use std::ffi::{c_char, c_int};
-use std::fmt::{Display, Write};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// ct_open_opts.flags: netns_fd counts.
@@ -48,59 +45,38 @@ const _: () = assert!(size_of::<ct_open_opts>() == OPEN_OPTS_SIZE_V0);
 
 /// A handle: one request socket in one network namespace, and the text of its last error.
 pub struct ct_handle {
-    /// Set while a thread is in a call.
-    pub(super) busy: AtomicBool,
-    /// The process that opened the handle.
-    pub(super) opener: Process,
-    /// Only touched while `busy` is held.
-    pub(super) inner: UnsafeCell<Inner>,
+    pub(super) guard: Guarded<Conntrack>,
 }
 
-pub(super) struct Inner {
-    pub conntrack: Conntrack,
-    /// A panic was caught: what it left behind is not trusted any more.
-    pub poisoned: bool,
-    error: ErrorText,
+/// Runs an operation on a handle: [`Guarded::run`].
+///
+/// # Safety
+/// `handle` is NULL or came from `ct_handle_open` and was not closed since (header, "Ownership").
+#[inline(always)]
+pub(super) unsafe fn with_handle(
+    handle: *mut ct_handle,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Error>,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    uncancelled(|| unsafe { on_handle(handle, |conntrack| Ok(operation(conntrack)?)) })
 }
 
-impl Inner {
-    /// Sets the error text.
-    pub fn say(&mut self, text: &dyn Display) {
-        self.error.length = 0;
-        // The end of what is too long is left out, and nothing else can fail.
-        let _ = write!(self.error, "{text}");
-        self.error.bytes[self.error.length] = 0;
-    }
-}
-
-/// A text with its NUL. It has its place in the handle, so that an error can be told where memory is short.
-struct ErrorText {
-    bytes: [u8; 512],
-    length: usize,
-}
-
-impl Write for ErrorText {
-    fn write_str(&mut self, part: &str) -> std::fmt::Result {
-        for char in part.chars().filter(|&char| char != '\0') {
-            let end = self.length + char.len_utf8();
-            // The NUL must fit behind it.
-            if end >= self.bytes.len() {
-                return Err(std::fmt::Error);
-            }
-            char.encode_utf8(&mut self.bytes[self.length..end]);
-            self.length = end;
-        }
-        Ok(())
-    }
+/// What [`with_handle`] does, for those that have more to do in the same call. Only within [`uncancelled`].
+///
+/// # Safety
+/// As for `with_handle`.
+pub(super) unsafe fn on_handle(
+    handle: *mut ct_handle,
+    operation: impl FnOnce(&mut Conntrack) -> Result<c_int, Failure>,
+) -> c_int {
+    // SAFETY: the caller promises a live handle or NULL; only its atomic `busy` is touched before the lock is held.
+    unsafe { handle.as_ref() }.map_or(-libc::EINVAL, |handle| handle.guard.run(operation))
 }
 
 impl ct_handle {
     pub(crate) fn new(conntrack: Conntrack) -> Result<Box<ct_handle>, Error> {
-        let opener =
-            Process::current().map_err(|error| Error::system(Call::Other("pthread_atfork"), &error).during("open"))?;
-        let inner = Inner { conntrack, poisoned: false, error: ErrorText { bytes: [0; 512], length: 0 } };
-        let (busy, inner) = (AtomicBool::new(false), UnsafeCell::new(inner));
-        try_box(ct_handle { busy, opener, inner }).ok_or(Error::NoMemory { op: "open" })
+        let handle = ct_handle { guard: Guarded::new(conntrack, "open")? };
+        try_box(handle).ok_or(Error::NoMemory { op: "open" })
     }
 }
 
@@ -164,7 +140,7 @@ fn open_options(opts: &ct_open_opts) -> Result<OpenOptions, Error> {
 }
 
 /// A duplicate of a descriptor that somebody else owns.
-fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+pub(super) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: F_DUPFD_CLOEXEC takes any number and fails on one that is no descriptor.
     let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
     if copy < 0 {
@@ -189,14 +165,7 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
     without_handle(|| {
         // SAFETY: the caller promises a live handle; only what never changes and the atomic `busy` are touched.
         let handle = unsafe { &*h };
-        let leave = match handle.opener.kinship() {
-            Kinship::Same => false,
-            // A thread of the parent was in a call when this copy was made, and what it was changing is half changed here.
-            Kinship::Copy => handle.busy.load(Ordering::Acquire),
-            // It is still the parent's.
-            Kinship::Shared => true,
-        };
-        if !leave {
+        if handle.guard.closing() != Closing::Nothing {
             // SAFETY: the caller's promise: this is the last use of a live handle.
             drop(unsafe { Box::from_raw(h) });
         }
@@ -217,18 +186,28 @@ pub unsafe extern "C" fn ct_handle_close(h: *mut ct_handle) {
 pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
     uncancelled(|| {
         // SAFETY: the caller's promise.
-        let Some(handle) = (unsafe { h.as_ref() }) else {
-            return c"".as_ptr();
-        };
-        if handle.opener.kinship() != Kinship::Same {
-            return c"the handle was opened by a parent process; open one of your own".as_ptr();
-        }
-        let Some(_lock) = Lock::take(&handle.busy) else {
-            return c"another thread is using the handle".as_ptr();
-        };
-        // SAFETY: the lock is held.
-        unsafe { (*handle.inner.get()).error.bytes.as_ptr().cast() }
+        let handle = unsafe { h.as_ref() };
+        handle.map_or(c"".as_ptr(), |handle| handle.guard.error())
     })
+}
+
+/// The netlink port of the handle's socket: what struct ct_event says in portid of the changes that were made by this handle.
+///
+/// It is no process id. It changes where the handle had to open a new socket: after -ETIMEDOUT.
+///
+/// @param h the handle
+/// @param ret_portid the port
+/// @return 0, or a negative errno: -EINVAL, -EBUSY, -ECHILD, -ENOTRECOVERABLE as for ct_list()
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_handle_get_portid(h: *mut ct_handle, ret_portid: *mut u32) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with_handle(h, |conntrack| {
+            boundary::out(ret_portid, "ret_portid")?.write(conntrack.port());
+            Ok(0)
+        })
+    }
 }
 
 /// Text for an errno value as this library uses it, of either sign.
@@ -239,22 +218,4 @@ pub unsafe extern "C" fn ct_handle_error(h: *const ct_handle) -> *const c_char {
 #[no_mangle]
 pub extern "C" fn ct_strerror(err: c_int) -> *const c_char {
     errno_c_text(err).as_ptr()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_text_that_is_too_long_ends_with_a_whole_character() {
-        let mut text = ErrorText { bytes: [1; 512], length: 0 };
-        for (long, kept) in
-            [("x".repeat(600), 511), (format!("x{}", "\u{20ac}".repeat(300)), 511), ("\u{20ac}".repeat(300), 510)]
-        {
-            text.length = 0;
-            assert!(write!(text, "{long}").is_err());
-            assert_eq!(text.length, kept);
-            assert!(long.starts_with(std::str::from_utf8(&text.bytes[..text.length]).unwrap()));
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! Ready-made filters.
 
 use super::abi::*;
-use super::call::with_handle;
 use super::convert::{each, filter, filter_name};
 use super::open::ct_handle;
+use super::open::with_handle;
 use ctrack::Error;
 use ctrack::Selection;
 use std::ffi::c_int;

@@ -24,6 +24,7 @@ use transport::{Script, TIMEOUT};
 
 mod edges;
 mod statuses;
+mod watches;
 
 #[allow(dead_code, reason = "shared with the fuzz bodies")]
 #[path = "../tests/support/edge.rs"]
@@ -494,23 +495,47 @@ fn a_handle_in_use_is_busy_and_one_of_a_parent_is_no_childs() {
     let before = h.error();
     assert!(!before.is_empty());
     // No reference that lives on: the calls below make their own.
-    unsafe { (*h.0).busy.store(true, Ordering::Relaxed) };
+    unsafe { (*h.0).guard.busy.store(true, Ordering::Relaxed) };
     for (name, call) in CALLS {
         assert_eq!(call(&h), -libc::EBUSY, "{name}");
     }
     assert_eq!(h.error(), "another thread is using the handle");
-    unsafe { (*h.0).busy.store(false, Ordering::Relaxed) };
+    unsafe { (*h.0).guard.busy.store(false, Ordering::Relaxed) };
     assert_eq!(h.error(), before, "busy calls do not change the text");
 
-    let own = unsafe { (*h.0).opener };
-    unsafe { (*h.0).opener = Process::parent_of(own) };
+    let own = unsafe { (*h.0).guard.opener };
+    unsafe { (*h.0).guard.opener = Process::parent_of(own) };
     for (name, call) in CALLS {
         assert_eq!(call(&h), -libc::ECHILD, "{name}");
     }
     assert!(h.error().contains("parent process"), "{}", h.error());
-    unsafe { (*h.0).opener = own };
+    unsafe { (*h.0).guard.opener = own };
     assert_eq!(h.error(), before);
     assert_eq!(script.requests(), []);
+}
+
+#[test]
+fn the_port_of_a_handle_is_told_to_whom_the_handle_is_free_for_and_also_while_a_dump_is_open() {
+    let port = |handle: *mut ct_handle| unsafe { ct_handle_get_portid(handle, &mut 7) };
+    assert_eq!(port(null_mut()), -libc::EINVAL);
+    let (h, script, _) = on(&[udp(1)]);
+    assert_eq!(unsafe { ct_handle_get_portid(h.0, null_mut()) }, -libc::EINVAL);
+    assert_eq!(h.error(), "ret_portid: is NULL");
+    unsafe { (*h.0).guard.busy.store(true, Ordering::Relaxed) };
+    assert_eq!(port(h.0), -libc::EBUSY);
+    unsafe { (*h.0).guard.busy.store(false, Ordering::Relaxed) };
+    let own = unsafe { (*h.0).guard.opener };
+    unsafe { (*h.0).guard.opener = Process::parent_of(own) };
+    assert_eq!(port(h.0), -libc::ECHILD);
+    unsafe { (*h.0).guard.opener = own };
+    assert_eq!(script.requests(), []);
+    assert_eq!(unsafe { ct_dump_start(h.0, null(), 0) }, 0);
+    assert_eq!(port(h.0), 0);
+    assert_eq!(unsafe { ct_dump_end(h.0) }, 0);
+    script.state().panic_in_send = true;
+    assert_eq!(unsafe { ct_count(h.0, &mut 0) }, -libc::ENOTRECOVERABLE);
+    script.state().panic_in_send = false;
+    assert_eq!(port(h.0), -libc::ENOTRECOVERABLE);
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub unsafe extern "C" fn ct_entry_format(e: *const Entry, format: u32, buf: *mut
 }
 
 /// Writes what fits before a NUL, and the NUL. Returns the whole length.
-fn keep(text: Option<&[u8]>, buffer: &mut [MaybeUninit<u8>]) -> Result<c_int, Error> {
+pub(super) fn keep(text: Option<&[u8]>, buffer: &mut [MaybeUninit<u8>]) -> Result<c_int, Error> {
     let length = text.and_then(|text| c_int::try_from(text.len()).ok());
     let (Some(text), Some(length)) = (text, length) else {
         return Err(Error::invalid("entry", "is too long"));

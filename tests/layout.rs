@@ -8,7 +8,9 @@ use bitflags::Flags;
 use ctnetlink::fields::{Within, FIELDS};
 use ctrack::{Counters, Entry, Family, Has, Proto, Status, TcpState, TcpStates, Tuple};
 use ctrack_c::seams::FILTER_FIELDS;
-use ctrack_c::{ct_counters, ct_entry, ct_filter, ct_open_opts, ct_result, ct_tuple};
+use ctrack_c::{
+    ct_counters, ct_entry, ct_event, ct_filter, ct_open_opts, ct_result, ct_tuple, ct_watch_info, ct_watch_opts,
+};
 use std::fmt::Write;
 use std::mem::{offset_of, size_of};
 
@@ -89,6 +91,15 @@ fn every_field_lies_where_the_abi_says() {
         labels, helper, reserved,
     } }
     layout! { found, "ct_result", ct_result { size, flags, matched, done, gone, failed, first_error, pad0, spared } }
+    layout! { found, "ct_event", ct_event {
+        r#type, flags, number, lost, received_ns, time_ns, portid, nsid, reserved, entry,
+    } }
+    layout! { found, "ct_watch_opts", ct_watch_opts {
+        size, flags, netns_fd, events, timeout_ms, rcvbuf, audit_ms, max_entries,
+    } }
+    layout! { found, "ct_watch_info", ct_watch_info {
+        size, flags, events_mode, rcvbuf, queued, pad0, received, lost, resyncs, restarts, verified, audited, entries,
+    } }
     let header = fields_of_the_header();
     for name in &header {
         assert!(found.contains(&format!("{name} ")), "the header has {name}, and this test does not name it");

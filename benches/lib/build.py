@@ -102,7 +102,7 @@ def _c(settings, peers, built):
     compiler = [*settings.cc.split(), "-std=c99", "-D_GNU_SOURCE", *settings.cflags.split(), "-Wall", "-Wextra"]
     compiler += ["-I", ROOT / "include"]
     more = {
-        "raw": [BENCHES / "raw_netlink.c", BENCHES / "raw_requests.c"],
+        "raw": [BENCHES / "raw_netlink.c", BENCHES / "raw_requests.c", BENCHES / "raw_events.c"],
         "ctrack": ["-L", ROOT / "build", "-lctrack", f"-Wl,-rpath,{ROOT / 'build'}"],
         "lnfct": [BENCHES / "lnfct_memory.c", "-lnetfilter_conntrack"],
     }

@@ -8,6 +8,9 @@ from . import settings as settings_module
 
 FLOOR = "raw"
 
+# Events at a pace, with the defaults of each peer: what counts is how many of them it misses.
+PACED = "events-paced"
+
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
@@ -38,7 +41,8 @@ PEERS = {
             "C",
             "raw",
             "plain netlink loops that do the least possible: the floor",
-            f"dump walk {_LISTS} {_DELETES} delete delete-without-id create flush flush-zone count empty",
+            f"dump walk {_LISTS} {_DELETES} delete delete-without-id create flush flush-zone count empty events events-many "
+            "events-paced",
         ),
         _peer(
             "ctrack",
@@ -46,16 +50,23 @@ PEERS = {
             "ctrack",
             "libctrack",
             f"list list-free stream {_LISTS} {_DELETES} delete delete-zone-uncounted create flush flush-zone count "
-            "empty empty-delete format",
+            "empty empty-delete format events events-many events-known events-paced watch-list watch-again",
         ),
         _peer(
             "lnfct",
             "C",
             "ctrack",
             "libnetfilter_conntrack",
-            f"list list-free stream {_LISTS} {_DELETES} delete create flush empty empty-delete format {_MEMORY} {_GENERAL}",
+            f"list list-free stream {_LISTS} {_DELETES} delete create flush empty empty-delete format events "
+            f"events-paced {_MEMORY} {_GENERAL}",
         ),
-        _peer("conntrack", "C", "ctrack", "the conntrack program", f"stream {_LISTS} {_DELETES} empty empty-delete"),
+        _peer(
+            "conntrack",
+            "C",
+            "ctrack",
+            "the conntrack program",
+            f"stream {_LISTS} {_DELETES} empty empty-delete events events-paced",
+        ),
         _peer("rust-ctrack", "Rust", "rust-ctrack", "the crate ctrack", f"list stream {_MEMORY} {_GENERAL}"),
         _peer("rust-netlink", "Rust", "rust-ctrack", "netlink-packet-netfilter", f"list stream {_MEMORY}"),
         _peer("go-ctrack", "Go", "go-ctrack", "the package ctrack for Go", _BINDING),
@@ -64,7 +75,7 @@ PEERS = {
             "Go",
             "go-ctrack",
             "github.com/ti-mo/conntrack",
-            "list list-pod-zone list-pod-mark delete delete-pod-address delete-pods",
+            "list list-pod-zone list-pod-mark delete delete-pod-address delete-pods events events-paced",
         ),
         _peer(
             "vishvananda",
@@ -105,6 +116,8 @@ class Operation:
 
 _pods = Operation(fill="fill-pods")
 _small = Operation(table="table")
+# Three for each connection that is made, marked and deleted; a queue of 64 MiB holds twice as many.
+_events = Operation(table="table", calls=24000)
 _inside = Operation(calls=1000, calls_slow=10, inside=True)
 
 OPERATIONS = {
@@ -115,6 +128,9 @@ OPERATIONS = {
     "format": _small,
     "create": Operation(table="table", emptied=True),
     "count": Operation(table="table", calls=10000),
+    **{op: _events for op in ("events", "events-many", "events-known")},
+    PACED: Operation(table="table", calls=40002),
+    **{op: Operation() for op in ("watch-list", "watch-again")},
     "empty": _inside,
     "empty-delete": _inside,
     **{op: Operation(recorded=op.partition("-")[2]) for op in f"{_MEMORY} {_GENERAL}".split()},
@@ -140,6 +156,8 @@ class Row:
     budget_us: float = 0.0
     goals: dict = dataclasses.field(default_factory=dict)
     ours: str = ""
+    # It shows what is lost, and no times.
+    lossy: bool = False
 
 
 def rows(s: settings_module.Settings):
@@ -203,6 +221,18 @@ def rows(s: settings_module.Settings):
         Row("count", "count", "count"),
         Row("empty", "open, list nothing, close", "empty", budget_us=20.0),
         Row("empty-delete", "open, delete nothing, close", "empty", budget_us=20.0),
+        Row(
+            "events",
+            "read an event that waits",
+            "events",
+            budget=1.0,
+            goals={"lnfct": 1.7, "conntrack": 35.0, "ti-mo": 10.0},
+        ),
+        Row("events-many", "the same, beside recvmmsg()", "events-many", budget=1.12),
+        Row("events-known", f"the same with a list of {table}", "events", budget=1.4),
+        Row(PACED, "read 20,000 events a second", "", lossy=True),
+        Row("watch-list", f"watch: the first list of {size}", "dump", budget=1.2),
+        Row("watch-again", f"watch: list {size} again", "dump", budget=1.2),
         Row("decode-plain", f"decode {size} recorded entries", "", **memory),
         Row("decode-counted", f"decode {size} recorded entries with counters and times", "", **memory),
         Row("decode-labels", f"decode {size} recorded entries with counters, times and labels", "", **memory),

@@ -109,6 +109,9 @@ def markdown(settings, machine, built, failed, data, pictures):
         peaks, verdict = data["memory"]
         sizes = ", ".join(f"{peak:.1f} MB for {size}" for size, peak in peaks.items())
         out += [f"Memory of `ct_dump_next()` by entries: {sizes}. Budget 4 MB whatever the size: {verdict}.", ""]
+    if data["lost"]:
+        parts = ", ".join(f"{peer} {100 * part:.1f} %" for peer, part in data["lost"].items())
+        out += [f"Lost of 20,000 events a second, with the defaults of each: {parts}.", ""]
     versions = ", ".join(f"{peer} {version}" for peer, version in built.versions.items())
     out.append(
         f"Kernel {machine['kernel']}, {machine['processors']} processors ({machine['processor']}), "

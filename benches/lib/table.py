@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 
 from . import stats
-from .catalogue import FLOOR, PEERS
+from .catalogue import FLOOR, PACED, PEERS
 from .plan import row_task
 
 
@@ -125,7 +125,7 @@ def _floor_line(row, task, floor, results):
 def peer_lines(settings, rows, results):
     """Beside the peers, each beside the libctrack of its language. QUICK judges nothing."""
     lines = []
-    for row in rows:
+    for row in (row for row in rows if not row.lossy):
         for name, peer in PEERS.items():
             task = row_task(settings, name, row.op)
             ours = row_task(settings, row.ours or peer.ours, row.op)
@@ -146,6 +146,16 @@ def peer_lines(settings, rows, results):
                 )
             )
     return lines
+
+
+def lost_lines(settings, results):
+    """By peer: the part of the events at a pace that it missed, the median of the rounds. None if not measured."""
+    lost = {}
+    for peer in PEERS:
+        rounds = results.of(row_task(settings, peer, PACED)).values()
+        if rounds:
+            lost[peer] = statistics.median(1 - result["check"] / result["n"] for result in rounds)
+    return lost or None
 
 
 # What a streamed list may need, whatever the size of the table.

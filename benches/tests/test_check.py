@@ -23,6 +23,11 @@ class Checks(unittest.TestCase):
     def test_a_count_that_is_not_what_was_to_be_found_is_an_error(self):
         self.assertEqual(errors_of(result("lnfct", "list", check=999)), ["lnfct list did 999 of 1000"])
 
+    def test_events_at_a_pace_may_be_missed_by_others_alone(self):
+        self.assertEqual(errors_of(result("lnfct", "events-paced", check=999)), [])
+        self.assertEqual(errors_of(result("lnfct", "events-paced", check=1001)), ["lnfct events-paced did 1001 of 1000"])
+        self.assertEqual(errors_of(result("ctrack", "events-paced", check=999)), ["ctrack events-paced did 999 of 1000"])
+
     def test_a_count_of_nothing_is_an_error(self):
         self.assertEqual(errors_of(result("raw", "dump", check=0)), ["raw dump counted nothing"])
 

@@ -88,6 +88,7 @@ class Tables(unittest.TestCase):
             "floor": table.floor_lines(SETTINGS, rows("list"), self.results),
             "peer": table.peer_lines(SETTINGS, rows("list"), self.results),
             "memory": None,
+            "lost": {"ctrack": 0.0, "lnfct": 0.1464},
             "noise": "",
         }
         text = report.markdown(SETTINGS, MACHINE, built, ["ti-mo delete: it broke"], data, [("a.svg", "a picture")])
@@ -95,6 +96,7 @@ class Tables(unittest.TestCase):
             "- lnfct (libnetfilter_conntrack) was not measured: no header",
             "- left out after a failure: ti-mo delete: it broke",
             "![a picture](a.svg)",
+            "ctrack 0.0 %, lnfct 14.6 %",
             "| list 1000 entries, all kept | ctrack | 1.100 | 1.100 to 1.120 | 1.100 | <= 1.15 | met |",
             "| list 1000 entries, all kept | go-ctrack | ti-mo | 3.00 | 3.00 to 3.00 | 3.00 | >= 2.3 | met |",
         ):

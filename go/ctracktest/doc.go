@@ -9,7 +9,10 @@
 //	err := yourAgent(table)
 //
 // It refuses, finds, creates, changes and deletes as a [ctrack.Conn] does, with the same errors: one suite of tests is run on both.
-// What it leaves out, since it needs time, packets or a kernel:
+// A [Watch] tells events that a test says, to what reads a [ctrack.Watcher], and to a Mirror of [ctrack.MirrorOf]. It is not
+// bound to a Table.
+//
+// What a Table leaves out, since it needs time, packets or a kernel:
 //
 //   - Nothing expires, and no traffic changes anything. The timeout stays what it was made with; Use is 1.
 //   - There are no counters and no start times, as if sysctls nf_conntrack_acct and nf_conntrack_timestamp were 0.

@@ -5,7 +5,6 @@ package ctracktest
 import (
 	"context"
 	"ctrack"
-	"fmt"
 	"iter"
 	"slices"
 )
@@ -53,7 +52,7 @@ func (t *Table) each(ctx context.Context, filters []ctrack.Filter, visit func(ct
 			t.mu.Unlock()
 			switch {
 			case ctx.Err() != nil:
-				return fmt.Errorf("ctrack: %s: %w", All, ctx.Err())
+				return ended(ctx, All)
 			case closed:
 				return ctrack.ErrClosed
 			}

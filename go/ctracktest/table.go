@@ -40,9 +40,14 @@ func (t *Table) begin(ctx context.Context, op Op) error {
 	case t.closed:
 		return ctrack.ErrClosed
 	case ctx.Err() != nil:
-		return fmt.Errorf("ctrack: %s: %w", op, ctx.Err())
+		return ended(ctx, op)
 	}
 	return t.faults.ofCall(op)
+}
+
+// ended is the error of an operation whose context has ended.
+func ended(ctx context.Context, op Op) error {
+	return fmt.Errorf("ctrack: %s: %w", op, ctx.Err())
 }
 
 // selection checks filters for an operation.

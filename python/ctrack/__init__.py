@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""List, delete and flush the Linux kernel's connection-tracking entries.
+"""List, delete, flush and watch the Linux kernel's connection-tracking entries.
 
     with ctrack.open() as ct:
         for entry in ct.stream(ctrack.Filter(zone=7)):
@@ -14,6 +14,7 @@ from . import _native
 from ._values import (
     Address,
     AddressLike,
+    EventKindsLike,
     FamilyLike,
     NetnsLike,
     Network,
@@ -25,8 +26,9 @@ from ._values import (
     TcpStatesLike,
 )
 from ._version import __version__
+from ._watch import Watch, WatchInfo
 from .conntrack import Conntrack
-from .constants import Family, Has, Match, Proto, Status, TcpState
+from .constants import EventFlags, EventKind, Family, Has, Match, Proto, Status, TcpState
 from .entry import Entry
 from .errors import (
     Closed,
@@ -46,6 +48,7 @@ from .errors import (
     TimedOutError,
     Timeout,
 )
+from .event import Event
 from .filter import Filter
 from .presets import changed_service, dead_endpoint, everything_but, port_on_any_address, security_rule, whole_table
 from .selection import Selection
@@ -67,6 +70,10 @@ __all__ = [
     "Conntrack",
     "Entry",
     "Error",
+    "Event",
+    "EventFlags",
+    "EventKind",
+    "EventKindsLike",
     "Family",
     "FamilyLike",
     "Filter",
@@ -97,6 +104,8 @@ __all__ = [
     "TcpStatesLike",
     "TimedOutError",
     "Timeout",
+    "Watch",
+    "WatchInfo",
     "__version__",
     "changed_service",
     "dead_endpoint",

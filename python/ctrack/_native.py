@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 from ctypes import POINTER, c_char, c_char_p, c_int, c_int32, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
@@ -151,8 +152,61 @@ class CResult(ctypes.Structure):
     ]
 
 
+class CWatchOpts(ctypes.Structure):
+    """struct ct_watch_opts"""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("netns_fd", c_int32),
+        ("events", c_uint32),
+        ("timeout_ms", c_uint32),
+        ("rcvbuf", c_uint32),
+        ("audit_ms", c_uint32),
+        ("max_entries", c_uint32),
+    ]
+
+
+class CWatchInfo(ctypes.Structure):
+    """struct ct_watch_info"""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("events_mode", c_int32),
+        ("rcvbuf", c_uint32),
+        ("queued", c_uint32),
+        ("pad0", c_uint32),
+        ("received", c_uint64),
+        ("lost", c_uint64),
+        ("resyncs", c_uint64),
+        ("restarts", c_uint64),
+        ("verified", c_uint64),
+        ("audited", c_uint64),
+        ("entries", c_uint64),
+    ]
+
+
+class CEvent(ctypes.Structure):
+    """struct ct_event. Only its layout is used: events are kept and read as 320 bytes."""
+
+    _fields_ = [
+        ("type", c_uint32),
+        ("flags", c_uint32),
+        ("number", c_uint64),
+        ("lost", c_uint64),
+        ("received_ns", c_uint64),
+        ("time_ns", c_uint64),
+        ("portid", c_uint32),
+        ("nsid", c_int32),
+        ("reserved", c_uint64 * 2),
+        ("entry", CEntry),
+    ]
+
+
 # The layout that the library promises (abi/layout.txt): sizes, and offsets behind which nothing can have moved unseen.
 _SIZES = {OpenOpts: 24, CFilter: 192, CTuple: 44, CCounters: 16, CEntry: 256, CResult: 56}
+_SIZES |= {CWatchOpts: 32, CWatchInfo: 80, CEvent: 320}
 _OFFSETS = {
     (OpenOpts, "rcvbuf"): 16,
     (CFilter, "match"): 8,
@@ -174,8 +228,14 @@ _OFFSETS = {
     (CEntry, "reserved"): 224,
     (CResult, "first_error"): 40,
     (CResult, "spared"): 48,
+    (CWatchOpts, "max_entries"): 28,
+    (CWatchInfo, "received"): 24,
+    (CEvent, "received_ns"): 24,
+    (CEvent, "portid"): 40,
+    (CEvent, "entry"): 64,
 }
 ENTRY_SIZE = 256
+EVENT_SIZE = 320
 
 
 def _check_layout() -> None:
@@ -187,8 +247,9 @@ def _check_layout() -> None:
             raise ImportError(f"ctrack: {field} of {struct.__doc__} is not at offset {offset} here")
 
 
-# Handles are kept as plain addresses.
+# Handles and watches are kept as plain addresses.
 _Handle = c_void_p
+_Watch = c_void_p
 _Filters = POINTER(CFilter)
 _Result = POINTER(CResult)
 _Statuses = POINTER(c_int32)
@@ -213,7 +274,20 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "ct_entry_format": (c_int, [c_void_p, c_uint32, c_char_p, c_size_t]),
     "ct_version_number": (c_uint32, []),
     "ct_version_string": (c_char_p, []),
+    "ct_handle_get_portid": (c_int, [_Handle, POINTER(c_uint32)]),
+    "ct_watch_open": (c_int, [POINTER(_Watch), POINTER(CWatchOpts)]),
+    "ct_watch_start": (c_int, [_Watch, _Filters, c_size_t]),
+    "ct_watch_fd": (c_int, [_Watch]),
+    "ct_watch_next": (c_int, [_Watch, c_void_p, c_size_t, c_int]),
+    "ct_watch_wake": (c_int, [_Watch]),
+    "ct_watch_resync": (c_int, [_Watch]),
+    "ct_watch_get_info": (c_int, [_Watch, POINTER(CWatchInfo)]),
+    "ct_watch_error": (c_char_p, [_Watch]),
+    "ct_watch_close": (None, [_Watch]),
+    "ct_event_format": (c_int, [c_void_p, c_uint32, c_char_p, c_size_t]),
 }
+#: What a library of release 0.1 has not: whoever watches with it is told so.
+_SINCE_0_2 = frozenset(name for name in _PROTOTYPES if name.startswith(("ct_watch_", "ct_event_"))) | {"ct_handle_get_portid"}
 
 
 def _find() -> str:
@@ -221,6 +295,11 @@ def _find() -> str:
     named = "" if sys.flags.ignore_environment else os.environ.get("CTRACK_LIBRARY", "")
     inside = Path(__file__).with_name(SONAME)
     return named or (str(inside) if inside.exists() else SONAME)
+
+
+def _too_old(*_: Any) -> int:
+    """Stands for a function that the library has only since 0.2."""
+    return -errno.ENOSYS
 
 
 def _load() -> ctypes.CDLL:
@@ -236,6 +315,9 @@ def _load() -> ctypes.CDLL:
         try:
             prototype = getattr(lib, function)
         except AttributeError as error:
+            if function in _SINCE_0_2 and hasattr(lib, "ct_version_number") and lib.ct_version_number() < 2 * 256:
+                setattr(lib, function, _too_old)
+                continue
             raise ImportError(f"ctrack: {name} has no function {function}: it is not libctrack, or too old") from error
         prototype.restype = result
         prototype.argtypes = arguments

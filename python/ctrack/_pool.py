@@ -21,12 +21,14 @@ from queue import Empty, SimpleQueue
 
 from . import _namespace, _words
 from ._native import OpenOpts, lib
-from ._values import NetnsLike, number
+from ._values import NetnsLike, millis, number
 from .constants import OPEN_COMPARE_START, OPEN_NETNS
-from .errors import ClosedError, Error, ForkedError, InvalidArgumentError, Result, error, invalid
+from .errors import ClosedError, Error, ForkedError, InvalidArgumentError, Result, error
 
 #: Handles that are kept although nobody uses them.
 _KEPT = 4
+#: Ports of handles that are remembered.
+_PORTS = 1024
 
 
 class _Permit:
@@ -94,6 +96,8 @@ class Pool:
         self._max = number("max_handles", max_handles, 1 << 16, 1)
         self._pid = os.getpid()
         self._idle: deque[Handle] = deque()
+        #: The netlink ports of the last handles, closed ones too: what they caused may still be on its way to a watch.
+        self.ports: deque[int] = deque(maxlen=_PORTS)
         self._permits: SimpleQueue[_Permit] = SimpleQueue()
         for _ in range(self._max):
             self._permits.put(_Permit(self._permits))
@@ -157,6 +161,21 @@ class Pool:
         state = "closed" if self.closed else "open" if self._pid == os.getpid() else "of a parent process"
         return f"{self._name}, net:[{self._where[1]}], {state}"
 
+    @contextmanager
+    def namespace(self) -> Iterator[int]:
+        """A copy of the descriptor of the namespace, which close() cannot take away meanwhile."""
+        netns = -1
+        try:
+            self.check_usable()
+            try:
+                netns = os.dup(self._netns)
+            finally:
+                self.check_usable()
+            yield netns
+        finally:
+            if netns >= 0:
+                os.close(netns)
+
     def check_usable(self) -> None:
         """Not closed, and not in a child process."""
         if self._pid != os.getpid():
@@ -196,7 +215,10 @@ class Pool:
             assert handle.address is not None
             returned = lib.ct_handle_open(ctypes.byref(handle.address), ctypes.byref(opts))
             if returned < 0:
-                raise _not_opened(returned, self._name if netns >= 0 else None)
+                raise not_opened(returned, self._name if netns >= 0 else None)
+            port = ctypes.c_uint32()
+            if lib.ct_handle_get_portid(handle.address, ctypes.byref(port)) == 0:
+                self.ports.append(port.value)
             return handle
         finally:
             if netns >= 0:
@@ -207,9 +229,7 @@ def options(timeout: float | None, rcvbuf: int | None, compare_start: bool) -> O
     """The arguments as the library takes them, without a namespace."""
     opts = OpenOpts(size=ctypes.sizeof(OpenOpts))
     if timeout is not None:
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 4_000_000:
-            raise invalid(f"timeout: {timeout!r} is no time above 0 and up to 4,000,000 seconds")
-        opts.timeout_ms = max(1, round(timeout * 1000))
+        opts.timeout_ms = millis("timeout", timeout)
     if rcvbuf is not None:
         opts.rcvbuf = number("rcvbuf", rcvbuf, 0xFFFFFFFF, 1)
     if compare_start:
@@ -217,7 +237,7 @@ def options(timeout: float | None, rcvbuf: int | None, compare_start: bool) -> O
     return opts
 
 
-def _not_opened(returned: int, elsewhere: str | None) -> Error:
+def not_opened(returned: int, elsewhere: str | None) -> Error:
     """The error of an open; elsewhere: the name of the other namespace, if it is one."""
     if elsewhere and returned == -errno.EPERM:
         need = "CAP_SYS_ADMIN over it and in the caller's own user namespace"

@@ -19,7 +19,7 @@ from os import PathLike
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, TypeVar, Union
 
-from .constants import Family, Proto, Status, TcpState
+from .constants import EventKind, Family, Proto, Status, TcpState
 from .errors import InvalidArgumentError, invalid
 
 # The types that people who wrap the package need: what properties give, and what arguments take.
@@ -34,6 +34,7 @@ TcpStateLike = Union[TcpState, int, str]
 TcpStatesLike = Union[TcpState, int, str, Iterable[Union[TcpState, int, str]]]
 PortsLike = Union[int, "tuple[int, int]", range]
 NetnsLike = Union[None, int, str, "PathLike[str]"]
+EventKindsLike = Union[EventKind, int, str, Iterable[Union[EventKind, int, str]]]
 
 _E = TypeVar("_E", bound=IntEnum)
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -201,6 +202,22 @@ def status(name: str, value: Any, largest: int) -> int:
     for member in members:
         bits |= _number_or_name(Status, name, member, largest)
     return bits
+
+
+def event_kinds(name: str, value: Any) -> set[int]:
+    """Kinds of events, at least one: a number, a name, or several of both."""
+    members = several(name, value)
+    kinds = {_number_or_name(EventKind, name, member, max(EventKind)) for member in ((value,) if members is None else members)}
+    if not kinds:
+        raise invalid(f"{name}: none given; without this argument all are told")
+    return kinds
+
+
+def millis(name: str, value: Any) -> int:
+    """Seconds above 0 as milliseconds: at least one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 4_000_000:
+        raise invalid(f"{name}: {value!r} is no time above 0 and up to 4,000,000 seconds")
+    return max(1, round(value * 1000))
 
 
 def tcp_state(name: str, value: Any) -> int:

@@ -13,8 +13,8 @@ _RULES = (
     (re.compile(r"\borig\.icmp_"), "icmp_"),
     (re.compile(r"\b(orig|reply)\.(?=[a-z])"), r"\1_"),
     # What only arguments that C can give are told by.
-    (re.compile(r"\bCT_(?:HAS_|MATCH_|PROTO_|OPEN_|STATUS_|TCP_STATE_)?([A-Z0-9_]+)"), lambda found: found[1].lower()),
-    (re.compile(r"\bct_(?:handle_)?([a-z_]+)"), r"\1"),
+    (re.compile(r"\bCT_(?:HAS_|WATCH_|MATCH_|PROTO_|OPEN_|STATUS_|TCP_STATE_)?([A-Z0-9_]+)"), lambda found: found[1].lower()),
+    (re.compile(r"\bct_(?:handle_|watch_)?([a-z_]+)"), r"\1"),
     (re.compile(r"\bNULL\b"), "None"),
 )
 

@@ -8,9 +8,10 @@ from ._delete import Deleter
 from ._dump import Dumper
 from ._flush import Flusher
 from ._read import Reader
+from ._watch import Watcher
 
 
-class Conntrack(Reader, Dumper, Deleter, Changer, Flusher):
+class Conntrack(Reader, Dumper, Deleter, Changer, Flusher, Watcher):
     """The connection-tracking table of one network namespace.
 
     netns: where to work: None for the namespace of the calling thread, else the name of one of `ip netns` ("blue" is
@@ -23,6 +24,8 @@ class Conntrack(Reader, Dumper, Deleter, Changer, Flusher):
 
     Threads: an object may be used by any number of threads at once. Each operation works on a socket of its own, so the body
     of a loop over a stream may list and delete. Sockets that are idle are closed, but for a few.
+
+    watch() opens a Watch of the same namespace, which has sockets of its own and outlives the object.
 
     close() may be called at any time: operations under way end in peace, whatever comes afterwards is refused with ClosedError.
 

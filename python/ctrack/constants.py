@@ -124,6 +124,25 @@ class Match(IntFlag):
     ID = 1 << 21
 
 
+class EventKind(IntEnum):
+    """What happened."""
+
+    NEW = 1  #: An entry was made; or it is `entered`, `initial` or `found`.
+    UPDATE = 2  #: An entry changed.
+    DESTROY = 3  #: An entry went; or it `left`.
+    LOST = 4  #: `lost` events are missing here. With sync what follows repairs it, up to the next SYNCED.
+    SYNCED = 5  #: With sync alone: the events so far add up to the kernel's table.
+
+
+class EventFlags(IntFlag):
+    """What is special about an event."""
+
+    INITIAL = 1 << 0  #: Of NEW: the entry was there when the watch was opened.
+    FOUND = 1 << 1  #: The kernel did not say so; a list or a look-up showed it. A DESTROY then has no final counters.
+    ENTERED = 1 << 2  #: Of NEW: the entry was there before, and is selected by the filters only now.
+    LEFT = 1 << 3  #: Of DESTROY: the entry is there still, and is selected by the filters no more.
+
+
 # Flags that are arguments in Python.
 OPEN_NETNS = 1 << 0
 OPEN_COMPARE_START = 1 << 1
@@ -137,6 +156,18 @@ FORMAT_JSON = 1 << 1
 FORMAT_EXTENDED = 1 << 8
 FORMAT_ID = 1 << 9
 FORMAT_TIMESTAMP = 1 << 10
+FORMAT_EVENT_TIME = 1 << 11
+WATCH_NETNS = 1 << 0
+WATCH_SYNC = 1 << 1
+WATCH_ENABLE = 1 << 2
+WATCH_RELIABLE = 1 << 3
+WATCH_ALL_NSID = 1 << 4
+WATCH_AUDIT_ALL = 1 << 5
+WATCH_NEW = 1 << 0
+WATCH_UPDATE = 1 << 1
+WATCH_DESTROY = 1 << 2
+WATCH_IS_SYNCED = 1 << 0
+WATCH_MAY_BE_SILENT = 1 << 1
 
 #: All bits of a status that have a name.
 ALL_STATUSES = sum(map(int, Status))

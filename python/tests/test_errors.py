@@ -42,6 +42,7 @@ REACHED = {
     "Hidden": "test_an_entry_that_is_out_of_reach",
     "Impossible": "test_an_entry_that_is_impossible",
     "NoFreeZone": "test_no_free_zone",
+    "Full": "test_a_watch_that_may_know_no_more",
 }
 
 
@@ -293,3 +294,10 @@ def test_a_child_and_a_closed_object(ct: Conntrack) -> None:
     assert os.waitpid(pid, 0)[1] == 0
     ct.close()
     refused(ctrack.ClosedError, errno.EBADF, ct.list)
+
+
+def test_a_watch_that_may_know_no_more(ct: Conntrack) -> None:
+    ct.create([udp("10.0.0.1", 1, "10.0.0.2", 2), udp("10.0.0.1", 2, "10.0.0.2", 2)])
+    with ct.watch(sync=True, max_entries=1) as watch:
+        watch.next_batch(1, 60)
+        assert "more than 1 entries" in refused(ctrack.Error, errno.ENOSPC, watch.next_batch)

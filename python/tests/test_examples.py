@@ -7,17 +7,23 @@ import doctest
 import importlib.util
 import json
 import os
+import random
 import re
+import signal
 import subprocess
 import sys
+import threading
 import types
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flows import world
-from support import CAP_NET_ADMIN, agree, cli, drop_capability, in_thread, make, tcp, udp
+from support import CAP_NET_ADMIN, agree, cli, drop_capability, in_thread, make, sysctl, tcp, udp
 
 import ctrack
 import ctrack.neutron
@@ -32,6 +38,30 @@ def zone_report(*options: str) -> str:
     done = subprocess.run([sys.executable, REPORT, *options], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+@contextmanager
+def going_on(*arguments: Any) -> Iterator[subprocess.Popen[str]]:
+    """A Python program that does not end by itself. If it is silent for so long that the test is stuck, it is ended."""
+    # Ctrl-C is ignored where the tests run in the background of a shell, and in what they start.
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    child = subprocess.Popen([sys.executable, "-u", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, old)
+    rescue = threading.Timer(120, child.kill)
+    rescue.start()
+    with child:
+        try:
+            yield child
+        finally:
+            rescue.cancel()
+            child.kill()
+
+
+def line_of(child: subprocess.Popen[str]) -> str:
+    assert child.stdout and child.stderr
+    line = child.stdout.readline()
+    assert line, f"it ended: {child.stderr.read()}"
+    return line
 
 
 def load() -> types.ModuleType:
@@ -83,6 +113,102 @@ def test_the_zone_report_says_what_the_conntrack_program_shows(ct: ctrack.Conntr
         agree(attempt)
 
 
+def test_a_zone_report_that_watches_comes_to_what_a_new_one_says(ct: ctrack.Conntrack) -> None:
+    seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
+    print(f"SEED={seed}")
+    choose = random.Random(seed)
+    # Of what is made now the kernel is not silent later on.
+    sysctl("nf_conntrack_events", 1)
+    here = [
+        kind(f"10.0.0.{choose.randrange(40)}", port, "10.0.1.1", 53, zone=choose.choice([0, 3, 7]))
+        for kind in (tcp, udp)
+        for port in range(1, 101)
+    ]
+    gone = [here.pop(choose.randrange(len(here))) for _ in range(100)]
+    make(ct, here)
+
+    def wanted() -> Any:
+        zones = json.loads(zone_report("--json", "--top", "200"))
+        return [{key: value for key, value in zone.items() if key != "states"} for zone in zones]
+
+    with going_on(REPORT, "--json", "--top", "200", "--watch", "0") as child:
+        assert json.loads(line_of(child)) == wanted() and len(wanted()) == 3
+        for _ in range(20):
+            choose.shuffle(here)
+            choose.shuffle(gone)
+            coming, going = gone[:50], here[:50]
+            here, gone = here[50:] + coming, gone[50:] + going
+            make(ct, coming)
+            ct.update([coming[0].change(mark=7)])
+            assert ct.delete_entries(going).done == 50
+            last = wanted()
+            while json.loads(line_of(child)) != last:
+                pass
+        ct.flush_all()
+        while json.loads(line_of(child)):
+            pass
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=60) == ("", "") and child.returncode == 0
+    with going_on(REPORT, "--watch") as child:
+        assert line_of(child) == "no entries\n"
+        make(ct, [udp("10.0.0.1", 1, "10.0.0.2", 53, zone=7)])
+        assert [line_of(child) for _ in range(3)] == ["zone 7: 1 entry\n", "  protocols udp 1\n", "  top       10.0.0.1 1\n"]
+
+
+def test_a_zone_report_that_watches_comes_once_in_an_interval_and_not_while_it_would_be_wrong(ct: ctrack.Conntrack) -> None:
+    module = load()
+    with ct.watch(sync=True) as watch:
+        told = watch.next_batch(timeout=60)
+        flows = [udp("10.0.0.1", port, "10.0.0.2", 53) for port in (1, 2)]
+        steps: list[Callable[[], object]] = [
+            lambda: make(ct, flows[:1]),
+            lambda: make(ct, flows[1:]),
+            lambda: ct.update([flows[0].change(mark=7)]),
+            lambda: ct.delete_entries(flows[:1]),
+        ]
+        # One by one: at first the watch looks entries up, and does not tell of one that came and went.
+        for step in steps:
+            step()
+            told += watch.next_batch(timeout=60)
+    synced, one, two, update, gone = told
+    assert (
+        synced.kind == ctrack.EventKind.SYNCED
+        and update.kind == ctrack.EventKind.UPDATE
+        and gone.kind == ctrack.EventKind.DESTROY
+    )
+    loss = ctrack.Event.from_raw(int(ctrack.EventKind.LOST).to_bytes(4, sys.byteorder) + synced.raw[4:])
+    now = 100.0
+    # How long it should wait, when it is told what, and how many entries the report after that has, if there is one.
+    script: list[tuple[float | None, float, list[ctrack.Event], int | None]] = [
+        (None, 101, [one], None),
+        (None, 102, [synced], 1),
+        (None, 103, [two], None),
+        (9, 104, [gone], None),
+        (8, 105, [], None),
+        (7, 112, [], 1),
+        (None, 200, [update], None),
+        (None, 201, [loss, one], None),
+        (None, 202, [gone, one], None),
+        (None, 203, [synced], 2),
+        (None, 204, [gone], None),
+        (9, 300, [], 1),
+        (None, 301, [], None),
+    ]
+    shown: list[int] = []
+    expected = [count for *_, count in script if count is not None]
+    script_left = iter(script)
+
+    class Scripted:
+        def next_batch(self, timeout: float | None) -> list[ctrack.Event]:
+            nonlocal now
+            wait, now, events, _ = next(script_left)
+            assert timeout == wait
+            return events
+
+    module.follow(Scripted(), 10, lambda zones: shown.append(sum(zone.entries for zone in zones.values())), lambda: now)
+    assert shown == expected and next(script_left, None) is None
+
+
 def test_the_zone_report_names_a_state_that_this_release_does_not_know_by_its_number() -> None:
     raw = bytearray(tcp("10.0.0.1", 1, "10.0.0.2", 2).raw)
     raw[CEntry.tcp_state.offset] = 200
@@ -118,8 +244,13 @@ def test_the_zone_report_fails_with_a_reason(netns: int) -> None:
     in_thread(body)
     done = subprocess.run([sys.executable, REPORT, "--netns", "/nowhere"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "") and "No such file" in done.stderr
-    done = subprocess.run([sys.executable, REPORT, "--top", "-1"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "--top" in done.stderr
+    for option, value in (("--top", "-1"), ("--watch", "-1"), ("--watch", "nan"), ("--watch", "inf"), ("--watch", "x")):
+        done = subprocess.run([sys.executable, REPORT, option, value], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and option in done.stderr, value
+    done = subprocess.run(
+        [sys.executable, REPORT, "--watch", "--netns", "/nowhere"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "") and "No such file" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["ctrack.entry", "ctrack.filter", "ctrack.presets", "ctrack.selection", "ctrack.neutron"])
@@ -133,3 +264,29 @@ def test_the_examples_in_the_readme_hold(ct: ctrack.Conntrack) -> None:
     results = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
     assert results.failed == 0 and results.attempted > 10
     assert os.path.exists(REPORT)
+
+
+def test_the_programs_in_the_readme_of_the_repository_do_what_it_says(ct: ctrack.Conntrack) -> None:
+    text = (ROOT / "tests" / "repository" / "readme.txt").read_text()
+    once, watch, waiting = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    old, new = (udp("10.0.0.1", port, "10.0.0.2", 53, zone=7) for port in (1, 2))
+    make(ct, [old, udp("10.0.0.7", 3, "10.0.0.2", 53)])
+    done = subprocess.run([sys.executable, "-c", once], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("1\nudp ") and done.stdout.count(" zone=7 ") == done.stdout.count("\n") - 1 == 1
+
+    def words(child: subprocess.Popen[str]) -> list[str]:
+        return [word for word in line_of(child).split() if word == "gone:" or word[0] == "[" or word[:6] == "sport="]
+
+    with going_on("-c", watch) as child:
+        assert words(child)[:2] == ["[NEW]", "sport=1"] and line_of(child) == "from here on it is news\n"
+        make(ct, [new])
+        assert words(child)[:2] == ["[NEW]", "sport=2"]
+        ct.delete_entries([new])
+        assert words(child)[:2] == ["gone:", "sport=2"]
+    with going_on("-c", waiting) as child:
+        assert words(child)[:2] == ["[NEW]", "sport=1"] and words(child) == ["[SYNCED]"]
+        make(ct, [new])
+        assert words(child)[:2] == ["[NEW]", "sport=2"]
+        ct.delete_entries([new])
+        assert words(child)[:2] == ["[DESTROY]", "sport=2"]

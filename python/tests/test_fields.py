@@ -14,14 +14,29 @@ from ctypes import sizeof
 from dataclasses import fields, replace
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 
 import ctrack
-from ctrack import Conntrack, Entry, Filter, Has, InvalidArgumentError, Match, Result, Status, TcpState, _labels, constants
+from ctrack import (
+    Conntrack,
+    Entry,
+    Event,
+    Filter,
+    Has,
+    InvalidArgumentError,
+    Match,
+    Result,
+    Status,
+    TcpState,
+    _labels,
+    _watch,
+    constants,
+)
 from ctrack._build import _whole, new
-from ctrack._native import CEntry, CFilter, CResult, OpenOpts
+from ctrack._native import CEntry, CEvent, CFilter, CResult, CWatchInfo, CWatchOpts, OpenOpts
 from ctrack._pool import options
 from ctrack._result import result_of
 from ctrack.filter import pack
@@ -371,8 +386,85 @@ def test_every_field_of_the_librarys_options_is_an_argument_of_open() -> None:
         assert bits & bit, f"CT_{name}: no argument of open() sets it: see options in ctrack/_pool.py"
 
 
+#: Each argument of watch() that sets something, with what it needs beside it.
+WATCHED: list[dict[str, Any]] = [
+    {"sync": True},
+    {"kinds": "NEW"},
+    {"kinds": "UPDATE"},
+    {"kinds": "DESTROY"},
+    {"sync": True, "timeout": 1},
+    {"receive_buffer": 1},
+    {"sync": True, "audit": None},
+    {"sync": True, "audit_all": True},
+    {"sync": True, "max_entries": 1},
+    {"enable": True},
+    {"reliable": True},
+    {"all_nsid": True},
+]
+
+
+def test_every_field_of_the_librarys_options_of_a_watch_is_an_argument() -> None:
+    nothing: dict[str, Any] = {"sync": False, "kinds": None, "timeout": None, "receive_buffer": None, "audit": 30.0}
+    nothing |= {"audit_all": False, "max_entries": None, "enable": False, "reliable": False, "all_nsid": False}
+    own = [name for name in arguments(Conntrack.watch) if name != "filters"]
+    assert arguments(_watch.options) == own and arguments(ctrack.Watch) == ["filters", *own]
+    known = {name: Field(name, at, size, (), frozenset()) for name, at, size in leaves(CWatchOpts, "ct_watch_opts")}
+    # The namespace is known when a watch is opened.
+    missing = known.keys() - {"ct_watch_opts.size", "ct_watch_opts.netns_fd"}
+    flags_set, events = constants.WATCH_NETNS, 0
+    for given in WATCHED:
+        opts = _watch.options(**{**nothing, **given})
+        missing -= set(changed(known, bytes(_watch.options(**nothing)), bytes(opts)))
+        flags_set |= opts.flags
+        events |= opts.events
+    assert not missing, f"{missing}: no argument of watch() sets it: see options in ctrack/_watch.py"
+    told = {"WATCH_NEW", "WATCH_UPDATE", "WATCH_DESTROY"}
+    for name, bit in flags("WATCH_").items():
+        if name not in {"WATCH_IS_SYNCED", "WATCH_MAY_BE_SILENT"}:
+            assert (events if name in told else flags_set) & bit, f"CT_{name}: no argument of watch() sets it"
+
+
+def test_every_field_of_the_librarys_info_of_a_watch_is_one_of_watchinfo() -> None:
+    nothing = _watch.info_of(CWatchInfo(events_mode=-1))
+    seen: set[str] = set()
+    given = [CWatchInfo(events_mode=-1, flags=1), CWatchInfo(events_mode=-1, flags=2), CWatchInfo(events_mode=0)]
+    for field, *_ in CWatchInfo._fields_:
+        if field not in ("size", "flags", "events_mode", "pad0"):
+            given.append(CWatchInfo(**{"events_mode": -1, field: 1}))
+    for info in given:
+        made = {name for name, value in _watch.info_of(info)._asdict().items() if value != getattr(nothing, name)}
+        assert len(made) == 1, "see info_of in ctrack/_watch.py"
+        seen |= made
+    assert seen == set(nothing._fields)
+
+
+def test_every_field_of_the_librarys_event_is_shown() -> None:
+    def shown(event: CEvent) -> tuple[Any, ...]:
+        made = Event.from_raw(bytes(event))
+        entry = made.entry and made.entry.raw
+        return (made.kind, made.flags, made.number, made.lost, made.received_ns, made.time_ns, made.portid, made.nsid, entry)
+
+    raw = udp_raw()
+    nothing = shown(CEvent(nsid=-1, entry=raw, type=1))
+    for field, *_ in CEvent._fields_:
+        if field not in ("reserved", "entry"):
+            value = {"type": 2, "nsid": 0}.get(field, 1)
+            assert shown(CEvent(**{"nsid": -1, "entry": raw, "type": 1, field: value})) != nothing, field
+    assert nothing[-1] == bytes(raw) and shown(CEvent(type=4, lost=2**64 - 1))[3] is None
+
+
+def udp_raw() -> CEntry:
+    return CEntry.from_buffer_copy(Entry(proto="udp", orig_src="10.0.0.1", orig_sport=1, orig_dst="10.0.0.2", orig_dport=2).raw)
+
+
+#: Kinds and flags of events begin with the same word.
+EVENTS = SimpleNamespace(__name__="EventKind or EventFlags")
+EVENTS.__members__ = {**ctrack.EventKind.__members__, **ctrack.EventFlags.__members__}
+
+
 #: What constants are members of, by the words before their names.
 KINDS: dict[str, Any] = {
+    "EVENT": EVENTS,
     "FAMILY": ctrack.Family,
     "PROTO": ctrack.Proto,
     "STATUS": ctrack.Status,

@@ -17,7 +17,8 @@ from support import echo, inside, make, new_netns, plain, tcp, udp
 import ctrack
 from ctrack import neutron
 
-SETS = 200
+#: How many sets are tried: another choice each time, all 200 with CTRACK_SETS=200.
+SETS = int(os.environ.get("CTRACK_SETS", "50"))
 OWN = {4: ["10.0.0.5", "10.0.0.6", "10.0.0.7"], 6: ["fd00::5", "fd00::6", "fd00::7"]}
 REMOTE = {4: ["172.16.0.1", "172.16.0.2", "172.16.1.1"], 6: ["fd00:1::1", "fd00:1::2", "fd00:2::1"]}
 ZONES = [4097, 4098, 1]
@@ -132,7 +133,7 @@ def run(command: list[str]) -> None:
     assert done.returncode in (0, 1) and "Operation failed" not in done.stderr, f"{command}: {done.stderr}"
 
 
-def test_two_hundred_sets_of_port_rule_and_remotes_delete_what_neutrons_commands_delete(netns: int) -> None:
+def test_sets_of_port_rule_and_remotes_delete_what_neutrons_commands_delete(netns: int) -> None:
     seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
     print(f"SEED={seed}")
     choose = random.Random(seed)
@@ -163,7 +164,7 @@ def test_two_hundred_sets_of_port_rule_and_remotes_delete_what_neutrons_commands
             for ct in (ours, theirs):
                 make(ct, lost)
     os.close(other)
-    assert min(deleted) >= 1 and len(set(deleted)) > 10
+    assert min(deleted) >= 1 and len(set(deleted)) > 5
 
 
 def test_icmp_of_an_ipv6_rule_is_icmpv6_which_the_program_does_not_do(ct: ctrack.Conntrack) -> None:

@@ -26,6 +26,7 @@ def test_the_version_is_that_of_the_library() -> None:
 def test_every_struct_has_the_layout_that_the_library_promises() -> None:
     structs = {"ct_open_opts": _native.OpenOpts, "ct_filter": _native.CFilter, "ct_tuple": _native.CTuple}
     structs |= {"ct_counters": _native.CCounters, "ct_entry": _native.CEntry, "ct_result": _native.CResult}
+    structs |= {"ct_event": _native.CEvent, "ct_watch_opts": _native.CWatchOpts, "ct_watch_info": _native.CWatchInfo}
     mine = []
     for name, struct in structs.items():
         mine.append(f"{name} {ctypes.sizeof(struct)}")
@@ -126,6 +127,20 @@ def test_a_library_that_is_too_old_is_refused(tmp_path: Path) -> None:
     native.write_text(text.replace("OLDEST = 0 * 65536 + 1 * 256 + 0", "OLDEST = 1 * 65536"))
     done = python("import ctrack", PYTHONPATH=str(tmp_path), CTRACK_LIBRARY=library())
     assert done.returncode == 1 and "or later, but" in done.stderr and "0.1.0" in done.stderr
+
+
+def test_a_library_of_release_0_1_does_and_whoever_watches_is_told(tmp_path: Path) -> None:
+    copy = stray_copy(tmp_path)
+    old = tmp_path / "old.c"
+    functions = [name for name in _native._PROTOTYPES if name not in _native._SINCE_0_2 and not name.startswith("ct_version_")]
+    assert len(functions) == len(_native._PROTOTYPES) - len(_native._SINCE_0_2) - 2
+    stubs = "".join(f"int {name}(void) {{ return 0; }}\n" for name in functions if name != "ct_strerror")
+    version = 'int ct_version_number(void) { return 256; }\nconst char *ct_version_string(void) { return "0.1.0"; }\n'
+    old.write_text(f'{stubs}{version}const char *ct_strerror(int e) {{ return "?"; }}\n')
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(tmp_path / "old.so"), str(old)], check=True)
+    code = "import ctrack; print(ctrack.version()); ctrack.Watch()"
+    done = python(code, PYTHONPATH=str(copy.parent), CTRACK_LIBRARY=str(tmp_path / "old.so"))
+    assert done.stdout == "0.1.0\n" and "watch: needs libctrack 0.2 or later" in done.stderr
 
 
 def test_the_layout_is_checked_when_the_package_is_imported(tmp_path: Path) -> None:

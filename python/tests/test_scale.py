@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""A hundred thousand entries; and many threads for a while (CTRACK_SOAK seconds, 5 if not given)."""
+"""A hundred thousand entries; and many threads for a while (CTRACK_SOAK seconds, 2 if not given)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_hundred_thousand_entries_are_listed_streamed_and_deleted_exactly(ct: 
 
 
 def seconds() -> float:
-    text = os.environ.get("CTRACK_SOAK", "5")
+    text = os.environ.get("CTRACK_SOAK", "2")
     given = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text)
     assert given, f"CTRACK_SOAK={text!r} is no number of seconds"
     return float(given[1])

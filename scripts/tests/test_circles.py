@@ -246,7 +246,7 @@ class Library(unittest.TestCase):
             ("crates/ctrack/src/ops/find.rs", "crates/ctnetlink/src/decode.rs"),
             ("crates/ctrack/src/selection/plan.rs", "crates/ctnetlink/src/mutants.rs"),
             ("src/text.rs", "crates/ctrack/src/text/mod.rs"),
-            ("src/flush.rs", "src/call.rs"),
+            ("src/flush.rs", "src/open.rs"),
             ("crates/ctrack/src/text/line.rs", "crates/ctrack/src/sys.rs"),
         ]:
             self.assertIn(target, arrows[file])

@@ -42,14 +42,14 @@ fn every_status_tells_why_a_handle_could_not_be_used() {
     assert_all_say(null_mut(), -libc::EINVAL, "no handle");
 
     let (h, script, _) = on(&[udp(1)]);
-    unsafe { (*h.0).busy.store(true, Ordering::Relaxed) };
+    unsafe { (*h.0).guard.busy.store(true, Ordering::Relaxed) };
     assert_all_say(h.0, -libc::EBUSY, "another thread");
-    unsafe { (*h.0).busy.store(false, Ordering::Relaxed) };
+    unsafe { (*h.0).guard.busy.store(false, Ordering::Relaxed) };
 
-    let own = unsafe { (*h.0).opener };
-    unsafe { (*h.0).opener = Process::parent_of(own) };
+    let own = unsafe { (*h.0).guard.opener };
+    unsafe { (*h.0).guard.opener = Process::parent_of(own) };
     assert_all_say(h.0, -libc::ECHILD, "a parent's");
-    unsafe { (*h.0).opener = own };
+    unsafe { (*h.0).guard.opener = own };
     assert_eq!(script.requests(), []);
 
     assert_eq!(unsafe { ct_dump_start(h.0, null(), 0) }, 0);

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 # They begin with their size and may grow at the end. All others keep their size.
-GROWING = {"ct_open_opts", "ct_filter", "ct_result"}
+GROWING = {"ct_open_opts", "ct_filter", "ct_result", "ct_watch_opts", "ct_watch_info"}
 SIZES = {"uint8_t": 1, "char": 1, "uint16_t": 2, "uint32_t": 4, "int32_t": 4, "uint64_t": 8}
 
 

@@ -63,6 +63,25 @@ def fields(tree: Path) -> None:
         (tree / file).write_text(text, encoding="utf-8")
 
 
+def watches(tree: Path) -> None:
+    """The structs of watches that may grow do: ct_watch_opts.mock is at most 7, and ct_watch_info.mock one more than entries."""
+    file = "src/watch.rs"
+    for name, what in (("ct_watch_opts", "OPTS"), ("ct_watch_info", "INFO")):
+        change(
+            tree, file, rf"^\}}\n\n(/// Size of `{name}` in the first)", r"    /// Mock.\n    pub mock: u64,\n}\n\n\1"
+        )
+        change(
+            tree,
+            file,
+            rf"size_of::<{name}>\(\) == WATCH_{what}_SIZE_V0\b",
+            rf"size_of::<{name}>() == WATCH_{what}_SIZE_V0 + 8",
+        )
+    change(tree, file, r"audit_ms, max_entries \} = \*opts;", "audit_ms, max_entries, mock } = *opts;")
+    too_large = 'if mock > 7 {\n        return Err(Error::invalid("opts.mock", "is larger than 7"));\n    }\n'
+    change(tree, file, r"^    if flags & !FLAGS != 0 \{$", rf"    {too_large}\g<0>".replace("\n", "\\n"))
+    change(tree, file, r"^( +)entries: info\.entries as u64,$", r"\g<0>\n\1mock: info.entries as u64 + 1,")
+
+
 def append(tree: Path, file: str, text: str) -> None:
     """Adds to the end of a file."""
     path = tree / file
@@ -90,6 +109,7 @@ def main() -> None:
     try:
         release = version(tree)
         fields(tree)
+        watches(tree)
         function(tree, release)
     except Trouble as trouble:
         sys.exit(f"next.py: {trouble}")

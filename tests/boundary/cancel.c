@@ -175,6 +175,24 @@ static void format(void)
     ct_handle_error(handle);
 }
 
+static struct ct_watch *opened_watch;
+
+/* A list, and some of the events: what it waits in is recvfrom() for the list, and poll(). */
+static void watch(void)
+{
+    struct ct_watch_opts opts = { .size = sizeof opts, .flags = CT_WATCH_SYNC };
+    struct ct_event ev[16];
+
+    ct_watch_open(&opened_watch, &opts);
+    ct_watch_start(opened_watch, NULL, 0);
+    while (ct_watch_next(opened_watch, ev, 16, 0) > 0)
+        ct_event_format(ev, CT_FORMAT_JSON, NULL, 0);
+    ct_watch_wake(opened_watch);
+    ct_watch_next(opened_watch, ev, 16, -1);
+    ct_watch_get_info(opened_watch, &(struct ct_watch_info){ .size = sizeof(struct ct_watch_info) });
+    ct_watch_error(opened_watch);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -193,6 +211,7 @@ static const struct {
     { "ct_delete_entries", delete_entries, 1 },
     { "ct_flush", flush, 1 },
     { "ct_handle_open", open_there, 1 },
+    { "ct_watch_next", watch, 1 },
     { "ct_entry_format", format, 0 },
     { "ct_filter_port", filter_port, 0 },
     { "ct_filter_rule", filter_rule, 0 },
@@ -234,6 +253,8 @@ static void *all(void *unused)
         listed = NULL;
         ct_handle_close(opened);
         opened = NULL;
+        ct_watch_close(opened_watch);
+        opened_watch = NULL;
         /* The library has no cancellation point. */
         pthread_testcancel();
     }
@@ -247,6 +268,8 @@ static void tidy(void)
     listed = NULL;
     ct_handle_close(opened);
     opened = NULL;
+    ct_watch_close(opened_watch);
+    opened_watch = NULL;
     /* The program's own rule: it does not know whether the dump was ended. */
     IS(ct_dump_end(handle), 0);
     counted = 0;

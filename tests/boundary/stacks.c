@@ -321,6 +321,76 @@ static void open_and_close(void)
     ct_handle_open(&h, &opts);
 }
 
+static void watch_with(unsigned int flags, const struct ct_filter *f, size_t n)
+{
+    static struct ct_event ev[256];
+    struct ct_watch_opts opts = { .size = sizeof opts, .flags = flags, .timeout_ms = flags & CT_WATCH_SYNC ? 1 : 0 };
+    struct ct_watch_info info = { .size = sizeof info };
+    struct ct_result r = { .size = sizeof r };
+    struct ct_watch *w;
+    char text[1024];
+    int i, got, rounds;
+
+    if (ct_watch_open(&w, &opts) < 0)
+        return;
+    ct_watch_next(w, ev, 256, 0);
+    if (ct_watch_start(w, f, n) == 0) {
+        for (rounds = 0; rounds < 40 && (got = ct_watch_next(w, ev, 256, 20)) != 0; rounds++)
+            for (i = 0; i < got; i += 64) {
+                ct_event_format(&ev[i], CT_FORMAT_LINE | CT_FORMAT_EVENT_TIME, text, sizeof text);
+                ct_event_format(&ev[i], CT_FORMAT_JSON, text, sizeof text);
+            }
+        ct_delete_entries(handle, all, all_count > 500 ? 500 : all_count, status, &r);
+        for (rounds = 0; rounds < 40 && ct_watch_next(w, ev, 256, 20) != 0; rounds++)
+            ;
+        ct_watch_resync(w);
+        ct_watch_wake(w);
+        ct_watch_next(w, ev, 256, 20);
+        ct_watch_get_info(w, &info);
+        ct_watch_next(w, ev, 0, 20);
+    }
+    ct_watch_error(w);
+    ct_watch_fd(w);
+    ct_watch_close(w);
+}
+
+static void watch(void)
+{
+    struct ct_filter f = marked(1);
+
+    watch_with(0, NULL, 0);
+    watch_with(CT_WATCH_ALL_NSID | CT_WATCH_RELIABLE | CT_WATCH_ENABLE, &f, 1);
+    f.zone = 7;
+    watch_with(0, &f, 1);
+}
+
+static void watch_list(void)
+{
+    struct ct_filter f = marked(1);
+
+    watch_with(CT_WATCH_SYNC, NULL, 0);
+    watch_with(CT_WATCH_SYNC, &f, 1);
+}
+
+static void watch_many_filters(void)
+{
+    static struct ct_filter f[2000];
+    unsigned int i;
+
+    for (i = 0; i < 2000; i++)
+        f[i] = addresses(i);
+    watch_with(0, f, 2000);
+    watch_with(CT_WATCH_SYNC, f, 2000);
+}
+
+static void own_port(void)
+{
+    uint32_t port;
+
+    ct_handle_get_portid(handle, &port);
+    ct_handle_get_portid(handle, NULL);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -345,6 +415,10 @@ static const struct {
     { "ct_flush", flush },
     { "ct_entry_format", format },
     { "ct_handle_open", open_and_close },
+    { "ct_handle_get_portid", own_port },
+    { "ct_watch_next", watch },
+    { "ct_watch_next with a list", watch_list },
+    { "ct_watch_start with 2000 filters", watch_many_filters },
 };
 
 static const struct {

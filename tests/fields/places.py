@@ -32,6 +32,7 @@ FILTER = "crates/ctrack/src/filter.rs"
 C_TESTS = "tests/common/c.rs"
 MATCHER = "crates/ctrack/src/selection/matcher.rs"
 PLAN = "crates/ctrack/src/selection/plan.rs"
+BPF = "crates/ctrack/src/watch/bpf.rs"
 CONDITIONS = "crates/ctrack/tests/conditions.rs"
 JUDGE = "crates/ctrack/tests/support/judge.rs"
 CHANCE = "crates/ctrack/tests/scripted/chance.rs"
@@ -225,6 +226,10 @@ FILTER_PLACES = (
                 "        self.mock.is_none_or(|mock| mock == u64::from(e.mark)) &&\n",
             ),
         ),
+    ),
+    Place(
+        "what a kernel's program of a watch can drop",
+        (before(BPF, "            rest: _,\n        } = matcher;", "            mock: _,\n"),),
     ),
     Place(
         "what a kernel can flush",

@@ -642,6 +642,253 @@ static void a_file(void)
     opts.netns_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* --- Watches ----------------------------------------------------------------------------------------------------------------- */
+
+static struct ct_watch *w;
+static struct ct_watch_opts watching;
+/* What the watch told so far: entries that came less those that went, and whether it was in step since the last loss. */
+static long told_of;
+static int is_synced, is_started, is_lossy;
+
+static int start_watch(void)
+{
+    int ret = ct_watch_start(w, f, n);
+
+    told_of = 0;
+    is_synced = is_lossy = 0;
+    is_started = ret == 0;
+    return ret;
+}
+
+/* The next events, as a program sums them up. */
+static int sum_up(int timeout)
+{
+    static struct ct_event next[64];
+    int ret = ct_watch_next(w, next, 64, timeout);
+
+    for (int i = 0; i < ret; i++) {
+        if (next[i].number != next[0].number + (uint64_t)i)
+            wrong("event %llu comes behind event %llu", (unsigned long long)next[i].number,
+                  (unsigned long long)next[0].number + (uint64_t)i - 1);
+        told_of += next[i].type == CT_EVENT_NEW;
+        told_of -= next[i].type == CT_EVENT_DESTROY;
+        /* Without a list nothing makes up for it. */
+        is_lossy |= next[i].type == CT_EVENT_LOST && !(watching.flags & CT_WATCH_SYNC);
+        if (next[i].type == CT_EVENT_SYNCED || next[i].type == CT_EVENT_LOST)
+            is_synced = next[i].type == CT_EVENT_SYNCED;
+    }
+    return ret;
+}
+
+/* Until as many are told of as there should be, and nothing more comes. */
+static int sum_all_up(void)
+{
+    int ret, fits, silent = 0;
+
+    do {
+        if (silent == 20) {
+            wrong("%ld are told of instead of %zu, and nothing more comes", told_of, selected);
+            break;
+        }
+        fits = is_lossy || ((is_synced || !(watching.flags & CT_WATCH_SYNC)) && told_of == (long)selected);
+        ret = sum_up(fits ? 0 : 1000);
+        silent = ret == 0 ? silent + 1 : 0;
+    } while (ret > 0 || (ret == 0 && !fits));
+    count = (size_t)told_of;
+    return ret < 0 ? ret : 0;
+}
+
+static void have_watch(void)
+{
+    watching.size = sizeof watching;
+    if (ct_watch_open(&w, &watching) < 0)
+        wrong("no watch");
+}
+
+static void have_list(void)
+{
+    watching.flags |= CT_WATCH_SYNC;
+    have_watch();
+}
+
+static void have_started(void)
+{
+    if (start_watch() < 0)
+        wrong("the watch cannot be started: %s", ct_watch_error(w));
+}
+
+static void a_watch(void)
+{
+    everything();
+    have_list();
+}
+
+static void a_watch_of_two_roles(void)
+{
+    two_roles();
+    have_list();
+}
+
+static void a_watch_of_200_tuples(void)
+{
+    many_tuples();
+    have_list();
+}
+
+static void a_watch_without_a_list(void)
+{
+    excluding();
+    selected = 0;
+    have_watch();
+}
+
+static void a_watch_of_a_wrong_filter(void)
+{
+    a_range_upside_down();
+    have_list();
+}
+
+static void a_started_watch(void)
+{
+    a_watch();
+    have_started();
+}
+
+static void a_watch_in_step(void)
+{
+    a_started_watch();
+    if (sum_all_up() < 0)
+        wrong("the watch does not get into step: %s", ct_watch_error(w));
+}
+
+/* Entries come, change and in part go. */
+static void many_changes(void)
+{
+    enum { GONE = SOME / 2 };
+
+    for (unsigned i = 0; i < SOME; i++)
+        e[i] = lasting(flow(FLOWS + i), i);
+    result = (struct ct_result){ .size = sizeof result };
+    if (ct_create_entries(h, e, SOME, status, &result) < 0)
+        wrong("no new entries: %s", ct_handle_error(h));
+    for (unsigned i = 0; i < SOME; i++) {
+        e[i] = flow(FLOWS + i);
+        e[i].has |= CT_HAS_MARK;
+        e[i].mark = 77;
+    }
+    result = (struct ct_result){ .size = sizeof result };
+    if (ct_update_entries(h, e, SOME, status, &result) < 0)
+        wrong("no changes: %s", ct_handle_error(h));
+    for (unsigned i = 0; i < GONE; i++)
+        e[i] = flow(FLOWS + i);
+    result = (struct ct_result){ .size = sizeof result };
+    if (ct_delete_entries(h, e, GONE, status, &result) < 0)
+        wrong("no deletes: %s", ct_handle_error(h));
+    selected += SOME - GONE;
+    changed = SOME - GONE;
+}
+
+static void changes_for_a_list(void)
+{
+    a_watch_in_step();
+    many_changes();
+}
+
+static void changes_while_listing(void)
+{
+    a_started_watch();
+    many_changes();
+}
+
+static void changes_without_a_list(void)
+{
+    have_watch();
+    have_started();
+    many_changes();
+}
+
+static void a_watch_with_options(void)
+{
+    everything();
+    own_netns();
+    watching.flags = CT_WATCH_SYNC | CT_WATCH_NETNS | CT_WATCH_ENABLE | CT_WATCH_AUDIT_ALL;
+    watching.size = sizeof watching;
+    watching.netns_fd = opts.netns_fd;
+    watching.events = CT_WATCH_NEW | CT_WATCH_DESTROY;
+    watching.rcvbuf = 1 << 20;
+    watching.max_entries = 100000;
+}
+
+static void wrong_options_of_a_watch(void)
+{
+    watching.size = sizeof watching;
+    watching.audit_ms = 1;
+}
+
+static void small_options_of_a_watch(void)
+{
+    watching.size = 4;
+}
+
+static int open_watch(void)
+{
+    return ct_watch_open(&w, watching.size ? &watching : NULL);
+}
+
+static int resync_watch(void)
+{
+    int ret = ct_watch_resync(w);
+
+    is_synced = 0;
+    return ret < 0 ? ret : sum_all_up();
+}
+
+static int other_calls_on_watches(void)
+{
+    struct ct_watch_info info = { .size = sizeof info };
+    struct ct_event event = { .type = CT_EVENT_NEW, .nsid = -1, .entry = flow(1) };
+    uint32_t portid = 0;
+    char text[2048];
+
+    if (ct_watch_get_info(w, &info) < 0 || info.entries != FLOWS || !(info.flags & CT_WATCH_IS_SYNCED))
+        wrong("%llu entries are known", (unsigned long long)info.entries);
+    if (ct_event_format(&event, CT_FORMAT_LINE | CT_FORMAT_EVENT_TIME, text, sizeof text) <= 0)
+        wrong("no line of an event");
+    if (ct_event_format(&event, CT_FORMAT_JSON, text, sizeof text) <= 0)
+        wrong("no JSON of an event");
+    if (ct_handle_get_portid(h, &portid) < 0 || portid == 0)
+        wrong("no port");
+    if (ct_watch_fd(w) < 0 || ct_watch_wake(w) < 0)
+        wrong("no descriptor, or it is not woken");
+    /* Woken: it tells nothing. */
+    if (sum_up(-1) != 0 || *ct_watch_error(w))
+        wrong("it tells something: %s", ct_watch_error(w));
+    ct_watch_close(w);
+    w = NULL;
+    return 0;
+}
+
+/*
+ * Whatever failed, the watch goes on where memory is there again, and what it tells adds up. By itself it tries a list again after
+ * some seconds; in most runs it is told to.
+ */
+static void check_watch(int ret, long nth)
+{
+    struct ct_watch_info info = { .size = sizeof info };
+
+    if (ret == -ENOMEM && is_started && ct_watch_get_info(w, &info) < 0)
+        wrong("afterwards the watch says nothing of itself");
+    if (!is_started && start_watch() < 0)
+        wrong("afterwards ct_watch_start() fails: %s", ct_watch_error(w));
+    if (ret == -ENOMEM && watching.flags & CT_WATCH_SYNC && nth != 2 && (ret = ct_watch_resync(w)) < 0)
+        wrong("afterwards ct_watch_resync() returns %d", ret);
+    ret = sum_all_up();
+    if (ret < 0)
+        wrong("afterwards ct_watch_next() returns %d: %s", ret, ct_watch_error(w));
+    if (watching.flags & CT_WATCH_SYNC && (ct_watch_get_info(w, &info) < 0 || info.entries != selected))
+        wrong("afterwards %llu entries are known instead of %zu", (unsigned long long)info.entries, selected);
+}
+
 /* --- All of it ------------------------------------------------------------------------------------------------------------- */
 
 enum {
@@ -659,6 +906,8 @@ enum {
     NETNS = 32,
     /* The call is made without any capability. */
     UNPRIVILEGED = 64,
+    /* It is the watch that says what went wrong. */
+    WATCHES = 128,
 };
 
 static const struct shape {
@@ -741,6 +990,23 @@ static const struct shape {
     { "ct_list, without privilege", a_zone, list, -EPERM, ALLOCATES | UNPRIVILEGED },
     { "ct_delete_entries, without privilege", by_hand, delete_entries, -EPERM, ALLOCATES | UNPRIVILEGED },
     { "ct_create_entries, without privilege", new_ones, create_entries, -EPERM, ALLOCATES | UNPRIVILEGED },
+    { "ct_watch_open", nothing, open_watch, 0, ALLOCATES | WATCHES },
+    { "ct_watch_open, with options", a_watch_with_options, open_watch, 0, ALLOCATES | WATCHES },
+    { "ct_watch_open, wrong options", wrong_options_of_a_watch, open_watch, -EINVAL, WATCHES },
+    { "ct_watch_open, small options", small_options_of_a_watch, open_watch, -EINVAL, ALLOCATES | WATCHES },
+    { "ct_watch_start, everything", a_watch, start_watch, 0, ALLOCATES | WATCHES },
+    { "ct_watch_start, two roles", a_watch_of_two_roles, start_watch, 0, ALLOCATES | WATCHES },
+    { "ct_watch_start, 200 tuples", a_watch_of_200_tuples, start_watch, 0, ALLOCATES | WATCHES },
+    { "ct_watch_start, without a list", a_watch_without_a_list, start_watch, 0, ALLOCATES | WATCHES },
+    { "ct_watch_start, a range upside down", a_watch_of_a_wrong_filter, start_watch, -EINVAL, ALLOCATES | WATCHES },
+    { "ct_watch_start, once more", a_watch_in_step, start_watch, 0, ALLOCATES | WATCHES },
+    { "ct_watch_start, without privilege", a_watch, start_watch, -EPERM, ALLOCATES | WATCHES | UNPRIVILEGED },
+    { "ct_watch_next, a list", a_started_watch, sum_all_up, 0, ALLOCATES | WATCHES | GIVES },
+    { "ct_watch_next, changes while listing", changes_while_listing, sum_all_up, 0, ALLOCATES | WATCHES | GIVES },
+    { "ct_watch_next, changes", changes_for_a_list, sum_all_up, 0, ALLOCATES | WATCHES | GIVES },
+    { "ct_watch_next, changes, without a list", changes_without_a_list, sum_all_up, 0, WATCHES | GIVES },
+    { "ct_watch_resync", a_watch_in_step, resync_watch, 0, WATCHES | GIVES },
+    { "ct_watch_close and other calls on watches", a_watch_in_step, other_calls_on_watches, 0, NEVER_ALLOCATES },
     { "ct_entry_format and other texts", as_listed, texts, 0, NEVER_ALLOCATES },
 };
 
@@ -778,20 +1044,25 @@ static void drop_capabilities(void)
 /* What the call gave, and whether it fits what it returned. */
 static void check_answer(const struct shape *shape, int ret)
 {
+    const char *says = shape->flags & WATCHES ? ct_watch_error(w) : ct_handle_error(h);
+    /* What opens has nothing yet that could say it. */
+    int is_mute = shape->call == open_handle || shape->call == open_watch;
     size_t done = 0;
 
     if (ret != shape->want && ret != -ENOMEM)
-        wrong("it returns %d (%s): %s", ret, ct_strerror(ret), ct_handle_error(h));
+        wrong("it returns %d (%s): %s", ret, ct_strerror(ret), says);
+    if (ret < 0 && shape->call == open_watch && w)
+        wrong("it gives a watch although it fails");
     if (ret == 0 && shape->flags & GIVES && shape->call == delete)
         count = result.done;
     if (ret == 0 && shape->flags & GIVES && count != selected)
         wrong("%zu entries instead of %zu", count, selected);
     if (ret < 0 && listed != untouched)
         wrong("it writes a list although it fails");
-    if (ret < 0 && shape->call != open_handle && !*ct_handle_error(h))
+    if (ret < 0 && !is_mute && !*says)
         wrong("it fails and says nothing");
-    if (ret == -ENOMEM && shape->call != open_handle && !strstr(ct_handle_error(h), "out of memory"))
-        wrong("it says: %s", ct_handle_error(h));
+    if (ret == -ENOMEM && !is_mute && !strstr(says, "out of memory"))
+        wrong("it says: %s", says);
     if (shape->flags & TELLS) {
         for (size_t i = 0; i < entries; i++)
             done += status[i] == 0;
@@ -878,6 +1149,9 @@ static void run(const struct shape *shape, long nth, int rest)
         check_handle(opened, nth);
         ct_handle_close(opened);
     }
+    if (w && !(shape->flags & UNPRIVILEGED) && shape->want == 0)
+        check_watch(ret, nth);
+    ct_watch_close(w);
     if (!(shape->flags & UNPRIVILEGED))
         check_handle(h, nth);
     ct_handle_close(h);

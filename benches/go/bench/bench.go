@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -98,6 +99,33 @@ func Start() {
 func Stop() {
 	took = time.Now()
 	Must(syscall.Getrusage(syscall.RUSAGE_SELF, &after))
+}
+
+// EventBuffer is what a queue of the events that are measured needs.
+const EventBuffer = 32 << 20
+
+func maker(op string, events uint32) *exec.Cmd {
+	raw := os.Getenv("RAW")
+	if raw == "" {
+		Fail("RAW does not name the program raw")
+	}
+	command := exec.Command(raw, op, strconv.FormatUint(uint64(events), 10))
+	command.Stderr = os.Stderr
+	return command
+}
+
+// MakeEvents makes so many events, while nobody reads, and returns when they are queued.
+func MakeEvents(events uint32) {
+	Must(maker("make-events", events).Run())
+}
+
+// BeginEvents begins to make so many events at a pace, and says when that is over.
+func BeginEvents(events uint32) <-chan error {
+	over := make(chan error, 1)
+	command := maker("make-events-slowly", events)
+	Must(command.Start())
+	go func() { over <- command.Wait() }()
+	return over
 }
 
 func peakKB() string {

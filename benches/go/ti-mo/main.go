@@ -6,10 +6,12 @@ package main
 
 import (
 	"net/netip"
+	"time"
 
 	"ctrack-benches/bench"
 
 	"github.com/ti-mo/conntrack"
+	"github.com/ti-mo/netfilter"
 )
 
 var conn *conntrack.Conn
@@ -78,6 +80,57 @@ func deletePods(pods uint32) bench.Result {
 	return bench.Result{N: uint64(pods) * bench.PodFlows, Check: done}
 }
 
+var groups = []netfilter.NetlinkGroup{netfilter.GroupCTNew, netfilter.GroupCTUpdate, netfilter.GroupCTDestroy}
+
+// readEvents: as long as nobody takes events from the channel, the worker is stopped by it, and the others wait in the socket.
+func readEvents(a bench.Arguments) bench.Result {
+	bench.Must(conn.SetReadBuffer(bench.EventBuffer))
+	events := make(chan conntrack.Event)
+	errors, err := conn.Listen(events, 1, groups)
+	bench.Must(err)
+	bench.MakeEvents(a.Size)
+	r := bench.Result{N: uint64(a.Size)}
+	flow := make([]conntrack.Flow, 1)
+	bench.Start()
+	for r.Check < r.N {
+		select {
+		case event := <-events:
+			flow[0] = *event.Flow
+			r.Sum += reading(flow)
+			r.Check++
+		case err := <-errors:
+			bench.Must(err)
+		}
+	}
+	bench.Stop()
+	return r
+}
+
+// loseEvents is as the documentation has it: a channel with room for 1,024, four workers. An error is the end of a worker.
+func loseEvents(a bench.Arguments) bench.Result {
+	events := make(chan conntrack.Event, 1024)
+	_, err := conn.Listen(events, 4, groups)
+	bench.Must(err)
+	r := bench.Result{N: uint64(a.Size)}
+	bench.Start()
+	made := bench.BeginEvents(a.Size)
+	for idle := false; !idle; {
+		select {
+		case <-events:
+			r.Check++
+		case <-time.After(300 * time.Millisecond):
+			select {
+			case err := <-made:
+				bench.Must(err)
+				idle = true
+			default:
+			}
+		}
+	}
+	bench.Stop()
+	return r
+}
+
 func main() {
 	var err error
 	conn, err = conntrack.Dial(nil)
@@ -93,5 +146,7 @@ func main() {
 		"delete":             deleteKnown,
 		"delete-pod-address": func(bench.Arguments) bench.Result { return deletePods(1) },
 		"delete-pods":        func(a bench.Arguments) bench.Result { return deletePods(a.Some) },
+		"events":             readEvents,
+		"events-paced":       loseEvents,
 	})
 }

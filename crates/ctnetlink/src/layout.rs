@@ -51,8 +51,9 @@ pub struct Decoder {
 /// Messages up to this length, with nfgenmsg, are learned: more than an entry with all that can be learned has.
 const LONGEST: usize = 384;
 
-/// More than a table has in practice.
-const LAYOUTS: usize = 32;
+/// More than a table has in practice, and twice that, since a DESTROY has other attributes than a NEW. (With 32, one event in ten of those
+/// that the benchmarks make was decoded in the general way.)
+const LAYOUTS: usize = if cfg!(miri) { 8 } else { 64 };
 
 /// So many messages of unknown layout lead to one attempt to learn: most of what cannot be learned is decoded without one, and so
 /// is the whole of a short dump.
@@ -553,23 +554,20 @@ mod tests {
     #[test]
     fn a_full_memory_begins_anew() {
         let mut decoder = Decoder::new();
-        let mut message = payload(&entry(Proto::UDP, 1, 0));
-        for length in 0..3 * LAYOUTS as u8 {
-            // Unknown attributes make another layout of it.
-            message.extend([4, 0, 200, 0].map(|byte: u8| byte));
-            if cfg!(target_endian = "big") {
-                let end = message.len();
-                message[end - 4..].copy_from_slice(&[0, 4, 0, 200]);
-            }
-            for _ in 0..MISSES_WHEN_FULL {
+        let plain = payload(&entry(Proto::UDP, 1, 0));
+        let mut counts = Vec::new();
+        for number in 200..203 + LAYOUTS as u16 {
+            // An unknown attribute makes another layout of it.
+            let mut message = plain.clone();
+            message.extend([4u16.to_ne_bytes(), number.to_ne_bytes()].concat());
+            let tries = if decoder.layouts.len() == LAYOUTS { MISSES_WHEN_FULL } else { MISSES };
+            for _ in 0..tries {
                 let mut entry = Entry::EMPTY;
-                assert_eq!(decoder.decode(&message, &mut entry), Ok(()), "{length}");
+                assert_eq!(decoder.decode(&message, &mut entry), Ok(()), "{number}");
             }
-            assert!((1..=LAYOUTS).contains(&decoder.layouts.len()));
-            assert!(
-                message.len() >= LONGEST || decoder.layouts.iter().any(|layout| layout.is_of(&message)),
-                "{length}"
-            );
+            assert!(decoder.layouts.iter().any(|layout| layout.is_of(&message)), "{number}");
+            counts.push(decoder.layouts.len());
         }
+        assert!(counts.into_iter().eq((1..=LAYOUTS).chain(1..=3)));
     }
 }

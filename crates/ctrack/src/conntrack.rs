@@ -135,6 +135,18 @@ impl Conntrack {
         self.care.compare_start = compare;
     }
 
+    /// The netlink port of its socket: what [`Event::port`](crate::Event::port) says of the changes that it made. It is no process id,
+    /// and changes where a new socket had to be opened: after [`Error::Timeout`].
+    ///
+    /// ```no_run
+    /// # let conntrack = ctrack::Conntrack::open()?;
+    /// println!("portid={}", conntrack.port());
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn port(&self) -> u32 {
+        self.link.port()
+    }
+
     /// The selected entries; all of them if there is no filter.
     ///
     /// A dump that is disturbed (a resized table, an overrun) is repeated, up to four times in all.

@@ -116,6 +116,17 @@ pub enum Error {
         tries: u32,
     },
 
+    /// A watch knows as many entries as it may.
+    #[error(
+        "{op}: there are more than {most} entries, and no more may be known; allow more, or watch fewer by filters"
+    )]
+    Full {
+        /// The operation.
+        op: &'static str,
+        /// The limit.
+        most: usize,
+    },
+
     /// The receive buffer overran: replies were lost.
     #[error("{op}: replies were lost because the receive buffer of the socket was full")]
     Overrun {
@@ -213,6 +224,7 @@ impl Error {
             Error::Kernel { errno, .. } | Error::System { errno, .. } | Error::Impossible { errno, .. } => *errno,
             Error::Timeout { .. } => libc::ETIMEDOUT,
             Error::Interrupted { .. } => libc::EAGAIN,
+            Error::Full { .. } => libc::ENOSPC,
             Error::Overrun { .. } => libc::ENOBUFS,
             Error::Truncated { .. } => libc::EMSGSIZE,
             Error::Malformed { .. } => libc::EBADMSG,
@@ -256,6 +268,7 @@ impl Error {
             | Error::System { op, .. }
             | Error::Timeout { op, .. }
             | Error::Interrupted { op, .. }
+            | Error::Full { op, .. }
             | Error::Overrun { op }
             | Error::Truncated { op, .. }
             | Error::Malformed { op, .. }
@@ -301,6 +314,7 @@ impl Clone for Error {
             Error::System { op, call, errno } => Error::System { op, call: *call, errno: *errno },
             Error::Timeout { op, millis } => Error::Timeout { op, millis: *millis },
             Error::Interrupted { op, tries } => Error::Interrupted { op, tries: *tries },
+            Error::Full { op, most } => Error::Full { op, most: *most },
             Error::Overrun { op } => Error::Overrun { op },
             Error::Truncated { op, length } => Error::Truncated { op, length: *length },
             Error::Malformed { op, fault } => Error::Malformed { op, fault: *fault },
@@ -553,6 +567,7 @@ mod tests {
             Error::System { op, call: Call::Send, errno: libc::EIO },
             Error::Timeout { op, millis: 10_000 },
             Error::Interrupted { op, tries: 10 },
+            Error::Full { op, most: 100 },
             Error::Overrun { op },
             Error::Truncated { op, length: 70_000 },
             Error::Malformed { op, fault: WireError::BadMessage { length: 20, available: 3 } },

@@ -27,6 +27,7 @@ mod sys;
 #[cfg(test)]
 mod testing;
 mod text;
+mod watch;
 
 /// Its examples compile.
 #[cfg(doctest)]
@@ -34,6 +35,7 @@ mod text;
 mod migrating {}
 
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
+pub use ctnetlink::event::EventKind;
 pub use ctnetlink::types::*;
 pub use ctnetlink::KernelDetail;
 pub use error::{errno_text, Call, Errno, Error, Failure, Hider, NetnsName};
@@ -43,3 +45,5 @@ pub use selection::plan::{Caps, Explanation};
 pub use selection::Selection;
 pub use socket::netlink::OpenOptions;
 pub use text::{json, line, Format};
+pub use watch::text::{event_json, event_line};
+pub use watch::{Change, Event, EventFlags, Iter, Remote, Watch, WatchInfo, WatchOptions};

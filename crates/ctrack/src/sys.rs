@@ -5,6 +5,7 @@ use std::alloc::Layout;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// linux/sockios.h: a descriptor of the network namespace of a socket.
@@ -59,6 +60,225 @@ pub(crate) fn netns_of_socket(socket: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Datagrams that are received at once: [`Datagrams::receive`].
+///
+/// Who sent them is not asked for, which took a twentieth of the time of an event: to send anything to a socket of this family takes
+/// CAP_NET_ADMIN over its network namespace (netlink_sendmsg()), and whoever has that can change the table itself.
+pub(crate) struct Datagrams {
+    bytes: Vec<u8>,
+    /// How many of them are for each.
+    room: usize,
+    lengths: Vec<usize>,
+    /// What the kernel says beside each datagram: the number of its network namespace, if it is from another one than the socket's.
+    /// Empty: it is not asked.
+    besides: Vec<Beside>,
+    beside_lengths: Vec<usize>,
+    count: usize,
+}
+
+/// Room for one control message with one number, aligned as a header of one.
+type Beside = [usize; 4];
+
+/// A datagram that was received.
+pub(crate) struct Datagram<'a> {
+    /// `None`: it was too long.
+    pub bytes: Option<&'a [u8]>,
+    /// The network namespace that it is about, by its number in that of the socket; `None`: that of the socket.
+    pub nsid: Option<i32>,
+}
+
+/// `None`: no memory.
+fn filled<T: Clone>(count: usize, value: T) -> Option<Vec<T>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).ok()?;
+    all.resize(count, value);
+    Some(all)
+}
+
+impl Datagrams {
+    /// So many at once.
+    pub const MOST: usize = 64;
+
+    /// An event has 150 to 300 bytes, and 700 with all that the kernel has to say, but for a security context, which has no bound. Rooms
+    /// that lie close together are worth a twentieth of the time of an event, in lines of the cache and of the TLB.
+    const ROOM: usize = 1024;
+
+    /// Once something came that was longer. There is nothing that would be longer than this: NLMSG_GOODSIZE in linux/netlink.h.
+    const LARGE_ROOM: usize = 8192;
+
+    /// `with_nsids`: what is received may be of other network namespaces. `None`: no memory.
+    pub fn new(with_nsids: bool) -> Option<Datagrams> {
+        // On the heap, all of it: where this is moved there may be little stack.
+        Some(Datagrams {
+            bytes: filled(Datagrams::MOST * Datagrams::ROOM, 0)?,
+            room: Datagrams::ROOM,
+            lengths: filled(Datagrams::MOST, 0)?,
+            besides: filled(if with_nsids { Datagrams::MOST } else { 0 }, [0; 4])?,
+            beside_lengths: filled(Datagrams::MOST, 0)?,
+            count: 0,
+        })
+    }
+
+    /// Receives what waits, up to `most`, from a netlink socket. The number of datagrams; 0: none waits.
+    pub fn receive(&mut self, fd: RawFd, most: usize) -> io::Result<usize> {
+        self.count = 0;
+        // SAFETY: all of these are numbers and pointers, which may be 0 and NULL.
+        let mut headers = unsafe { std::mem::zeroed::<[libc::mmsghdr; Datagrams::MOST]>() };
+        let mut places = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; Datagrams::MOST];
+        let rooms = self.bytes.chunks_exact_mut(self.room);
+        for ((header, place), room) in headers.iter_mut().zip(&mut places).zip(rooms) {
+            *place = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+            header.msg_hdr.msg_iov = place;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        for (header, beside) in headers.iter_mut().zip(&mut self.besides) {
+            header.msg_hdr.msg_control = beside.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = size_of::<Beside>() as _;
+        }
+        let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+        let most = most.min(Datagrams::MOST) as libc::c_uint;
+        // SAFETY: each header points to a place of its own, and perhaps a control room of its own, each place to a room of its own, all
+        // alive for the call.
+        let received = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most, flags as _, std::ptr::null_mut()) };
+        let received = match check(received) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            received => usize::try_from(received?).unwrap_or(0),
+        };
+        for (at, header) in headers.iter().enumerate().take(received) {
+            self.lengths[at] = header.msg_len as usize;
+            #[allow(clippy::unnecessary_cast, reason = "of 32 bits with musl")]
+            let beside = header.msg_hdr.msg_controllen as usize;
+            self.beside_lengths[at] = beside;
+        }
+        self.count = received;
+        Ok(received)
+    }
+
+    /// What was received. What was too long is lost, and from then on there is more room.
+    pub fn each(&mut self, hear: &mut dyn FnMut(Datagram<'_>)) {
+        let mut too_long = false;
+        for (at, room) in self.bytes.chunks_exact(self.room).enumerate().take(self.count) {
+            let bytes = room.get(..self.lengths[at]);
+            too_long = too_long || bytes.is_none();
+            hear(Datagram { bytes, nsid: self.nsid(at) });
+        }
+        if too_long && self.room < Datagrams::LARGE_ROOM {
+            if let Some(bytes) = filled(Datagrams::MOST * Datagrams::LARGE_ROOM, 0) {
+                (self.bytes, self.room, self.count) = (bytes, Datagrams::LARGE_ROOM, 0);
+            }
+        }
+    }
+
+    /// The one control message that netlink sends: a header with length, level and type, and a number
+    /// (netlink_cmsg_listen_all_nsid()).
+    fn nsid(&self, at: usize) -> Option<i32> {
+        const HEADER: usize = size_of::<libc::cmsghdr>();
+        let beside = self.besides.get(at)?;
+        if self.beside_lengths[at] < HEADER + 4 {
+            return None;
+        }
+        let mut bytes = [0; size_of::<Beside>()];
+        for (place, word) in bytes.chunks_exact_mut(size_of::<usize>()).zip(beside) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        let number = |at: usize| Some(i32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let is_nsid = (number(HEADER - 8)?, number(HEADER - 4)?) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID);
+        if is_nsid {
+            number(HEADER)
+        } else {
+            None
+        }
+    }
+}
+
+/// Joins or leaves a group of messages of a netlink socket.
+pub(crate) fn set_membership(fd: RawFd, group: u32, member: bool) -> io::Result<()> {
+    set_netlink(fd, if member { libc::NETLINK_ADD_MEMBERSHIP } else { libc::NETLINK_DROP_MEMBERSHIP }, group)
+}
+
+/// Sets an option of a netlink socket.
+pub(crate) fn set_netlink(fd: RawFd, option: libc::c_int, value: u32) -> io::Result<()> {
+    let length = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: `value` has `length` bytes and lives for the call.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_NETLINK, option, (&raw const value).cast(), length) }).map(drop)
+}
+
+fn get_option<T: Copy + Default>(fd: RawFd, option: libc::c_int) -> io::Result<T> {
+    let (mut value, mut length) = (T::default(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: `value` has `length` bytes, of which any are valid for the numbers that this is called for.
+    check(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &mut length) })?;
+    Ok(value)
+}
+
+/// How many bytes of the receive buffer are in use, how many there are, and how many datagrams did not fit since the socket was made.
+pub(crate) fn queue(fd: RawFd) -> io::Result<(u32, u32, u32)> {
+    /// linux/sock_diag.h: SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF, SK_MEMINFO_DROPS.
+    const PLACES: (usize, usize, usize) = (0, 1, 8);
+    let info: [u32; 9] = get_option(fd, libc::SO_MEMINFO)?;
+    Ok((info[PLACES.0], info[PLACES.1], info[PLACES.2]))
+}
+
+/// Takes the error that waits on the socket: an errno, or 0.
+pub(crate) fn take_error(fd: RawFd) -> io::Result<i32> {
+    get_option(fd, libc::SO_ERROR)
+}
+
+/// Lets everything through again. Fine if no filter is attached.
+pub(crate) fn detach_filter(fd: RawFd) {
+    let (nothing, size) = (0 as libc::c_int, size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: `nothing` has `size` bytes and lives for the call, which does not look at them.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, (&raw const nothing).cast(), size) };
+}
+
+/// Lets through what a classic BPF program lets through.
+pub(crate) fn attach_filter(fd: RawFd, program: &[libc::sock_filter]) -> io::Result<()> {
+    let length = libc::c_ushort::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    let size = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` instructions, which live for the call.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const program).cast(), size) })
+        .map(drop)
+}
+
+/// A descriptor that is readable if any of those in it is.
+pub(crate) fn poll_set(fds: &[RawFd]) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer, and returns a new descriptor that nobody else knows.
+    let set = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+    for &fd in fds {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        // SAFETY: `event` lives for the call.
+        check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) })?;
+    }
+    Ok(set)
+}
+
+/// A counter: readable while it is not 0.
+pub(crate) fn counter() -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer, and returns a new descriptor that nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) })
+}
+
+/// A timer that is not set: readable when its time has come.
+pub(crate) fn timer() -> io::Result<OwnedFd> {
+    let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+    // SAFETY: takes no pointer, and returns a new descriptor that nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(check(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags))?) })
+}
+
+/// Sets a timer to go off once after so long, or not at all.
+pub(crate) fn set_timer(timer: &OwnedFd, after: Option<Duration>) -> io::Result<()> {
+    // 0 would be never.
+    let after = after.map_or(Duration::ZERO, |after| after.max(Duration::from_nanos(1)));
+    // SAFETY: numbers alone, which may be 0.
+    let mut time = unsafe { std::mem::zeroed::<libc::itimerspec>() };
+    time.it_value.tv_sec = after.as_secs().try_into().unwrap_or(i32::MAX.into());
+    #[allow(clippy::unnecessary_fallible_conversions, reason = "of 32 bits on 32-bit machines")]
+    let nanoseconds = after.subsec_nanos().try_into().unwrap_or(0);
+    time.it_value.tv_nsec = nanoseconds;
+    // SAFETY: `time` lives for the call; no old value is asked for.
+    check(unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &time, std::ptr::null_mut()) }).map(drop)
+}
+
 /// A box, or nothing where memory is short: `Box::new` aborts the process there.
 pub fn try_box<T>(value: T) -> Option<Box<T>> {
     let layout = Layout::new::<T>();
@@ -72,6 +292,51 @@ pub fn try_box<T>(value: T) -> Option<Box<T>> {
     unsafe {
         place.write(value);
         Some(Box::from_raw(place.as_ptr()))
+    }
+}
+
+/// A value that several own; it goes with the last of them. `Arc::new` aborts the process where memory is short.
+pub(crate) struct Counted<T>(NonNull<(AtomicUsize, T)>);
+
+// SAFETY: as for Arc: all of them share the value, and whichever is the last drops it.
+unsafe impl<T: Send + Sync> Send for Counted<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Counted<T> {}
+
+impl<T> Counted<T> {
+    /// `None`: no memory.
+    pub fn new(value: T) -> Option<Counted<T>> {
+        Some(Counted(NonNull::from(Box::leak(try_box((AtomicUsize::new(1), value))?))))
+    }
+
+    fn both(&self) -> &(AtomicUsize, T) {
+        // SAFETY: it lives as long as one of them does, and nothing has it mutably.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> std::ops::Deref for Counted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.both().1
+    }
+}
+
+impl<T> Clone for Counted<T> {
+    fn clone(&self) -> Counted<T> {
+        // Nobody has as many as would be too many: each takes memory.
+        self.both().0.fetch_add(1, Ordering::Relaxed);
+        Counted(self.0)
+    }
+}
+
+impl<T> Drop for Counted<T> {
+    fn drop(&mut self) {
+        if self.both().0.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: this was the last one, and it came from a box.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        }
     }
 }
 
@@ -246,6 +511,18 @@ mod tests {
     fn a_panic_on_a_thread_is_an_error_there() {
         let error = on_a_thread(|| -> () { std::panic::resume_unwind(Box::new(())) }).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTRECOVERABLE));
+    }
+
+    #[test]
+    fn what_several_own_goes_with_the_last_of_them() {
+        let value = std::sync::Arc::new(7);
+        let first = Counted::new(value.clone()).unwrap();
+        let others: Vec<_> = (0..4).map(|_| first.clone()).collect();
+        drop(first);
+        std::thread::scope(|scope| {
+            others.into_iter().for_each(|other| drop(scope.spawn(move || assert_eq!(**other, 7))));
+        });
+        assert_eq!(std::sync::Arc::strong_count(&value), 1);
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod transport;
 #[path = "support/wire.rs"]
 mod wire;
 
+use chance::{ip, listed};
 use ctrack::*;
 use kernel::Table;
 use statuses::Statuses;
@@ -55,20 +56,6 @@ fn udp(port: u16) -> Entry {
 /// The same over IPv6.
 fn udp6(port: u16) -> Entry {
     listed(Entry::key(Proto::UDP, ip("fd00::1"), port, ip("fd00::2"), 53).unwrap(), 0x10_0000 + u32::from(port))
-}
-
-/// A key with all that the kernel adds.
-fn listed(mut entry: Entry, id: u32) -> Entry {
-    entry.has |= Has::REPLY | Has::STATUS | Has::TIMEOUT | Has::MARK | Has::ID | Has::USE;
-    let Tuple { src, dst, sport, dport, zone, .. } = entry.orig;
-    entry.reply = Tuple { src: dst, dst: src, sport: dport, dport: sport, ..entry.orig };
-    entry.reply.zone = if entry.has(Has::ZONE) { zone } else { 0 };
-    (entry.id, entry.status, entry.timeout, entry.use_count) = (id, Status::CONFIRMED, 100, 1);
-    entry
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
 }
 
 /// A handle on a table.

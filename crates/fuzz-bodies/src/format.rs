@@ -57,7 +57,7 @@ pub fn run(input: &[u8]) -> Reached {
     }
 }
 
-const FILL: u8 = 0xa5;
+pub(super) const FILL: u8 = 0xa5;
 /// What a line may have besides.
 const OPTIONS: u32 = CT_FORMAT_EXTENDED | CT_FORMAT_ID | CT_FORMAT_TIMESTAMP;
 
@@ -71,7 +71,7 @@ fn write(e: &Entry, format: u32, length: usize) -> (c_int, Vec<u8>) {
 }
 
 /// The text in a buffer that holds all of it.
-fn terminated(returned: c_int, whole: &[u8]) -> &str {
+pub(super) fn terminated(returned: c_int, whole: &[u8]) -> &str {
     let length = usize::try_from(returned).expect("a length");
     assert_eq!(whole.iter().position(|byte| *byte == 0), Some(length), "the length is that of the text");
     assert!(whole[length + 1..].iter().all(|byte| *byte == FILL), "written beyond the NUL");
@@ -79,7 +79,7 @@ fn terminated(returned: c_int, whole: &[u8]) -> &str {
 }
 
 /// One that the kernel could list, or any bytes, or something between.
-fn entry(u: &mut Input, kind: u8) -> Entry {
+pub(super) fn entry(u: &mut Input, kind: u8) -> Entry {
     let mut e = if kind & 4 != 0 { u.entry(7) } else { Entry::EMPTY };
     if kind & 8 != 0 {
         e.has |= Has::from_bits_retain(u.u64());

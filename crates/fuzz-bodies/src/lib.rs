@@ -12,6 +12,7 @@ pub mod conversation;
 #[path = "../../../tests/support/edge.rs"]
 pub(crate) mod edge;
 pub mod encode;
+pub mod events;
 pub mod format;
 mod input;
 mod naive;

@@ -147,6 +147,13 @@ fn any_256_bytes_are_a_text_that_says_what_they_say() {
 }
 
 #[test]
+fn any_bytes_are_events_or_none_and_any_event_is_a_text_that_says_what_it_says() {
+    // Right messages are among those that were kept, and like them.
+    let wanted = [("event", 100), ("wrong", 100), ("line", 20), ("json", 40), ("refused", 10)];
+    soak("events", include_str!("../../../fuzz/seeds/events"), 20_000, super::events::run, &wanted);
+}
+
+#[test]
 fn no_plan_asks_for_too_little_and_each_entry_is_taken_once() {
     let wanted = [
         ("selected", 2),

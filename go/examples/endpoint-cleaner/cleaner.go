@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,11 +23,15 @@ type cleaner struct {
 	stdout, stderr io.Writer
 	allowEmpty     bool
 
+	// Held while a list is taken, and while a late entry is.
+	mu sync.Mutex
 	// The endpoints that live, once there was a list.
 	live  map[netip.Addr]bool
 	known bool
 	// Endpoints that left, whose entries could not be deleted yet.
 	dead map[netip.Addr]bool
+	// All endpoints that left and did not come back.
+	gone map[netip.Addr]bool
 	// What was said last of what is still wrong, so that it is said once.
 	said string
 }
@@ -37,6 +42,18 @@ func (c *cleaner) complain(text string) {
 		c.said = text
 		fmt.Fprintln(c.stderr, "endpoint-cleaner:", text)
 	}
+}
+
+// locked does something that a late entry must not disturb.
+func (c *cleaner) locked(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	do()
+}
+
+// forget makes that what is still wrong is said again.
+func (c *cleaner) forget() {
+	c.locked(func() { c.said = "" })
 }
 
 // count is a number of things.
@@ -104,16 +121,17 @@ func (c *cleaner) take(ctx context.Context, list map[netip.Addr]bool) error {
 		return errEmpty
 	}
 	if c.dead == nil {
-		c.dead = map[netip.Addr]bool{}
+		c.dead, c.gone = map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	}
 	for address := range c.live {
 		if !list[address] {
-			c.dead[address] = true
+			c.dead[address], c.gone[address] = true, true
 		}
 	}
 	for address := range list {
-		// It came back before its entries were deleted.
+		// It came back, perhaps before its entries were deleted.
 		delete(c.dead, address)
+		delete(c.gone, address)
 	}
 	if !c.known {
 		fmt.Fprintf(c.stdout, "watching %s\n", count(len(list), "endpoint", "endpoints"))
@@ -193,7 +211,7 @@ func (c *cleaner) watchStream(ctx context.Context, input io.Reader) error {
 					return nil
 				}
 			}
-			c.said = ""
+			c.forget()
 			c.takeText(ctx, list)
 		}
 	}
@@ -210,10 +228,11 @@ func (c *cleaner) watchFile(ctx context.Context, path string, interval time.Dura
 		switch {
 		case err != nil:
 			// Being replaced, perhaps.
-			c.complain(err.Error())
+			c.locked(func() { c.complain(err.Error()) })
 			read = false
 		case !read || text != last:
-			last, read, taken, c.said = text, true, false, ""
+			last, read, taken = text, true, false
+			c.forget()
 		case !taken:
 			// An error of the kernel is to be tried again; a list that is wrong stays so until it changes.
 			taken = c.takeText(ctx, text)
@@ -231,6 +250,8 @@ func (c *cleaner) watchFile(ctx context.Context, path string, interval time.Dura
 
 // takeText takes a list, or says on stderr what is wrong. False: it should be tried again as it is.
 func (c *cleaner) takeText(ctx context.Context, text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	list, err := parse(strings.NewReader(text))
 	if err != nil {
 		c.complain("the list is not taken: " + err.Error())

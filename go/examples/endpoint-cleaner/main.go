@@ -10,6 +10,9 @@
 //
 // With -once the list is one of dead endpoints: their entries are deleted, and that is all.
 //
+// With -late entries of addresses that left the list are also deleted when they appear later, at once, until the address is back: a watch
+// tells of them.
+//
 // A list that cannot be read or understood changes nothing. A file counts when it was the same twice in a row, since it may be
 // being written; an empty list is taken for a mistake unless -allow-empty says otherwise.
 //
@@ -38,7 +41,7 @@ func main() {
 }
 
 // run is the program. 0: it did what it should, also if a signal ended it; 1: it could not; 2: wrong usage.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	flags := flag.NewFlagSet("endpoint-cleaner", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -48,13 +51,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	once := flags.Bool("once", false, "the list is one of dead endpoints: delete their entries, and end")
 	interval := flags.Duration("interval", time.Second, "how often to read the file")
 	allowEmpty := flags.Bool("allow-empty", false, "an empty list is no mistake: no endpoint lives any more")
+	late := flags.Bool("late", false, "delete entries of endpoints that left also when they appear later")
 	netns := flags.String("netns", "", "the network namespace to work in, for example /run/netns/NAME; else the own one")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
 		return 2
 	}
-	if flags.NArg() > 1 || *interval <= 0 {
+	if flags.NArg() > 1 || *interval <= 0 || *once && *late {
 		flags.Usage()
 		return 2
 	}
@@ -70,6 +74,28 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer conn.Close()
 
 	c := &cleaner{conn: conn, stdout: stdout, stderr: stderr, allowEmpty: *allowEmpty}
+	if *late {
+		watch, err := ctrack.OpenWatch(ctrack.WatchOptions{Namespace: options.Namespace, Sync: true, Kinds: []ctrack.EventKind{ctrack.New}})
+		if err != nil {
+			fmt.Fprintln(stderr, "endpoint-cleaner:", err)
+			return 1
+		}
+		defer watch.Close()
+		var stop func()
+		ctx, stop = context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- c.deleteLate(ctx, watch)
+			stop()
+		}()
+		// The connection is closed after that.
+		defer func() {
+			stop()
+			if <-ended != nil {
+				code = 1
+			}
+		}()
+	}
 	file := flags.Arg(0)
 	switch {
 	case *once && (file == "" || file == "-"):

@@ -95,7 +95,7 @@ func TestAListThatIsWrongDeletesNothing(t *testing.T) {
 			t.Errorf("%q: %d, %q, %q", list, got, &out, &errs)
 		}
 	}
-	for _, args := range [][]string{{"a", "b"}, {"-interval", "0s", "a"}, {"-unknown"}} {
+	for _, args := range [][]string{{"a", "b"}, {"-interval", "0s", "a"}, {"-unknown"}, {"-once", "-late", "a"}} {
 		if got := run(t.Context(), args, nil, io.Discard, io.Discard); got != 2 {
 			t.Errorf("%v: %d", args, got)
 		}
@@ -199,6 +199,26 @@ func TestListsComeOnStandardInputToo(t *testing.T) {
 		t.Errorf("it says %q", p.lines.Text())
 	}
 	expect(t, ns, "127.0.0.8", 2)
+	if code := p.end(); code != 0 {
+		t.Errorf("%d", code)
+	}
+}
+
+func TestFlowsOfAddressesThatLeftAreDeletedAsTheyAppear(t *testing.T) {
+	ns := world(t)
+	input, stdin := io.Pipe()
+	defer stdin.Close()
+	p := start(t, input, "-late", "-netns", inNamespace(ns))
+	go io.WriteString(stdin, "127.0.0.7\n127.0.0.8\n\n127.0.0.8\n\n")
+	p.says(p.lines, "watching 2 endpoints")
+	p.says(p.lines, "3 entries deleted of 127.0.0.7")
+	for _, line := range []string{"udp 127.0.0.8 4020 127.0.0.9 53", "udp 127.0.0.7 4021 127.0.0.9 53", "udp 127.0.0.8 4022 127.0.0.7 53"} {
+		ns.Traffic(line)
+	}
+	p.says(p.lines, "1 late entry deleted of 127.0.0.7")
+	p.says(p.lines, "1 late entry deleted of 127.0.0.7")
+	expect(t, ns, "127.0.0.7", 0)
+	expect(t, ns, "127.0.0.8", 3)
 	if code := p.end(); code != 0 {
 		t.Errorf("%d", code)
 	}

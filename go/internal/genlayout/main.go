@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"go/format"
+	"go/token"
 	"log"
 	"os"
 	"path/filepath"
@@ -166,8 +167,11 @@ func goName(prefix, name string) string {
 	return out.String()
 }
 
-// fieldName is for example origZone of "orig_zone".
+// fieldName is for example origZone of "orig_zone", and type_ of "type", which is a word of Go.
 func fieldName(name string) string {
+	if token.IsKeyword(name) {
+		return name + "_"
+	}
 	first, rest, _ := strings.Cut(name, "_")
 	return goName(first, rest)
 }

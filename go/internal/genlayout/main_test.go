@@ -6,11 +6,15 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
 const module = "../.."
+
+// opaque is a struct whose fields the header does not have.
+var opaque = regexp.MustCompile(`\nstruct ct_\w+;`)
 
 func textOf(t *testing.T, path string) string {
 	t.Helper()
@@ -54,7 +58,7 @@ func TestNothingOfTheHeaderIsLeftOut(t *testing.T) {
 	if defines := strings.Count(text, "\n#define CT_"); len(parsed.constants) != defines || defines < 100 {
 		t.Errorf("%d constants of %d defines", len(parsed.constants), defines)
 	}
-	if structs := strings.Count(text, "\nstruct ct_") - strings.Count(text, "\nstruct ct_handle;"); len(parsed.structures) != structs {
+	if structs := strings.Count(text, "\nstruct ct_") - len(opaque.FindAllString(text, -1)); len(parsed.structures) != structs {
 		t.Errorf("%d structs of %d", len(parsed.structures), structs)
 	}
 }

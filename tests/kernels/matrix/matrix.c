@@ -38,6 +38,7 @@ static const struct {
     { "reuse", group_reuse, 0 },
     { "nat", group_nat, 0 },
     { "offload", group_offload, 0 },
+    { "watch", group_watch, 0 },
     { "million", group_million, 1 },
 };
 

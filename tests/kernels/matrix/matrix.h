@@ -60,7 +60,7 @@ struct report {
     /* What the library was seen to send. */
     unsigned long filtered_dumps, ipv6_dumps, look_ups, guarded_flushes, tuple_flushes, deletes;
     /* What the group found out. */
-    char note[160];
+    char note[256];
 };
 
 extern struct report report;
@@ -175,6 +175,11 @@ enum pretended { AS_IT_IS, SKIPPING, REFUSING };
 extern enum pretended pretended;
 extern unsigned made_again;
 
+/* --- memory.c --------------------------------------------------------------------------------------------------------- */
+
+size_t count_memory(void);
+size_t most_held(void);
+
 /* --- table.c ---------------------------------------------------------------------------------------------------------- */
 
 extern struct ct_handle *h;
@@ -239,6 +244,7 @@ void group_naive(void);
 void group_reuse(void);
 void group_nat(void);
 void group_offload(void);
+void group_watch(void);
 void group_million(void);
 
 #endif

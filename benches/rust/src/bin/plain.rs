@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Work for scripts/test-instructions.sh, which counts the instructions of `measured`: a program that uses the crate ctrack. Needs
-//! a network namespace of its own. Usage: plain create|stream|list|line|json|delete COUNT
+//! a network namespace of its own. Usage: plain create|stream|list|line|json|delete|event COUNT
 //!
 //! Makes COUNT entries, does the work with all of them, and prints how many those were. benches/instructions.c is the same in C.
 
-use ctrack::{json, line, Conntrack, Entry, Format, Has, Proto, Status, TcpState};
+use ctrack::{json, line, Change, Conntrack, Entry, Format, Has, Proto, Status, TcpState, Watch, WatchOptions};
 use ctrack_benches::Failure;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -27,10 +27,20 @@ fn measured<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> 
     black_box(work())
 }
 
+/// Reads the NEW of so many entries.
+fn told(watch: &mut Watch, size: usize) -> Result<usize, Failure> {
+    let (mut count, mut events) = (0, Vec::new());
+    while count < size {
+        watch.next_batch(&mut events, 64, None)?;
+        count += events.drain(..).filter(|event| matches!(event.change, Change::New(_))).count();
+    }
+    Ok(count)
+}
+
 fn main() -> Result<(), Failure> {
     let words: Vec<String> = std::env::args().collect();
     let [_, work, size] = &words[..] else {
-        return Err("usage: plain create|stream|list|line|json|delete COUNT".into());
+        return Err("usage: plain create|stream|list|line|json|delete|event COUNT".into());
     };
     let made = (0..size.parse()?).map(entry_of).collect::<Result<Vec<_>, _>>()?;
     let mut conntrack = Conntrack::open()?;
@@ -38,7 +48,12 @@ fn main() -> Result<(), Failure> {
         println!("{}", measured(|| Ok(conntrack.create_entries(&made)?.outcome.done))?);
         return Ok(());
     }
+    let mut watch = if work == "event" { Some(Watch::open(WatchOptions::new(), &[])?) } else { None };
     conntrack.create_entries(&made)?.into_result()?;
+    if let Some(watch) = &mut watch {
+        println!("{}", measured(|| told(watch, made.len()))?);
+        return Ok(());
+    }
     if work == "list" {
         println!("{}", measured(|| Ok(conntrack.list(&[])?.len()))?);
         return Ok(());

@@ -11,7 +11,7 @@ pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod delete;
 mod entries;
-mod find;
+pub(crate) mod find;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod list;

@@ -300,6 +300,10 @@ impl Matcher {
         }
     }
 
+    pub fn asks_for_rare(&self) -> bool {
+        self.labels.1 != 0 || self.helper.is_some()
+    }
+
     #[inline]
     pub fn matches(&self, e: &Entry) -> bool {
         let in_nets = || self.nets.iter().zip(addresses_of(e)).all(|(net, at)| net.is_none_or(|net| net.contains(at)));

@@ -102,9 +102,19 @@ impl Selection {
         self.include().iter().chain(self.exclude.matchers()).any(Matcher::depends_on_changes)
     }
 
+    /// Whether it depends on labels or helper, which not every event tells.
+    pub(crate) fn asks_for_rare(&self) -> bool {
+        self.include().iter().chain(self.exclude.matchers()).any(Matcher::asks_for_rare)
+    }
+
     /// The including filters.
     pub(crate) fn include(&self) -> &[Matcher] {
         self.include.matchers()
+    }
+
+    /// The excluding filters.
+    pub(crate) fn exclude(&self) -> &[Matcher] {
+        self.exclude.matchers()
     }
 
     /// Whether there are excluding filters.

@@ -8,7 +8,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::fs::MetadataExt;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -130,15 +130,81 @@ fn open_here(receive_buffer: u32) -> io::Result<(Socket, u32)> {
     Ok((socket, port))
 }
 
-/// The same in another network namespace. Only a thread can enter one, and it must not be the caller's: so a helper does, and
-/// ends with it.
+/// The same in another network namespace.
 fn open_there(netns: &OwnedFd, receive_buffer: u32) -> Result<(Socket, u32), Error> {
-    let opened = sys::on_a_thread(|| {
+    in_netns(netns, || open_here(receive_buffer).map_err(|error| open_error("socket", &error)))
+}
+
+/// Does something in another network namespace. Only a thread can enter one, and it must not be the caller's: so a helper does, and
+/// ends with it.
+fn in_netns<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    let done = sys::on_a_thread(|| {
         sys::enter_netns(netns)
             .map_err(|error| open_error("setns (needs CAP_SYS_ADMIN over the network namespace)", &error))?;
-        open_here(receive_buffer).map_err(|error| open_error("socket", &error))
+        work()
     });
-    opened.unwrap_or_else(|error| Err(open_error("thread", &error)))
+    done.unwrap_or_else(|error| Err(open_error("thread", &error)))
+}
+
+/// The sysctl net.netfilter.nf_conntrack_events of a network namespace: 0 no entry reports what becomes of it, 1 all do, 2 (the default
+/// from 5.19 on) those do that are made while somebody listens (nf_ct_ecache_ext_add()).
+pub(crate) struct Mode {
+    /// Kept open: it is that of the network namespace of who opened it.
+    file: io::Result<File>,
+    /// It is not to be written, and this is why: read it is all the same.
+    refused: Option<io::Error>,
+}
+
+impl Mode {
+    const PATH: &'static str = "/proc/sys/net/netfilter/nf_conntrack_events";
+
+    /// That of the network namespace of this thread.
+    fn open(to_set: bool) -> Mode {
+        let open = |write| File::options().read(true).write(write).open(Mode::PATH);
+        match open(to_set) {
+            Err(refused) if to_set => Mode { file: open(false), refused: Some(refused) },
+            file => Mode { file, refused: None },
+        }
+    }
+
+    /// `None`: it cannot be read.
+    pub fn get(&self) -> Option<u8> {
+        u8::try_from(read_number(self.file.as_ref().ok()?)?).ok()
+    }
+
+    /// Sets it to 1, if it is not.
+    pub fn enable(&self) -> io::Result<()> {
+        let why = |error: &io::Error| Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)));
+        match (&self.file, &self.refused) {
+            _ if self.get() == Some(1) => Ok(()),
+            (_, Some(refused)) => why(refused),
+            (Err(error), None) => why(error),
+            (Ok(file), None) => file.write_all_at(b"1", 0),
+        }
+    }
+}
+
+/// A socket for events with this receive buffer, one that hears nothing yet, and the mode.
+pub(crate) fn open_events(
+    options: &OpenOptions,
+    receive_buffer: u32,
+    enable: bool,
+) -> Result<(OwnedFd, OwnedFd, Mode), Error> {
+    let open = || {
+        let one = |receive_buffer| -> io::Result<OwnedFd> {
+            let mut socket = Socket::new(NETLINK_NETFILTER)?;
+            sys::set_receive_buffer(socket.as_raw_fd(), receive_buffer);
+            socket.bind_auto()?;
+            socket.as_fd().try_clone_to_owned()
+        };
+        let both = one(receive_buffer).and_then(|events| Ok((events, one(0)?)));
+        let (events, keeper) = both.map_err(|error| open_error("socket", &error))?;
+        Ok((events, keeper, Mode::open(enable)))
+    };
+    match &options.netns {
+        Some(netns) => in_netns(netns, open),
+        None => open(),
+    }
 }
 
 /// The network namespace of the calling thread. Not known without /proc.

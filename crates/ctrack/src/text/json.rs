@@ -94,14 +94,14 @@ fn write_direction(out: &mut Out, e: &Entry, name: &str, t: &Tuple, bits: [Has; 
     out.byte(b'}');
 }
 
-fn write_string(out: &mut Out, before: &str, text: &str) {
+pub(super) fn write_string(out: &mut Out, before: &str, text: &str) {
     out.put(before);
     out.put(text);
     out.byte(b'"');
 }
 
 /// The name of a member that is not the first.
-fn write_name(out: &mut Out, name: &str) {
+pub(super) fn write_name(out: &mut Out, name: &str) {
     write_string(out, ",\"", name);
     out.byte(b':');
 }
@@ -113,7 +113,7 @@ fn write_member(out: &mut Out, e: &Entry, bit: Has, name: &str, value: u64) {
     }
 }
 
-fn write_number(out: &mut Out, name: &str, value: u64) {
+pub(super) fn write_number(out: &mut Out, name: &str, value: u64) {
     write_name(out, name);
     out.number(value);
 }
@@ -156,7 +156,7 @@ fn labels(e: &Entry) -> u128 {
 }
 
 /// An array with what `write` writes for each bit that is set.
-fn write_list(out: &mut Out, name: &str, bits: u128, write: fn(&mut Out, u32)) {
+pub(super) fn write_list(out: &mut Out, name: &str, bits: u128, write: fn(&mut Out, u32)) {
     write_name(out, name);
     out.byte(b'[');
     let mut left = bits;

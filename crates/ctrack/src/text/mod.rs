@@ -1,7 +1,8 @@
-//! An entry as text: the line of `conntrack -L`, byte for byte, or a JSON object.
+//! An entry or an event as text: the line of `conntrack -L` or `conntrack -E`, byte for byte, or a JSON object.
 //!
 //! Pure but for the clock (the age of an entry with a start time) and the local time zone (its start, when asked for).
 
+mod event;
 mod json;
 mod line;
 mod names;
@@ -11,6 +12,7 @@ mod out;
 use ctnetlink::types::Entry;
 use out::Out;
 
+pub use event::{EventParts, EventWhat};
 pub use options::*;
 
 /// The entry as `conntrack -L` prints it, with what the options add.
@@ -38,7 +40,7 @@ pub fn json(entry: &Entry) -> String {
     with_json(entry, owned)
 }
 
-fn owned(text: Option<&[u8]>) -> String {
+pub(crate) fn owned(text: Option<&[u8]>) -> String {
     String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
 }
 
@@ -55,6 +57,22 @@ pub fn with_json<T>(entry: &Entry, then: impl FnOnce(Option<&[u8]>) -> T) -> T {
     let mut buffer = [0; json::MOST];
     let mut out = Out::new(&mut buffer);
     json::write(&mut out, entry);
+    then(out.finish())
+}
+
+/// The same with the line of an event.
+pub fn with_event_line<T>(event: &EventParts, options: Format, then: impl FnOnce(Option<&[u8]>) -> T) -> T {
+    let mut buffer = [0; event::MOST_LINE];
+    let mut out = Out::new(&mut buffer);
+    event::write_line(&mut out, event, options);
+    then(out.finish())
+}
+
+/// The same with the JSON object of an event.
+pub fn with_event_json<T>(event: &EventParts, then: impl FnOnce(Option<&[u8]>) -> T) -> T {
+    let mut buffer = [0; event::MOST_JSON];
+    let mut out = Out::new(&mut buffer);
+    event::write_json(&mut out, event);
     then(out.finish())
 }
 

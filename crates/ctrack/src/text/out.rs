@@ -96,6 +96,13 @@ impl<'a> Out<'a> {
         self.number(number);
     }
 
+    /// In decimal, with leading zeros up to `width`.
+    pub fn padded(&mut self, number: u64, width: u32) {
+        let used = number.checked_ilog10().map_or(1, |log| log + 1);
+        (used..width).for_each(|_| self.push(b'0'));
+        self.number(number);
+    }
+
     /// In hexadecimal with lower-case digits, without leading zeros but for those that `width` asks for.
     pub fn hex(&mut self, number: u32, width: u32) {
         let used = (32 - number.leading_zeros()).div_ceil(4);

@@ -2,6 +2,7 @@
 
 use super::out::Out;
 use super::*;
+use ctnetlink::event::EventKind;
 use ctnetlink::types::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -47,10 +48,13 @@ fn hexadecimal_numbers_are_written_as_std_writes_them() {
 }
 
 #[test]
-fn numbers_of_two_digits_are_filled_up() {
+fn short_numbers_are_filled_up() {
     for number in 0..100 {
         assert_eq!(written(|out| out.two(b'0', number)), format!("{number:02}"));
         assert_eq!(written(|out| out.two(b' ', number)), format!("{number:2}"));
+    }
+    for number in [0, 9, 10, 99_999, 100_000, 999_999, 1_000_000, u64::MAX] {
+        assert_eq!(written(|out| out.padded(number, 6)), format!("{number:06}"));
     }
 }
 
@@ -182,4 +186,26 @@ fn the_longest_texts_there_are_fit() {
     }
     // What no entry has at once: the longest state with the longest protocol, UNREPLIED with every status.
     assert!(most.0 + 64 < line::MOST && most.1 + 64 < json::MOST, "{most:?}");
+}
+
+#[test]
+fn the_longest_texts_of_events_fit_where_those_of_entries_do() {
+    let entry = longest();
+    let event = EventParts {
+        what: EventWhat::Entry(EventKind::Destroy, &entry),
+        flags: !0,
+        number: u64::MAX,
+        port: u32::MAX,
+        nsid: Some(i32::MAX),
+        time_ns: Some(u64::MAX),
+        received_ns: u64::MAX,
+    };
+    let length = |text: Option<&[u8]>| text.unwrap().len();
+    let of_entry = (with_line(&entry, Format::all(), length), with_json(&entry, length));
+    let of_event = (with_event_line(&event, Format::all(), length), with_event_json(&event, length));
+    let more = (of_event.0 - of_entry.0, of_event.1 - of_entry.1);
+    assert!(line::MOST + more.0 <= event::MOST_LINE && json::MOST + more.1 <= event::MOST_JSON, "{more:?}");
+    let lost = EventParts { what: EventWhat::Lost(Some(u64::MAX)), ..event };
+    assert!(with_event_line(&lost, Format::all(), length) < of_event.0);
+    assert!(with_event_json(&lost, length) < of_event.1);
 }

@@ -1,7 +1,9 @@
 //! Random tables and random filters that have something to do with each other.
 
+use super::judge;
 use super::random::Random;
-use super::*;
+use ctrack::*;
+use std::net::IpAddr;
 
 /// A generator that has warmed up.
 pub struct Chance(Random);
@@ -27,6 +29,20 @@ impl Chance {
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
+}
+
+/// A key with all that the kernel adds.
+pub fn listed(mut entry: Entry, id: u32) -> Entry {
+    entry.has |= Has::REPLY | Has::STATUS | Has::TIMEOUT | Has::MARK | Has::ID | Has::USE;
+    let Tuple { src, dst, sport, dport, zone, .. } = entry.orig;
+    entry.reply = Tuple { src: dst, dst: src, sport: dport, dport: sport, ..entry.orig };
+    entry.reply.zone = if entry.has(Has::ZONE) { zone } else { 0 };
+    (entry.id, entry.status, entry.timeout, entry.use_count) = (id, Status::CONFIRMED, 100, 1);
+    entry
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
 }
 
 const PROTOS: [Proto; 10] = [
@@ -213,7 +229,7 @@ pub fn scope(chance: &mut Chance, table: &[Entry]) -> Filter {
     filter(chance, &one, fields)
 }
 
-/// Which conditions a filter has, as bits of [`judge`](super::judge)'s numbers.
+/// Which conditions a filter has, as bits of [`judge`]'s numbers.
 fn fields(chance: &mut Chance) -> u32 {
     // Those by which kernels filter: with them the planner has a choice.
     const KERNELS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 9, 10];
@@ -270,7 +286,11 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                     11 => (one.reply.sport, &mut filter.reply_sport),
                     _ => (one.reply.dport, &mut filter.reply_dport),
                 };
-                *field = Some(if chance.one_in(4) { tuple - 1..=tuple + 1 } else { tuple..=tuple });
+                *field = Some(if chance.one_in(4) {
+                    tuple.saturating_sub(1)..=tuple.saturating_add(1)
+                } else {
+                    tuple..=tuple
+                });
                 filter.proto = Some(one.proto);
             }
             13..=15 if one.has(Has::ICMP) => {
@@ -304,7 +324,10 @@ fn filter(chance: &mut Chance, one: &Entry, fields: u32) -> Filter {
                 filter.zone = filter.zone.map(|_| one.zone as u16);
             }
             // No delete takes an id alone.
-            21 => (filter.id, filter.family) = (Some(if near { one.id } else { one.id + 1 }), Some(one.family)),
+            21 => {
+                (filter.id, filter.family) =
+                    (Some(if near { one.id } else { one.id.wrapping_add(1) }), Some(one.family))
+            }
             // The protocol, also where the entry has none of the fields.
             1 | 9..=16 => filter.proto = Some(one.proto),
             _ => filter.family = Some(one.family),
