@@ -25,7 +25,7 @@ fn built_for() {
 
 /// The chapters of the header: the file of each, and its title.
 #[cfg(feature = "header")]
-const CHAPTERS: [(&str, &str); 14] = [
+const CHAPTERS: [(&str, &str); 15] = [
     ("version", "Version"),
     ("open", "Handles and errors"),
     ("entry", "Entries"),
@@ -37,6 +37,7 @@ const CHAPTERS: [(&str, &str); 14] = [
     ("change", "Creating and updating"),
     ("flush", "Flushing"),
     ("presets", "Ready-made filters"),
+    ("table", "The table at large: fill, settings, statistics"),
     ("text", "Entries as text"),
     ("event", "Events"),
     ("watch", "Watching"),

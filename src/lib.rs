@@ -48,6 +48,8 @@ pub mod flush;
 
 pub mod presets;
 
+pub mod table;
+
 pub mod text;
 
 pub mod event;

@@ -2,6 +2,7 @@
 
 use ctrack::*;
 use ctrack_c::abi::*;
+use ctrack_c::table::{self, ct_stats, ct_table_info};
 use ctrack_c::{change, ct_filter, ct_handle, ct_open_opts, ct_result, delete, dump, flush, open, read};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -103,6 +104,30 @@ impl Handle {
         // SAFETY: the handle is live, the pointer is that of a reference.
         ok(unsafe { read::ct_zone_find_free(self.0, first, last, &mut zone) })?;
         Ok(zone)
+    }
+
+    /// With these bits of settings.
+    pub fn table_info(&self, settings: u64) -> Result<ct_table_info, i32> {
+        let mut info = ct_table_info { size: size_of::<ct_table_info>() as u32, ..Default::default() };
+        // SAFETY: the handle is live, and `info` says its own size.
+        ok(unsafe { table::ct_table_get_info(self.0, settings, &mut info) })?;
+        Ok(info)
+    }
+
+    pub fn set_table(&self, setting: u32, value: u32) -> Result<(), i32> {
+        // SAFETY: the handle is live.
+        ok(unsafe { table::ct_table_set(self.0, setting, value) })
+    }
+
+    /// Counters, with room for so many processors; on failure how many there are.
+    pub fn stats(&self, expect: bool, room: usize) -> Result<Vec<ct_stats>, (i32, usize)> {
+        let (mut stats, mut count) = (vec![ct_stats::default(); room], usize::MAX);
+        let call = if expect { table::ct_stats_expect } else { table::ct_stats_cpu };
+        // SAFETY: the handle is live; there is room for so many; the count may be written.
+        let ret = unsafe { call(self.0, stats.as_mut_ptr(), room, &mut count) };
+        ok(ret).map_err(|errno| (errno, count))?;
+        stats.truncate(count);
+        Ok(stats)
     }
 
     pub fn dump_start(&self, filters: &[ct_filter]) -> Result<(), i32> {

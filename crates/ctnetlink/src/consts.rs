@@ -23,6 +23,7 @@ pub const NLA_TYPE_MASK: u16 = 0x3fff;
 // linux/netfilter/nfnetlink.h
 pub const NFGENMSG_LEN: usize = 4;
 pub const NFNL_SUBSYS_CTNETLINK: u16 = 1;
+pub const NFNL_SUBSYS_CTNETLINK_EXP: u16 = 2;
 
 // linux/netfilter/nfnetlink_compat.h and nfnetlink.h, enum nfnetlink_groups
 pub const NFNLGRP_CONNTRACK_NEW: u32 = 1;
@@ -34,7 +35,11 @@ pub const NFNLGRP_CONNTRACK_EXP_UPDATE: u32 = 5;
 pub const IPCTNL_MSG_CT_NEW: u16 = 0;
 pub const IPCTNL_MSG_CT_GET: u16 = 1;
 pub const IPCTNL_MSG_CT_DELETE: u16 = 2;
+pub const IPCTNL_MSG_CT_GET_STATS_CPU: u16 = 4;
 pub const IPCTNL_MSG_CT_GET_STATS: u16 = 5;
+
+// enum ctnl_exp_msg_types
+pub const IPCTNL_MSG_EXP_GET_STATS_CPU: u16 = 3;
 
 /// The netlink message type of a ctnetlink message.
 ///
@@ -44,6 +49,16 @@ pub const IPCTNL_MSG_CT_GET_STATS: u16 = 5;
 /// ```
 pub const fn message_type(message: u16) -> u16 {
     NFNL_SUBSYS_CTNETLINK << 8 | message
+}
+
+/// The netlink message type of a message about expectations.
+///
+/// ```
+/// use ctnetlink::consts::{expect_type, IPCTNL_MSG_EXP_GET_STATS_CPU};
+/// assert_eq!(expect_type(IPCTNL_MSG_EXP_GET_STATS_CPU), 0x0203);
+/// ```
+pub const fn expect_type(message: u16) -> u16 {
+    NFNL_SUBSYS_CTNETLINK_EXP << 8 | message
 }
 
 // linux/netfilter/nfnetlink_conntrack.h, enum ctattr_type
@@ -153,6 +168,7 @@ pub const CTA_FILTER_F_PROTO_ICMPV6_ID: u32 = 1 << 11;
 
 // enum ctattr_stats_global
 pub const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
+pub const CTA_STATS_GLOBAL_MAX_ENTRIES: u16 = 2;
 
 /// The name of a top-level attribute, for error texts.
 ///

@@ -18,9 +18,14 @@ pub struct FlushEverything;
 
 /// Begins a message; its length is set by [`end`].
 pub(crate) fn begin(buffer: &mut Buffer, kind: u16, flags: u16, seq: u32, family: Family, version: u8) -> usize {
+    begin_of(buffer, message_type(kind), flags, seq, family, version)
+}
+
+/// The same for a message of any subsystem.
+pub(crate) fn begin_of(buffer: &mut Buffer, kind: u16, flags: u16, seq: u32, family: Family, version: u8) -> usize {
     let start = buffer.len();
     let mut header = [0; NLMSG_HEADER_LEN + NFGENMSG_LEN];
-    header[4..6].copy_from_slice(&message_type(kind).to_ne_bytes());
+    header[4..6].copy_from_slice(&kind.to_ne_bytes());
     header[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
     header[8..12].copy_from_slice(&seq.to_ne_bytes());
     (header[16], header[17]) = (family.0, version);

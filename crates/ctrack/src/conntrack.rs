@@ -7,10 +7,12 @@ use crate::ops::select::{self, Select};
 use crate::ops::{self, Outcome};
 use crate::selection::plan::Explanation;
 use crate::selection::Selection;
+use crate::setting::{Setting, TableInfo};
 use crate::socket::link::{Link, DEFAULT_TIMEOUT};
 use crate::socket::netlink::{NetlinkSocket, OpenOptions};
 use crate::socket::Transport;
 use crate::sys;
+use ctnetlink::stats::{Counted, CpuStats};
 use ctnetlink::types::Entry;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -458,6 +460,76 @@ impl Conntrack {
     /// ```
     pub fn flush_all(&mut self) -> Result<(), Error> {
         self.operation("flush", |own| ops::flush::flush_all(&mut own.link))
+    }
+
+    /// How many entries there are and may be, and these settings of the network namespace.
+    ///
+    /// Without settings that is one small request. The maximum comes with it, where the kernel sends it (since Linux 5.8); the
+    /// settings are read from /proc/sys, those of another network namespace by a thread that enters it and ends.
+    ///
+    /// ```no_run
+    /// use ctrack::Setting;
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let info = conntrack.table_info(&[Setting::Max, Setting::Acct])?;
+    /// println!("{} entries of {:?}", info.entries, info.get(Setting::Max));
+    /// if info.get(Setting::Acct) == Some(0) && info.may_set(Setting::Acct) {
+    ///     conntrack.set_table(Setting::Acct, 1)?;
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn table_info(&mut self, settings: &[Setting]) -> Result<TableInfo, Error> {
+        self.operation("table_info", |own| ops::table::info(&mut own.link, settings))
+    }
+
+    /// Changes a setting of the network namespace. Those of the machine are refused. It stays so when the program ends.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// conntrack.set_table(ctrack::Setting::UdpTimeout, 60)?;
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn set_table(&mut self, setting: Setting, value: u32) -> Result<(), Error> {
+        self.operation("set_table", |own| ops::table::set(&mut own.link, setting, value))
+    }
+
+    /// What each processor counted in the network namespace: one for each that the machine may have.
+    ///
+    /// ```no_run
+    /// use ctrack::Stat;
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let drops: u64 = conntrack.cpu_stats()?.iter().filter_map(|cpu| cpu.get(Stat::DROP)).map(u64::from).sum();
+    /// println!("{drops} packets dropped");
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn cpu_stats(&mut self) -> Result<Vec<CpuStats>, Error> {
+        let mut stats = Vec::new();
+        self.cpu_stats_into(Counted::Entries, &mut stats)?;
+        Ok(stats)
+    }
+
+    /// The same for expectations: the counters of [`ExpectStat`](crate::ExpectStat).
+    ///
+    /// ```no_run
+    /// use ctrack::ExpectStat;
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// for cpu in conntrack.expect_stats()? {
+    ///     println!("cpu {}: {:?} expected", cpu.cpu, cpu.get(ExpectStat::CREATE));
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn expect_stats(&mut self) -> Result<Vec<CpuStats>, Error> {
+        let mut stats = Vec::new();
+        self.cpu_stats_into(Counted::Expectations, &mut stats)?;
+        Ok(stats)
+    }
+
+    #[doc(hidden)]
+    pub fn cpu_stats_into(&mut self, counted: Counted, stats: &mut Vec<CpuStats>) -> Result<(), Error> {
+        let name = match counted {
+            Counted::Entries => "cpu_stats",
+            Counted::Expectations => "expect_stats",
+        };
+        self.operation(name, |own| ops::stats::per_cpu(&mut own.link, counted, stats))
     }
 
     /// The lowest zone of the range that no entry is in. None is free: [`Error::NoFreeZone`].

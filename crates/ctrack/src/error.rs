@@ -1,6 +1,7 @@
 //! One error type for everything, and the one place where an errno is chosen for it.
 
 use crate::filter::PrefixError;
+use crate::setting::Setting;
 use ctnetlink::detail::KernelDetail;
 use ctnetlink::encode::{zone_of, By};
 use ctnetlink::types::{Entry, Family, Has, Proto, Tuple};
@@ -198,6 +199,29 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// Of the C functions: the caller's array is too small.
+    #[doc(hidden)]
+    #[error("{op}: there are {needed}, and no room for so many")]
+    NoRoom {
+        /// The operation.
+        op: &'static str,
+        /// How many there are.
+        needed: usize,
+    },
+
+    /// A setting could not be set.
+    #[error("{op}: {} to {value}: {}", setting.name(), setting_text(*errno))]
+    Setting {
+        /// The operation.
+        op: &'static str,
+        /// Which one.
+        setting: Setting,
+        /// The value that it was to have.
+        value: u32,
+        /// The errno of its file, positive.
+        errno: i32,
+    },
+
     /// All zones of the range are in use.
     #[error("zone_find_free: no free zone from {first} to {last}")]
     NoFreeZone {
@@ -221,10 +245,13 @@ impl Error {
             Error::Invalid { .. } | Error::NoDump { .. } => libc::EINVAL,
             Error::TooNew { .. } => libc::E2BIG,
             Error::Permission { .. } => libc::EPERM,
-            Error::Kernel { errno, .. } | Error::System { errno, .. } | Error::Impossible { errno, .. } => *errno,
+            Error::Kernel { errno, .. }
+            | Error::System { errno, .. }
+            | Error::Impossible { errno, .. }
+            | Error::Setting { errno, .. } => *errno,
             Error::Timeout { .. } => libc::ETIMEDOUT,
             Error::Interrupted { .. } => libc::EAGAIN,
-            Error::Full { .. } => libc::ENOSPC,
+            Error::Full { .. } | Error::NoRoom { .. } => libc::ENOSPC,
             Error::Overrun { .. } => libc::ENOBUFS,
             Error::Truncated { .. } => libc::EMSGSIZE,
             Error::Malformed { .. } => libc::EBADMSG,
@@ -276,6 +303,8 @@ impl Error {
             | Error::DumpOpen { op }
             | Error::NoDump { op }
             | Error::Hidden { op, .. }
+            | Error::Setting { op, .. }
+            | Error::NoRoom { op, .. }
             | Error::Impossible { op, .. } => {
                 if *op == LATER {
                     *op = operation;
@@ -323,6 +352,10 @@ impl Clone for Error {
             Error::NoDump { op } => Error::NoDump { op },
             Error::Hidden { op, hider } => Error::Hidden { op, hider: *hider },
             Error::Impossible { op, errno, reason } => Error::Impossible { op, errno: *errno, reason },
+            Error::NoRoom { op, needed } => Error::NoRoom { op, needed: *needed },
+            Error::Setting { op, setting, value, errno } => {
+                Error::Setting { op, setting: *setting, value: *value, errno: *errno }
+            }
             Error::NoFreeZone { first, last } => Error::NoFreeZone { first: *first, last: *last },
         }
     }
@@ -473,6 +506,19 @@ fn refusal_text(op: &str, errno: i32) -> &'static str {
     match (op, errno) {
         ("update_entries", libc::ENOSPC) => "no room for labels: no firewall rule used labels when the entry was made",
         ("create_entries", libc::ENOSPC) => "no room in the entry's bucket of the table",
+        _ => errno_text(errno),
+    }
+}
+
+/// What an errno of a file in /proc/sys means.
+fn setting_text(errno: i32) -> &'static str {
+    match errno {
+        libc::EACCES | libc::EPERM => {
+            "not permitted: needs CAP_NET_ADMIN in the user namespace that owns the network namespace"
+        }
+        libc::EROFS => "/proc/sys is read-only here, as in most containers; set it from outside",
+        libc::ENOENT => "there is no such file; this kernel has no such setting, or /proc is not mounted",
+        libc::EINVAL => "the kernel takes no such value",
         _ => errno_text(errno),
     }
 }

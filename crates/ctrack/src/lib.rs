@@ -21,6 +21,7 @@ pub mod presets;
 #[doc(hidden)]
 pub mod seams;
 mod selection;
+mod setting;
 mod socket;
 mod sort;
 mod sys;
@@ -36,6 +37,7 @@ mod migrating {}
 
 pub use conntrack::{BatchOutcome, Conntrack, Stream};
 pub use ctnetlink::event::EventKind;
+pub use ctnetlink::stats::{Counted, CpuStats, ExpectStat, Stat};
 pub use ctnetlink::types::*;
 pub use ctnetlink::KernelDetail;
 pub use error::{errno_text, Call, Errno, Error, Failure, Hider, NetnsName};
@@ -43,7 +45,8 @@ pub use filter::{Filter, Prefix, PrefixError};
 pub use ops::Outcome;
 pub use selection::plan::{Caps, Explanation};
 pub use selection::Selection;
+pub use setting::{Setting, TableInfo};
 pub use socket::netlink::OpenOptions;
-pub use text::{json, line, Format};
+pub use text::{json, line, stats_line, Format};
 pub use watch::text::{event_json, event_line};
 pub use watch::{Change, Event, EventFlags, Iter, Remote, Watch, WatchInfo, WatchOptions};

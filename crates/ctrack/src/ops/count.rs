@@ -1,15 +1,20 @@
-//! How many entries there are: one small request, whatever the size of the table.
+//! How many entries there are and may be: one small request, whatever the size of the table.
 
 use crate::error::{Error, LATER};
 use crate::socket::batch::{Replies, Requests};
 use crate::socket::link::{About, Link};
 use ctnetlink::consts::{message_type, IPCTNL_MSG_CT_GET_STATS};
 use ctnetlink::detail::KernelDetail;
-use ctnetlink::stats::{decode_count, put_count_request};
+use ctnetlink::stats::{decode_fill, put_count_request};
 use ctnetlink::WireError;
 
 /// The kernel's count for the network namespace. It includes entries that are expired but not yet reaped.
 pub(crate) fn count(link: &mut Link) -> Result<u64, Error> {
+    fill(link).map(|(count, _)| count)
+}
+
+/// The same, and the most that there may be, if the kernel says so.
+pub(crate) fn fill(link: &mut Link) -> Result<(u64, Option<u32>), Error> {
     let mut requests = Requests::for_data();
     requests.push(put_count_request)?;
     let mut reply = Reply::default();
@@ -18,7 +23,7 @@ pub(crate) fn count(link: &mut Link) -> Result<u64, Error> {
         return Err(link.refused(About::Caller, errno, detail));
     }
     reply
-        .count
+        .fill
         .ok_or(Error::Malformed { op: LATER, fault: WireError::Missing { attribute: "CTA_STATS_GLOBAL_ENTRIES" } })
 }
 
@@ -33,7 +38,7 @@ pub(crate) fn count_if_possible(link: &mut Link) -> Result<Option<u64>, Error> {
 
 #[derive(Default)]
 struct Reply {
-    count: Option<u64>,
+    fill: Option<(u64, Option<u32>)>,
     refused: Option<(i32, KernelDetail)>,
 }
 
@@ -44,7 +49,7 @@ impl Replies for Reply {
 
     fn data(&mut self, _: usize, kind: u16, payload: &[u8]) -> Result<(), WireError> {
         if kind == message_type(IPCTNL_MSG_CT_GET_STATS) {
-            self.count = Some(decode_count(payload)?);
+            self.fill = Some(decode_fill(payload)?);
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ impl Entries {
     pub fn start(link: &mut Link, filter: &KernelFilter) -> Result<Entries, Error> {
         // Before anything is under way.
         let repeats = Repeats::new()?;
-        let dump = Dump::start(link, message_type(IPCTNL_MSG_CT_NEW), |buffer, seq| put_dump(buffer, seq, filter))?;
+        let dump = Dump::start(link, [message_type(IPCTNL_MSG_CT_NEW); 2], |buffer, seq| put_dump(buffer, seq, filter))?;
         Ok(Entries { dump, decoder: Decoder::new(), repeats, datagrams: 0 })
     }
 

@@ -1,7 +1,7 @@
 //! The operations, one verb per file, over a [`Link`](crate::socket::link::Link) and with no idea of C.
 //!
 //! `check` what a caller may hand in; `caps` what the kernel honours; `find` looks keys up; `select` runs a plan; `list`, `get`,
-//! `count`, `zone` read; `delete`, `create`, `update`, `flush` change, batch by batch (`change`); `values` what an update sends;
+//! `count`, `zone`, `table`, `stats` read; `delete`, `create`, `update`, `flush` change, batch by batch (`change`); `values` what an update sends;
 //! `settle` looks at what no request can name.
 
 mod caps;
@@ -17,6 +17,8 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod select;
 mod settle;
+pub(crate) mod stats;
+pub(crate) mod table;
 pub(crate) mod update;
 mod values;
 pub(crate) mod zone;

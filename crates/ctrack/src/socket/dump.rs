@@ -10,8 +10,8 @@ use std::ops::Range;
 /// A dump under way. The link knows that it is: who loses interest just drops it.
 pub(crate) struct Dump {
     seq: u32,
-    /// The type of the messages that are wanted.
-    kind: u16,
+    /// The types of the messages that are wanted.
+    kinds: [u16; 2],
     /// The datagram that is being read: what is left of it in the link's buffer.
     at: usize,
     end: usize,
@@ -22,15 +22,15 @@ pub(crate) struct Dump {
 }
 
 impl Dump {
-    /// Sends the request that `put` encodes, and is to be answered by messages of this type.
-    pub fn start(link: &mut Link, kind: u16, put: impl FnOnce(&mut Buffer, u32)) -> Result<Dump, Error> {
+    /// Sends the request that `put` encodes, and is to be answered by messages of one of these types.
+    pub fn start(link: &mut Link, kinds: [u16; 2], put: impl FnOnce(&mut Buffer, u32)) -> Result<Dump, Error> {
         let mut request = Buffer::for_a_request().map_err(Error::no_memory)?;
         link.begin(DUMP_BUFFER)?;
         let buckets = link.buckets();
         let seq = link.next_seq();
         put(&mut request, seq);
         link.send(&request)?;
-        Ok(Dump { seq, kind, at: 0, end: 0, wait: Wait::new(), buckets, datagrams: 0 })
+        Ok(Dump { seq, kinds, at: 0, end: 0, wait: Wait::new(), buckets, datagrams: 0 })
     }
 
     /// The payload of the next message. `None`: the dump is complete. After an error it is over, and the link is clean again.
@@ -64,7 +64,7 @@ impl Dump {
                     return Err(Error::Interrupted { op: LATER, tries: 1 });
                 }
                 match message.header.kind {
-                    kind if kind == self.kind => return Ok(Some(start..start + message.payload.len())),
+                    kind if self.kinds.contains(&kind) => return Ok(Some(start..start + message.payload.len())),
                     NLMSG_DONE => {
                         let done = decode_done(&message).map_err(Error::malformed)?;
                         return self.finish(link, done.errno);

@@ -114,6 +114,10 @@ impl Link {
         !std::mem::replace(&mut self.ipv6_probed, true)
     }
 
+    pub fn in_netns(&self, work: &mut (dyn FnMut() + Send)) -> io::Result<()> {
+        self.transport.in_netns(work)
+    }
+
     pub fn buckets(&mut self) -> Option<u64> {
         self.transport.buckets()
     }

@@ -37,6 +37,12 @@ pub trait Transport: Send {
     /// resized, and that entries may have been missed or repeated.
     fn buckets(&mut self) -> Option<u64>;
 
+    /// Does something where /proc/sys shows what the network namespace has. An error means that it was not done.
+    fn in_netns(&self, work: &mut (dyn FnMut() + Send)) -> io::Result<()> {
+        work();
+        Ok(())
+    }
+
     /// Where to keep what is known of the kernel behind this transport, if others share it.
     fn known(&self) -> Option<&'static Known> {
         None

@@ -288,6 +288,20 @@ impl Transport for NetlinkSocket {
         netns.unwrap_or_else(|_| own_netns())
     }
 
+    fn in_netns(&self, work: &mut (dyn FnMut() + Send)) -> io::Result<()> {
+        // A thread may have moved since it opened the socket, and another one may use it.
+        let netns = sys::netns_of_socket(self.socket.as_raw_fd())?;
+        if netns_name(&netns)? == own_netns() {
+            work();
+            return Ok(());
+        }
+        let done = in_netns(&netns, || {
+            work();
+            Ok(())
+        });
+        done.map_err(|error| io::Error::from_raw_os_error(error.errno()))
+    }
+
     fn known(&self) -> Option<&'static Known> {
         Some(&KERNEL)
     }

@@ -8,11 +8,13 @@ mod line;
 mod names;
 mod options;
 mod out;
+mod stats;
 
 use ctnetlink::types::Entry;
 use out::Out;
 
 pub use event::{EventParts, EventWhat};
+pub use stats::{stats_line, with_stats_line};
 pub use options::*;
 
 /// The entry as `conntrack -L` prints it, with what the options add.
