@@ -98,6 +98,64 @@ pub unsafe extern "C" fn ct_update_entries(
     unsafe { change(h, e, n, status, result, Conntrack::update_entries_into) }
 }
 
+/// Reads entries, and lets their packets and bytes be counted from 0 on: by the kernel in one step, so that what is read now and next time
+/// adds up to all that came.
+///
+/// Each is found like a key of ct_delete_entries(). It is never zeroed twice for one call: no request is sent again that may have reached
+/// the kernel, and only so many at once that all replies fit the receive buffer. Where a reply is lost all the same, the counters of that
+/// entry perhaps begin anew, and what they were is not known.
+///
+/// The kernel compares no id. Where another entry has taken the place of one, that one was read, and its counters begin anew: its status is
+/// -ESTALE, and ret_entries has the other one, so that nothing that was counted is lost.
+///
+/// An entry of whom nothing is counted (CT_SETTING_ACCT) is read, and has no counters.
+///
+/// @param h the handle
+/// @param e n entries
+/// @param n how many; 0 is fine
+/// @param ret_entries n entries as they were before, where the status is 0 or -ESTALE; all others are zero. Apart from e
+/// @param status n results: 0 read; -ESTALE another entry was read in its place; -ENOENT gone; -ENOTUNIQ the entry is there, but its tuples
+///   lead to another one, nothing was read; -ENOBUFS, -ETIMEDOUT, -EBADMSG and the like: its reply was lost, its counters perhaps begin
+///   anew; -ECANCELED not attempted, after an earlier failure; -EPERM for all if the capability is missing, -EINVAL for all if one of the
+///   entries is wrong. Filled unless a pointer is wrong
+/// @param result the sums; filled on failure too
+/// @return 0: all that were there were read; or a negative errno: -EINVAL an argument is wrong or a key malformed: nothing was sent;
+///   result->first_error if result->failed > 0: ct_handle_error() names the first entry that failed; others as for ct_list()
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_zero_entries(
+    h: *mut ct_handle,
+    e: *const Entry,
+    n: usize,
+    ret_entries: *mut Entry,
+    status: *mut i32,
+    result: *mut ct_result,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    uncancelled(|| unsafe {
+        let bytes = n.saturating_mul(size_of::<Entry>());
+        let apart = ret_entries.addr().saturating_add(bytes) <= e.addr() || e.addr().saturating_add(bytes) <= ret_entries.addr();
+        let taken = match apart || n == 0 {
+            true => array_out(ret_entries, n, "ret_entries"),
+            false => Err(Error::invalid("ret_entries", "overlaps the entries that are given")),
+        };
+        let taken = taken.map(|taken| {
+            taken.iter_mut().for_each(|slot| {
+                slot.write(Entry::EMPTY);
+            });
+            taken
+        });
+        let taken = std::cell::RefCell::new(taken);
+        change_with(h, e, n, status, result, &mut |conntrack, entries, status, outcome| {
+            let mut taken = taken.borrow_mut();
+            let taken = taken.as_deref_mut().map_err(|error| error.clone())?;
+            conntrack.zero_entries_into(entries, &mut |index, entry| {
+                taken[index].write(*entry);
+            }, status, outcome)
+        })
+    })
+}
+
 pub(super) type Change = fn(&mut Conntrack, &[Entry], &mut [i32], &mut Outcome) -> Result<(), Error>;
 
 /// Runs an operation on given entries, with a status for each, and the sums.
@@ -112,8 +170,26 @@ pub(super) unsafe fn change(
     result: *mut ct_result,
     change: Change,
 ) -> c_int {
+    // SAFETY: the caller's promise.
+    uncancelled(|| unsafe { change_with(h, e, n, status, result, &mut |a, b, c, d| change(a, b, c, d)) })
+}
+
+type ChangeOf<'a> = &'a mut dyn FnMut(&mut Conntrack, &[Entry], &mut [i32], &mut Outcome) -> Result<(), Error>;
+
+/// The same within [`uncancelled`].
+///
+/// # Safety
+/// As for the exported functions.
+unsafe fn change_with(
+    h: *mut ct_handle,
+    e: *const Entry,
+    n: usize,
+    status: *mut i32,
+    result: *mut ct_result,
+    change: ChangeOf<'_>,
+) -> c_int {
     // SAFETY: the caller's promise, for the handle and for every pointer below.
-    uncancelled(|| unsafe {
+    unsafe {
         // Both are filled whatever becomes of the call: what the last one left in them must not pass for its outcome.
         let result = ResultOut::new(result);
         // No count that is impossible for the entries: then there are not so many statuses either.
@@ -134,7 +210,7 @@ pub(super) unsafe fn change(
             mutant!("status-filled", status.fill(returned), ());
         }
         returned
-    })
+    }
 }
 
 /// Fills an array of the caller's: nothing was attempted yet.

@@ -182,6 +182,18 @@ impl Handle {
         self.change(entries, change::ct_create_entries)
     }
 
+    /// And what was read.
+    pub fn zero_entries(&self, entries: &[Entry]) -> (Changed, Vec<Entry>) {
+        let (mut status, mut result) = (vec![i32::MAX; entries.len()], empty_result());
+        let mut read = vec![Entry { id: 4711, ..Entry::EMPTY }; entries.len()];
+        // SAFETY: the handle is live, and each array has as many elements as it is said to have.
+        let ret = unsafe {
+            let (e, n) = (entries.as_ptr(), entries.len());
+            change::ct_zero_entries(self.0, e, n, read.as_mut_ptr(), status.as_mut_ptr(), &mut result)
+        };
+        (Changed { ret, status, result }, read)
+    }
+
     pub fn update_entries(&self, entries: &[Entry]) -> Changed {
         self.change(entries, change::ct_update_entries)
     }

@@ -35,6 +35,7 @@ pub const NFNLGRP_CONNTRACK_EXP_UPDATE: u32 = 5;
 pub const IPCTNL_MSG_CT_NEW: u16 = 0;
 pub const IPCTNL_MSG_CT_GET: u16 = 1;
 pub const IPCTNL_MSG_CT_DELETE: u16 = 2;
+pub const IPCTNL_MSG_CT_GET_CTRZERO: u16 = 3;
 pub const IPCTNL_MSG_CT_GET_STATS_CPU: u16 = 4;
 pub const IPCTNL_MSG_CT_GET_STATS: u16 = 5;
 

@@ -168,6 +168,22 @@ pub fn put_get(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
     end(buffer, start);
 }
 
+/// A GET_CTRZERO: the entry that holds the key's tuple is answered, and its packets and bytes are counted from 0 on. The kernel compares no
+/// id: whether it is the one that was meant shows in the answer.
+///
+/// ```
+/// use ctnetlink::encode::{put_zero, Name};
+/// use ctnetlink::{buffer::Buffer, Entry, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let mut request = Buffer::new();
+/// put_zero(&mut request, 1, &key, Name::first_of(&key));
+/// ```
+pub fn put_zero(buffer: &mut Buffer, seq: u32, key: &Entry, name: Name) {
+    let start = begin(buffer, IPCTNL_MSG_CT_GET_CTRZERO, 0, seq, key.family, 0);
+    put_key(buffer, key, name);
+    end(buffer, start);
+}
+
 /// A DELETE of the entry that holds the key's tuple, if its id is still that of the key.
 ///
 /// ```

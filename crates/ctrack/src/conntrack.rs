@@ -87,6 +87,30 @@ impl BatchOutcome {
     }
 }
 
+/// What became of an entry whose counters were to begin anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them have an entry")]
+pub enum Zeroed {
+    /// It was read, as it was before.
+    Entry(Entry),
+    /// Another entry had its place, and was read; that one's counters begin anew.
+    Another(Entry),
+    /// Nothing was read. [`Errno::GONE`]: it was no longer there. An errno of a lost reply (ENOBUFS, ETIMEDOUT, EBADMSG and the like): its
+    /// counters perhaps begin anew; ECANCELED: nothing was tried.
+    Failed(Errno),
+}
+
+/// What reading and zeroing did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "it has what was counted, and nobody else has it any more"]
+#[non_exhaustive]
+pub struct ZeroOutcome {
+    /// The sums. Entries in whose place another one was read have failed.
+    pub outcome: Outcome,
+    /// One per entry, in their order.
+    pub results: Vec<Zeroed>,
+}
+
 impl Conntrack {
     /// Opens the table of the calling thread's network namespace.
     ///
@@ -374,6 +398,60 @@ impl Conntrack {
     ) -> Result<(), Error> {
         self.change("delete_entries", outcome, |own, outcome| {
             ops::delete::delete_entries(&mut own.link, entries, own.care, status, outcome)
+        })
+    }
+
+    /// Reads the given entries, and lets their packets and bytes be counted from 0 on: by the kernel in one step, so that what is read now
+    /// and next time adds up to all that came.
+    ///
+    /// Nothing is sent twice that may have reached the kernel: where a reply is lost, the counters of that entry perhaps begin anew, and
+    /// what they were is not known. Entries of whom nothing is counted (sysctl nf_conntrack_acct) have no counters here either.
+    ///
+    /// The kernel compares no id. Where another entry has taken the place of one, it was read instead, and its counters begin anew:
+    /// [`Zeroed::Another`] has it, so that nothing is lost.
+    ///
+    /// ```no_run
+    /// use ctrack::{Filter, Zeroed};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let entries = conntrack.list(&[Filter::new().with_zone(7)])?;
+    /// let mut bytes = 0;
+    /// for zeroed in conntrack.zero_entries(&entries)?.results {
+    ///     if let Zeroed::Entry(entry) | Zeroed::Another(entry) = zeroed {
+    ///         bytes += entry.orig_counters.bytes + entry.reply_counters.bytes;
+    ///     }
+    /// }
+    /// println!("{bytes} bytes since the last time");
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn zero_entries(&mut self, entries: &[Entry]) -> Result<ZeroOutcome, Error> {
+        let (mut zeroed, mut status) = (ZeroOutcome::default(), Vec::new());
+        let no_memory = |_| Error::NoMemory { op: "zero_entries" };
+        status.try_reserve_exact(entries.len()).map_err(no_memory)?;
+        zeroed.results.try_reserve_exact(entries.len()).map_err(no_memory)?;
+        status.resize(entries.len(), 0);
+        zeroed.results.resize(entries.len(), Zeroed::Failed(Errno(libc::ECANCELED)));
+        let (results, outcome) = (&mut zeroed.results, &mut zeroed.outcome);
+        self.zero_entries_into(entries, &mut |index, entry| results[index] = Zeroed::Entry(*entry), &mut status, outcome)?;
+        for (result, status) in zeroed.results.iter_mut().zip(status) {
+            *result = match (*result, -status) {
+                (read, 0) => read,
+                (Zeroed::Entry(entry), libc::ESTALE) => Zeroed::Another(entry),
+                (_, errno) => Zeroed::Failed(Errno(errno)),
+            };
+        }
+        Ok(zeroed)
+    }
+
+    #[doc(hidden)]
+    pub fn zero_entries_into(
+        &mut self,
+        entries: &[Entry],
+        taken: &mut dyn FnMut(usize, &Entry),
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        self.change("zero_entries", outcome, |own, outcome| {
+            ops::zero::zero_entries(&mut own.link, entries, own.care.compare_start, taken, status, outcome)
         })
     }
 

@@ -199,6 +199,13 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// Another entry has the place of the one that was meant, and it was read, and its counters begin anew, in its place.
+    #[error("{op}: another entry has its place: that one was read, and counts from 0 on")]
+    Replaced {
+        /// The operation.
+        op: &'static str,
+    },
+
     /// Of the C functions: the caller's array is too small.
     #[doc(hidden)]
     #[error("{op}: there are {needed}, and no room for so many")]
@@ -259,6 +266,7 @@ impl Error {
             Error::DumpOpen { .. } => libc::EBUSY,
             Error::NoFreeZone { .. } => libc::ENOSPC,
             Error::Hidden { .. } => libc::ENOTUNIQ,
+            Error::Replaced { .. } => libc::ESTALE,
         }
     }
 
@@ -305,6 +313,7 @@ impl Error {
             | Error::Hidden { op, .. }
             | Error::Setting { op, .. }
             | Error::NoRoom { op, .. }
+            | Error::Replaced { op }
             | Error::Impossible { op, .. } => {
                 if *op == LATER {
                     *op = operation;
@@ -352,6 +361,7 @@ impl Clone for Error {
             Error::NoDump { op } => Error::NoDump { op },
             Error::Hidden { op, hider } => Error::Hidden { op, hider: *hider },
             Error::Impossible { op, errno, reason } => Error::Impossible { op, errno: *errno, reason },
+            Error::Replaced { op } => Error::Replaced { op },
             Error::NoRoom { op, needed } => Error::NoRoom { op, needed: *needed },
             Error::Setting { op, setting, value, errno } => {
                 Error::Setting { op, setting: *setting, value: *value, errno: *errno }
@@ -572,6 +582,7 @@ const ERRNO_TEXTS: &[(i32, &CStr)] = &[
     (libc::ETIME, c"expired"),
     (libc::ECONNREFUSED, c"connection refused"),
     (libc::ENOTUNIQ, c"entry cannot be reached: its tuples lead to another one"),
+    (libc::ESTALE, c"another entry has its place"),
     (libc::ENOBUFS, c"receive buffer full, replies lost"),
     (libc::ETIMEDOUT, c"timed out"),
     (libc::ECANCELED, c"not attempted after an earlier failure"),

@@ -210,6 +210,11 @@ fn get_option<T: Copy + Default>(fd: RawFd, option: libc::c_int) -> io::Result<T
     Ok(value)
 }
 
+/// The receive buffer as granted, in bytes; 0 if the kernel does not say.
+pub(crate) fn receive_buffer(fd: RawFd) -> usize {
+    get_option::<libc::c_int>(fd, libc::SO_RCVBUF).ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0)
+}
+
 /// How many bytes of the receive buffer are in use, how many there are, and how many datagrams did not fit since the socket was made.
 pub(crate) fn queue(fd: RawFd) -> io::Result<(u32, u32, u32)> {
     /// linux/sock_diag.h: SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF, SK_MEMINFO_DROPS.

@@ -3,7 +3,8 @@
 //!
 //! `transport` the scripted transport; `kernel` a small conntrack table behind it, and `kernel::filtering` what kernels filter by;
 //! `operations` right results; `requests` what is sent; `proofs` what makes an entry gone; `faults` what may go wrong with any
-//! operation; `dumps` and `batches` what may go wrong with these; `errors` the text of every kind of error; `guards` what single guards are there for; `plans` every plan on
+//! operation; `dumps` and `batches` what may go wrong with these; `errors` the text of every kind of error; `guards` what single guards are there for;
+//! `zero` counters that are read once and for all; `plans` every plan on
 //! every kind of kernel, with the random filters of `chance` and the plain matcher of `judge`.
 
 #[path = "scripted/batches.rs"]
@@ -40,6 +41,8 @@ mod statuses;
 mod transport;
 #[path = "support/wire.rs"]
 mod wire;
+#[path = "scripted/zero.rs"]
+mod zero;
 
 use chance::{ip, listed};
 use ctrack::*;

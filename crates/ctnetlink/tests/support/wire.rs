@@ -10,6 +10,7 @@ pub const NLMSG_OVERRUN: u16 = 4;
 pub const NEW: u16 = 0x100;
 pub const GET: u16 = 0x101;
 pub const DELETE: u16 = 0x102;
+pub const ZERO: u16 = 0x103;
 pub const GET_STATS: u16 = 0x105;
 pub const F_REQUEST: u16 = 0x1;
 pub const F_MULTI: u16 = 0x2;

@@ -21,6 +21,7 @@ pub(crate) mod stats;
 pub(crate) mod table;
 pub(crate) mod update;
 mod values;
+pub(crate) mod zero;
 pub(crate) mod zone;
 
 use crate::error::{Error, Failure};

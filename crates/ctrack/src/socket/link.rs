@@ -114,6 +114,10 @@ impl Link {
         !std::mem::replace(&mut self.ipv6_probed, true)
     }
 
+    pub fn receive_room(&self) -> usize {
+        self.transport.receive_room()
+    }
+
     pub fn in_netns(&self, work: &mut (dyn FnMut() + Send)) -> io::Result<()> {
         self.transport.in_netns(work)
     }

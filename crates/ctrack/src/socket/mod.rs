@@ -37,6 +37,11 @@ pub trait Transport: Send {
     /// resized, and that entries may have been missed or repeated.
     fn buckets(&mut self) -> Option<u64>;
 
+    /// The receive buffer that was granted, in bytes.
+    fn receive_room(&self) -> usize {
+        usize::MAX
+    }
+
     /// Does something where /proc/sys shows what the network namespace has. An error means that it was not done.
     fn in_netns(&self, work: &mut (dyn FnMut() + Send)) -> io::Result<()> {
         work();

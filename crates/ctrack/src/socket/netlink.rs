@@ -288,6 +288,10 @@ impl Transport for NetlinkSocket {
         netns.unwrap_or_else(|_| own_netns())
     }
 
+    fn receive_room(&self) -> usize {
+        sys::receive_buffer(self.socket.as_raw_fd())
+    }
+
     fn in_netns(&self, work: &mut (dyn FnMut() + Send)) -> io::Result<()> {
         // A thread may have moved since it opened the socket, and another one may use it.
         let netns = sys::netns_of_socket(self.socket.as_raw_fd())?;

@@ -108,6 +108,15 @@ impl Table {
                 }
                 None => libc::ENOENT,
             },
+            // Two places of a counter are enough to see what is added up.
+            ZERO => match self.find(request) {
+                Some(at) => {
+                    events.push(datagram(&[entry_message(request, &self.entries()[at])]));
+                    self.change(|entries| entries[at].orig_counters = Counters::default());
+                    0
+                }
+                None => libc::ENOENT,
+            },
             DELETE => self.delete(request),
             NEW if request.flags & F_CREATE != 0 => self.create(request),
             NEW => self.update(request),
