@@ -1,6 +1,6 @@
 //! All that C sees but functions.
 
-pub use super::delete::CT_DELETE_UNCOUNTED;
+pub use super::delete::{CT_DELETE_DRY_RUN, CT_DELETE_UNCOUNTED};
 pub use super::entry::*;
 pub use super::event::{
     ct_event, CT_EVENT_DESTROY, CT_EVENT_ENTERED, CT_EVENT_FOUND, CT_EVENT_INITIAL, CT_EVENT_LEFT, CT_EVENT_LOST,

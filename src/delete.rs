@@ -1,7 +1,7 @@
 //! Deleting: what filters select, and given entries.
 
 use super::abi::*;
-use super::boundary::uncancelled;
+use super::boundary::{array_out, out, uncancelled};
 use super::change::change;
 use super::convert::filters;
 use super::open::ct_handle;
@@ -15,6 +15,10 @@ use std::ffi::c_int;
 /// the running kernel (addresses of IPv4, ports of TCP and UDP, ICMP, zone, mark, status, family). The entries are not sent, so
 /// the more are deleted the more is saved. If the call fails, some entries may already have been deleted.
 pub const CT_DELETE_UNCOUNTED: u32 = 1u32 << 0;
+
+/// ct_delete() and ct_delete_returning() flags: nothing is deleted. The result says what would be: matched and done. What the call refuses is
+/// refused. Since 0.2.
+pub const CT_DELETE_DRY_RUN: u32 = 1u32 << 1;
 
 /// Deletes the selected entries, in one pass over the table for all filters.
 ///
@@ -38,7 +42,7 @@ pub const CT_DELETE_UNCOUNTED: u32 = 1u32 << 0;
 /// @param h the handle
 /// @param f n filters, f[0].size bytes apart
 /// @param n how many; at least 1
-/// @param flags CT_DELETE_UNCOUNTED or 0
+/// @param flags CT_DELETE_UNCOUNTED, CT_DELETE_DRY_RUN or 0
 /// @param result what was done; filled on failure too
 /// @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong or names an id alone, or
 ///   everything would be deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
@@ -59,11 +63,87 @@ pub unsafe extern "C" fn ct_delete(
         let result = ResultOut::new(result);
         on_handle(h, |conntrack| {
             let result = result?;
-            if flags & !CT_DELETE_UNCOUNTED != 0 {
+            if flags & !(CT_DELETE_UNCOUNTED | CT_DELETE_DRY_RUN) != 0 {
                 return Err(Error::invalid("flags", "unknown bits").into());
             }
             let filters = filters(f, n)?;
+            if mutant!("dry-run", flags & CT_DELETE_DRY_RUN != 0, false) {
+                return result.fill(&mut |outcome| {
+                    outcome.done = conntrack.would_delete(&filters)?.len() as u64;
+                    outcome.matched = outcome.done;
+                    Ok(())
+                });
+            }
             result.fill(&mut |outcome| conntrack.delete_into(&filters, flags & CT_DELETE_UNCOUNTED != 0, outcome))
+        })
+    })
+}
+
+/// Deletes as ct_delete() does, and hands over what was deleted: as many as there is room for. Others stay: call again.
+///
+/// The entries are as they were at their end, with their last packets and bytes, where the kernel says so: for those that report what
+/// becomes of them (CT_SETTING_EVENTS when they were made). Of others the counters are left out of has.
+///
+/// @param h the handle
+/// @param f n filters, f[0].size bytes apart
+/// @param n how many; at least 1
+/// @param flags CT_DELETE_DRY_RUN or 0
+/// @param ret_entries where to put what was deleted
+/// @param cap room for how many; at least 1
+/// @param ret_count how many were put there; written on failure too
+/// @param result what was done; filled on failure too. What stays for want of room is not in the sums
+/// @return 0: all selected entries are gone; or a negative errno: -ENOSPC there was no room for all of them: those that are handed over are
+///   gone, call again; others as for ct_delete(). What is handed over was deleted, whatever is returned; an entry whose fate is not known,
+///   since the kernel fell silent, is not among it
+/// Since 0.2.
+#[no_mangle]
+pub unsafe extern "C" fn ct_delete_returning(
+    h: *mut ct_handle,
+    f: *const ct_filter,
+    n: usize,
+    flags: u32,
+    ret_entries: *mut Entry,
+    cap: usize,
+    ret_count: *mut usize,
+    result: *mut ct_result,
+) -> c_int {
+    // SAFETY: the caller's promise, for the handle and for every pointer below.
+    uncancelled(|| unsafe {
+        // Both are emptied whatever becomes of the call.
+        let result = ResultOut::new(result);
+        let ret_count = out(ret_count, "ret_count").map(|count| count.write(0));
+        on_handle(h, |conntrack| {
+            let result = result?;
+            let ret_count = ret_count?;
+            if flags & !CT_DELETE_DRY_RUN != 0 {
+                return Err(Error::invalid("flags", "unknown bits").into());
+            }
+            if cap == 0 {
+                return Err(Error::invalid("cap", "is 0").into());
+            }
+            let room = array_out(ret_entries, cap, "ret_entries")?;
+            let filters = filters(f, n)?;
+            let (mut entries, mut more) = (Vec::new(), false);
+            let done = result.fill(&mut |outcome| {
+                if flags & CT_DELETE_DRY_RUN != 0 {
+                    entries = conntrack.would_delete(&filters)?;
+                    more = entries.len() > cap;
+                    entries.truncate(cap);
+                    outcome.done = entries.len() as u64;
+                    outcome.matched = outcome.done;
+                    return Ok(());
+                }
+                more = conntrack.delete_returning_into(&filters, cap, &mut entries, outcome)?;
+                Ok(())
+            });
+            for (slot, entry) in room.iter_mut().zip(&entries) {
+                slot.write(*entry);
+            }
+            *ret_count = entries.len();
+            match done {
+                Ok(_) if more => Err(Error::More { op: "delete" }.into()),
+                done => done,
+            }
         })
     })
 }

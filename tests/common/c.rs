@@ -174,6 +174,27 @@ impl Handle {
         (self.delete_into(filters, &mut result), result)
     }
 
+    /// With room for so many: what is returned, what was handed over, and the result.
+    pub fn delete_returning(&self, filters: &[ct_filter], flags: u32, room: usize) -> (i32, Vec<Entry>, ct_result) {
+        let (mut entries, mut count, mut result) = (vec![Entry::EMPTY; room], usize::MAX, empty_result());
+        let (f, n) = (filters.as_ptr(), filters.len());
+        // SAFETY: the handle is live; the filters say their own size; there is room for so many; the results may be written.
+        let ret = unsafe {
+            delete::ct_delete_returning(self.0, f, n, flags, entries.as_mut_ptr(), room, &mut count, &mut result)
+        };
+        entries.truncate(count);
+        (ret, entries, result)
+    }
+
+    pub fn dry_run(&self, filters: &[ct_filter]) -> (i32, ct_result) {
+        let mut result = empty_result();
+        // SAFETY: the handle is live; the filters say their own size; the result may be written.
+        let ret = unsafe {
+            delete::ct_delete(self.0, filters.as_ptr(), filters.len(), CT_DELETE_DRY_RUN, &mut result)
+        };
+        (ret, result)
+    }
+
     pub fn delete_entries(&self, entries: &[Entry]) -> Changed {
         self.change(entries, delete::ct_delete_entries)
     }

@@ -9,6 +9,7 @@ pub const NLMSG_DONE: u16 = 3;
 pub const NLMSG_OVERRUN: u16 = 4;
 pub const NLM_F_REQUEST: u16 = 0x001;
 pub const NLM_F_ACK: u16 = 0x004;
+pub const NLM_F_ECHO: u16 = 0x008;
 pub const NLM_F_DUMP_INTR: u16 = 0x010;
 pub const NLM_F_DUMP: u16 = 0x300;
 pub const NLM_F_EXCL: u16 = 0x200;

@@ -56,6 +56,22 @@ pub fn ask_for_ack(buffer: &mut [u8], start: usize) {
     buffer[start + 6..start + 8].copy_from_slice(&flags.to_ne_bytes());
 }
 
+/// Sets NLM_F_ECHO on the message that begins at `start`: of a DELETE, so that the event of the entry's end is sent to who asked, too. The
+/// kernel makes one if the entry reports what becomes of it (sysctl nf_conntrack_events when it was made), whether anybody listens or not.
+///
+/// ```
+/// use ctnetlink::encode::{ask_for_echo, put_delete, Name};
+/// use ctnetlink::{buffer::Buffer, Entry, Proto};
+/// let key = Entry::key(Proto::UDP, [10, 0, 0, 7].into(), 4000, [10, 0, 0, 8].into(), 53).expect("one family");
+/// let mut buffer = Buffer::new();
+/// put_delete(&mut buffer, 1, &key, Name::ORIG);
+/// ask_for_echo(&mut buffer, 0);
+/// ```
+pub fn ask_for_echo(buffer: &mut [u8], start: usize) {
+    let flags = u16::from_ne_bytes([buffer[start + 6], buffer[start + 7]]) | NLM_F_ECHO;
+    buffer[start + 6..start + 8].copy_from_slice(&flags.to_ne_bytes());
+}
+
 /// Which tuple of an entry a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {

@@ -87,6 +87,19 @@ impl BatchOutcome {
     }
 }
 
+/// What a delete deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "some entries may have failed, and more may be selected"]
+#[non_exhaustive]
+pub struct Deleted {
+    /// What was deleted, as it was at its end.
+    pub entries: Vec<Entry>,
+    /// More is selected than was allowed: that was not touched.
+    pub more: bool,
+    /// The sums, without those that were not touched. `done` is how many `entries` there are.
+    pub outcome: Outcome,
+}
+
 /// What became of an entry whose counters were to begin anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "nearly all of them have an entry")]
@@ -365,6 +378,69 @@ impl Conntrack {
             }
             ops::delete::delete(&mut own.link, &selection, own.care, outcome)
         })
+    }
+
+    /// What [`Conntrack::delete`] would delete now; nothing is. What that refuses is refused.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let dead = ctrack::presets::dead_endpoint(&[[10, 0, 0, 7].into()])?;
+    /// println!("{} would be deleted", conntrack.would_delete(&dead)?.len());
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn would_delete(&mut self, filters: &[Filter]) -> Result<Vec<Entry>, Error> {
+        self.operation("delete", |own| {
+            let selection = Selection::new(filters)?;
+            selection.refuse_everything()?;
+            let mut entries = Vec::new();
+            ops::list::list(&mut own.link, &selection, &mut entries)?;
+            Ok(entries)
+        })
+    }
+
+    /// Deletes the selected entries, and gives what was deleted: at most so many. [`Deleted::more`]: there are others, which stay; call
+    /// again.
+    ///
+    /// The entries are as they were at their end, with their last packets and bytes, where the kernel says so: for those that report what
+    /// becomes of them (sysctl nf_conntrack_events when they were made). Of others the counters are left out.
+    ///
+    /// ```no_run
+    /// use ctrack::{line, Filter, Format};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// loop {
+    ///     let deleted = conntrack.delete_returning(&[Filter::new().with_zone(7)], 10_000)?;
+    ///     for entry in &deleted.entries {
+    ///         println!("deleted: {}", line(entry, Format::empty()));
+    ///     }
+    ///     if !deleted.more {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn delete_returning(&mut self, filters: &[Filter], most: usize) -> Result<Deleted, Error> {
+        let mut deleted = Deleted::default();
+        let Deleted { entries, outcome, .. } = &mut deleted;
+        deleted.more = self.delete_returning_into(filters, most, entries, outcome)?;
+        Ok(deleted)
+    }
+
+    #[doc(hidden)]
+    pub fn delete_returning_into(
+        &mut self,
+        filters: &[Filter],
+        most: usize,
+        deleted: &mut Vec<Entry>,
+        outcome: &mut Outcome,
+    ) -> Result<bool, Error> {
+        let mut more = false;
+        self.change("delete", outcome, |own, outcome| {
+            let selection = Selection::new(filters)?;
+            selection.refuse_everything()?;
+            more = ops::delete::delete_returning(&mut own.link, &selection, most, own.care, deleted, outcome)?;
+            Ok(())
+        })?;
+        Ok(more)
     }
 
     /// Deletes the given entries, each only if it is still the one that is meant: same tuple, zone and id.

@@ -216,6 +216,14 @@ pub enum Error {
         needed: usize,
     },
 
+    /// Of the C functions: what there is room for was done, and more is selected.
+    #[doc(hidden)]
+    #[error("{op}: more are selected than there is room for, and stay; call again")]
+    More {
+        /// The operation.
+        op: &'static str,
+    },
+
     /// A setting could not be set.
     #[error("{op}: {} to {value}: {}", setting.name(), setting_text(*errno))]
     Setting {
@@ -258,7 +266,7 @@ impl Error {
             | Error::Setting { errno, .. } => *errno,
             Error::Timeout { .. } => libc::ETIMEDOUT,
             Error::Interrupted { .. } => libc::EAGAIN,
-            Error::Full { .. } | Error::NoRoom { .. } => libc::ENOSPC,
+            Error::Full { .. } | Error::NoRoom { .. } | Error::More { .. } => libc::ENOSPC,
             Error::Overrun { .. } => libc::ENOBUFS,
             Error::Truncated { .. } => libc::EMSGSIZE,
             Error::Malformed { .. } => libc::EBADMSG,
@@ -314,6 +322,7 @@ impl Error {
             | Error::Setting { op, .. }
             | Error::NoRoom { op, .. }
             | Error::Replaced { op }
+            | Error::More { op }
             | Error::Impossible { op, .. } => {
                 if *op == LATER {
                     *op = operation;
@@ -362,6 +371,7 @@ impl Clone for Error {
             Error::Hidden { op, hider } => Error::Hidden { op, hider: *hider },
             Error::Impossible { op, errno, reason } => Error::Impossible { op, errno: *errno, reason },
             Error::Replaced { op } => Error::Replaced { op },
+            Error::More { op } => Error::More { op },
             Error::NoRoom { op, needed } => Error::NoRoom { op, needed: *needed },
             Error::Setting { op, setting, value, errno } => {
                 Error::Setting { op, setting: *setting, value: *value, errno: *errno }

@@ -35,7 +35,7 @@ mod watch;
 #[doc = include_str!("../MIGRATING.md")]
 mod migrating {}
 
-pub use conntrack::{BatchOutcome, Conntrack, Stream, ZeroOutcome, Zeroed};
+pub use conntrack::{BatchOutcome, Conntrack, Deleted, Stream, ZeroOutcome, Zeroed};
 pub use ctnetlink::event::EventKind;
 pub use ctnetlink::stats::{Counted, CpuStats, ExpectStat, Stat};
 pub use ctnetlink::types::*;

@@ -12,7 +12,8 @@ use crate::selection::Selection;
 use crate::socket::batch::{Replies, Requests, BATCH, GET_BATCH};
 use crate::socket::link::{About, Link};
 use ctnetlink::detail::KernelDetail;
-use ctnetlink::encode::{put_create, put_delete, put_update, Name};
+use ctnetlink::decode_entry;
+use ctnetlink::encode::{ask_for_echo, put_create, put_delete, put_update, Name};
 use ctnetlink::types::*;
 
 // The status of an entry that has none yet. These never reach a caller, and no answer of the kernel can be one of them: a
@@ -29,6 +30,9 @@ const UNSETTLED: i32 = 4;
 
 /// It is there, and is to be looked up once more right before it is changed.
 const AGAIN: i32 = 5;
+
+/// What the event of an end takes of the receive buffer at most (6.18: 2,304 bytes and less).
+const END: usize = 4096;
 
 /// What is done to the entries.
 #[derive(Clone, Copy)]
@@ -69,6 +73,12 @@ pub(super) struct Changer<'a> {
     first: usize,
     /// The first refusal of a chunk.
     refusal: Option<Refusal>,
+    /// What the kernel said of the ends of entries, if that was asked for: one for each entry of the chunk.
+    ends: Option<Vec<Option<Entry>>>,
+    /// Where the chunk begins.
+    chunk_first: usize,
+    /// How many requests fit a datagram.
+    most: usize,
 }
 
 /// Why an entry was refused.
@@ -107,7 +117,22 @@ impl<'a> Changer<'a> {
             unsettled: Vec::new(),
             first: 0,
             refusal: None,
+            ends: None,
+            chunk_first: 0,
+            most: BATCH,
         }
+    }
+
+    /// Lets the kernel say what the entries were at their end; `room`: the receive buffer, where that has to fit.
+    pub fn with_ends(self, room: usize) -> Result<Self, Error> {
+        let mut ends = Vec::new();
+        ends.try_reserve_exact(BATCH).map_err(Error::no_memory)?;
+        Ok(Changer { ends: Some(ends), most: mutant!("ends-fit", (room / END).clamp(1, BATCH), BATCH), ..self })
+    }
+
+    /// What the entry of this place of the last chunk was at its end, if the kernel said so.
+    pub fn end(&self, at: usize) -> Option<&Entry> {
+        self.ends.as_ref()?.get(at)?.as_ref()
     }
 
     /// Changes all entries. `status[i]`: 0 done, else a negative errno; that of ENOENT: gone.
@@ -147,6 +172,11 @@ impl<'a> Changer<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         self.refusal = None;
+        self.chunk_first = first;
+        if let Some(ends) = &mut self.ends {
+            ends.clear();
+            ends.resize(chunk.len(), None);
+        }
         for (index, (status, entry)) in (first..).zip(status.iter_mut().zip(chunk)) {
             let open = match self.look_up {
                 LookUp::Never => false,
@@ -162,7 +192,7 @@ impl<'a> Changer<'a> {
             }
         }
         // Where entries are looked up, little time should pass between the look-up of one and its change.
-        let size = if status.contains(&OPEN) { GET_BATCH } else { BATCH };
+        let size = if status.contains(&OPEN) { GET_BATCH } else { BATCH }.min(self.most);
         let mut parts = (first..).step_by(size).zip(chunk.chunks(size).zip(status.chunks_mut(size)));
         let result = parts.try_for_each(|(first, (part, status))| self.rounds(link, part, first, status, outcome));
         if let (Err(error), true) = (&result, mutant!("silence-is-no-success", true, false)) {
@@ -316,6 +346,7 @@ impl<'a> Changer<'a> {
             if matches!(self.verb, Verb::Update) { &[Part::Labels, Part::Rest] } else { &[Part::Rest] };
         for &part in parts {
             self.requests.clear();
+            let echo = self.ends.is_some();
             let mut sent = [0; BATCH];
             for &at in &self.targets {
                 let (target, name) = target(&self.finder.found, chunk, at);
@@ -336,13 +367,19 @@ impl<'a> Changer<'a> {
                 sent[self.requests.len()] = at;
                 self.requests.push(|buffer, seq| match self.verb {
                     Verb::Create { .. } => put_create(buffer, seq, values),
-                    Verb::Delete(_) => put_delete(buffer, seq, target, name),
+                    Verb::Delete(_) => {
+                        let start = buffer.len();
+                        put_delete(buffer, seq, target, name);
+                        if echo {
+                            ask_for_echo(buffer, start);
+                        }
+                    }
                     Verb::Update => put_update(buffer, seq, target, name, values),
                 })?;
             }
             let count = self.requests.len();
             if count > 0 {
-                self.exchange(link, &sent[..count], status)?;
+                self.exchange(link, chunk, &sent[..count], status)?;
             }
         }
         for &at in &self.targets {
@@ -355,8 +392,16 @@ impl<'a> Changer<'a> {
     }
 
     /// Sends the requests. Only those that were refused get a status.
-    fn exchange(&mut self, link: &mut Link, sent: &[usize], status: &mut [i32]) -> Result<(), Error> {
-        let mut statuses = Statuses { sent, status, first: self.first, refusal: &mut self.refusal };
+    fn exchange(
+        &mut self,
+        link: &mut Link,
+        chunk: &[Entry],
+        sent: &[usize],
+        status: &mut [i32],
+    ) -> Result<(), Error> {
+        let ends = self.ends.as_mut().and_then(|ends| ends.get_mut(self.first - self.chunk_first..));
+        let mut statuses =
+            Statuses { chunk, sent, status, first: self.first, refusal: &mut self.refusal, ends, ended: 0 };
         let result = self.requests.exchange(link, 0, sent.len(), &mut statuses);
         if matches!(result, Err(Error::Permission { .. })) {
             // Only the first was answered, for all of them.
@@ -475,14 +520,36 @@ pub(super) fn broken_off(
 
 /// What a batch answers.
 struct Statuses<'a> {
+    chunk: &'a [Entry],
     /// For which entry each request is.
     sent: &'a [usize],
     status: &'a mut [i32],
     first: usize,
     refusal: &'a mut Option<Refusal>,
+    /// From the first entry of this part on.
+    ends: Option<&'a mut [Option<Entry>]>,
+    /// The first request whose end may still come.
+    ended: usize,
 }
 
 impl Replies for Statuses<'_> {
+    fn echo(&mut self, payload: &[u8]) {
+        let (Some(ends), Some(left)) = (&mut self.ends, self.sent.get(self.ended..)) else { return };
+        let mut end = Entry::EMPTY;
+        if decode_entry(payload, &mut end).is_err() {
+            // No word of the end is no end of the delete.
+            return;
+        }
+        let is_it = |key: &Entry| key.id == end.id && key.orig == end.orig && key.reply == end.reply;
+        let found = left.iter().position(|&at| self.chunk.get(at).is_some_and(is_it));
+        if let Some((number, &at)) = found.and_then(|number| Some((number, left.get(number)?))) {
+            self.ended += number + 1;
+            if let Some(place) = ends.get_mut(at) {
+                *place = Some(end);
+            }
+        }
+    }
+
     fn failed(&mut self, index: usize, errno: i32, detail: KernelDetail) {
         let Some(&at) = self.sent.get(index) else { return };
         let Some(status) = self.status.get_mut(at) else { return };

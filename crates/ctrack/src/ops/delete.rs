@@ -50,6 +50,107 @@ pub(crate) fn delete(link: &mut Link, selection: &Selection, care: Care, outcome
     Ok(())
 }
 
+/// Deletes what the selection takes, at most so many, and leaves what was deleted in `deleted`, on failure too; `true`: more is selected,
+/// and stays.
+///
+/// What was deleted is the entry of the dump, with what the kernel says of its end. Where it says nothing, packets and bytes are left
+/// out: what they were in the dump is not what they were at the end.
+pub(crate) fn delete_returning(
+    link: &mut Link,
+    selection: &Selection,
+    most: usize,
+    care: Care,
+    deleted: &mut Vec<Entry>,
+    outcome: &mut Outcome,
+) -> Result<bool, Error> {
+    deleted.clear();
+    let mut first = First { entries: deleted, most, more: false };
+    for_each(link, selection, &mut first)?;
+    let more = first.more;
+    let count = deleted.len();
+    outcome.matched = count as u64;
+    let changes = selection.depends_on_changes();
+    let look_up = if care.compare_start || changes { LookUp::Always } else { LookUp::WhereOpen };
+    let changer = Changer::new(Verb::Delete(Some(selection)), look_up, care.compare_start);
+    // Nothing was deleted yet: what fails up to here leaves nothing to hand over.
+    let mut changer = changer.with_ends(link.receive_room()).inspect_err(|_| deleted.clear())?;
+    let (mut status, mut kept) = ([0; BATCH], 0);
+    for at in (0..count).step_by(BATCH) {
+        let last = count.min(at + BATCH);
+        let status = &mut status[..last - at];
+        let result = changer.chunk(link, &deleted[at..last], at, status, outcome);
+        for (place, _) in status.iter().enumerate().filter(|(_, &status)| status == 0) {
+            // In the place of one that was not, or in its own: nothing that could fail.
+            deleted[kept] = ended(&deleted[at + place], changer.end(place));
+            kept += 1;
+        }
+        if let Err(error) = result {
+            deleted.truncate(kept);
+            changer.give_up(&error, outcome, &mut |_, _| {});
+            return broken_off(at == 0, count - last, None, error, outcome).map(|()| more);
+        }
+    }
+    deleted.truncate(kept);
+    changer.settle(link, outcome, &mut |_, _| {});
+    Ok(more)
+}
+
+/// An entry that was listed, as it was at its end.
+fn ended(listed: &Entry, end: Option<&Entry>) -> Entry {
+    const COUNTERS: Has = Has::ORIG_COUNTERS.union(Has::REPLY_COUNTERS);
+    const SAID: Has = COUNTERS.union(Has::STATUS).union(Has::TCP_STATE).union(Has::SCTP).union(Has::START).union(Has::STOP);
+    let mut entry = *listed;
+    entry.has = listed.has.difference(COUNTERS);
+    (entry.orig_counters, entry.reply_counters) = (Counters::default(), Counters::default());
+    let Some(end) = end else { return entry };
+    let said = end.has & SAID;
+    entry.has |= said;
+    // A mark of 0 is not sent (ctnetlink_dump_mark()).
+    entry.mark = if listed.has(Has::MARK) { end.mark } else { 0 };
+    (entry.orig_counters, entry.reply_counters) = (end.orig_counters, end.reply_counters);
+    if said.contains(Has::STATUS) {
+        entry.status = end.status;
+    }
+    if said.contains(Has::TCP_STATE) {
+        entry.tcp_state = end.tcp_state;
+    }
+    if said.contains(Has::SCTP) {
+        (entry.sctp_state, entry.sctp_vtag_orig, entry.sctp_vtag_reply) =
+            (end.sctp_state, end.sctp_vtag_orig, end.sctp_vtag_reply);
+    }
+    if said.contains(Has::START) {
+        entry.start_ns = end.start_ns;
+    }
+    if said.contains(Has::STOP) {
+        entry.stop_ns = end.stop_ns;
+    }
+    entry
+}
+
+/// The first of what is selected.
+struct First<'a> {
+    entries: &'a mut Vec<Entry>,
+    most: usize,
+    more: bool,
+}
+
+impl Visitor for First<'_> {
+    fn restart(&mut self) {
+        self.entries.clear();
+        self.more = false;
+    }
+
+    fn visit(&mut self, entry: &Entry) -> Result<(), Error> {
+        if self.entries.len() == self.most {
+            self.more = true;
+            return Ok(());
+        }
+        self.entries.try_reserve(1).map_err(Error::no_memory)?;
+        self.entries.push(*entry);
+        Ok(())
+    }
+}
+
 struct Marked {
     keys: Vec<Key>,
 }

@@ -181,6 +181,11 @@ impl Requests {
             while at < length {
                 let (message, step) = first_message(&link.received(length)[at..]).map_err(Error::malformed)?;
                 at += step;
+                if message.header.kind == message_type(IPCTNL_MSG_CT_DELETE) && message.header.port == link.port() {
+                    // What a request with NLM_F_ECHO did, with sequence number 0 (ctnetlink_conntrack_event()).
+                    replies.echo(message.payload);
+                    continue;
+                }
                 let index = usize::try_from(message.header.seq.wrapping_sub(seq)).unwrap_or(usize::MAX);
                 if index >= count || mutant!("batch-port", message.header.port != link.port(), false) {
                     continue;
@@ -230,6 +235,9 @@ impl Requests {
 pub(crate) trait Replies {
     /// The kernel refused a request.
     fn failed(&mut self, index: usize, errno: i32, detail: KernelDetail);
+
+    /// An entry ended by one of the requests: they come in the order of these.
+    fn echo(&mut self, _payload: &[u8]) {}
 
     /// The kernel sent data for a request.
     fn data(&mut self, _index: usize, _kind: u16, _payload: &[u8]) -> Result<(), ctnetlink::WireError> {
