@@ -41,6 +41,9 @@ pub const IPCTNL_MSG_CT_GET_STATS_CPU: u16 = 4;
 pub const IPCTNL_MSG_CT_GET_STATS: u16 = 5;
 
 // enum ctnl_exp_msg_types
+pub const IPCTNL_MSG_EXP_NEW: u16 = 0;
+pub const IPCTNL_MSG_EXP_GET: u16 = 1;
+pub const IPCTNL_MSG_EXP_DELETE: u16 = 2;
 pub const IPCTNL_MSG_EXP_GET_STATS_CPU: u16 = 3;
 
 /// The netlink message type of a ctnetlink message.
@@ -152,6 +155,21 @@ pub const CTA_NAT_PROTO: u16 = 3;
 pub const CTA_NAT_V6_MINIP: u16 = 4;
 pub const CTA_PROTONAT_PORT_MIN: u16 = 1;
 pub const CTA_PROTONAT_PORT_MAX: u16 = 2;
+
+// enum ctattr_expect, ctattr_expect_nat
+pub const CTA_EXPECT_MASTER: u16 = 1;
+pub const CTA_EXPECT_TUPLE: u16 = 2;
+pub const CTA_EXPECT_MASK: u16 = 3;
+pub const CTA_EXPECT_TIMEOUT: u16 = 4;
+pub const CTA_EXPECT_ID: u16 = 5;
+pub const CTA_EXPECT_HELP_NAME: u16 = 6;
+pub const CTA_EXPECT_ZONE: u16 = 7;
+pub const CTA_EXPECT_FLAGS: u16 = 8;
+pub const CTA_EXPECT_CLASS: u16 = 9;
+pub const CTA_EXPECT_NAT: u16 = 10;
+pub const CTA_EXPECT_FN: u16 = 11;
+pub const CTA_EXPECT_NAT_DIR: u16 = 1;
+pub const CTA_EXPECT_NAT_TUPLE: u16 = 2;
 
 // CTA_FILTER: enum ctattr_filter, and the flag bits of the kernel's nf_internals.h, which no uapi header names
 pub const CTA_FILTER_ORIG_FLAGS: u16 = 1;

@@ -134,11 +134,11 @@ impl Extras for Details {
 }
 
 /// Which fields of a tuple were there, as bits of `seen`.
-const SRC: u16 = 1;
-const DST: u16 = 2;
-const NUM: u16 = 4;
-const SPORT: u16 = 8;
-const DPORT: u16 = 16;
+pub(crate) const SRC: u16 = 1;
+pub(crate) const DST: u16 = 2;
+pub(crate) const NUM: u16 = 4;
+pub(crate) const SPORT: u16 = 8;
+pub(crate) const DPORT: u16 = 16;
 const ICMP_ID: u16 = 32;
 const ICMP_TYPE: u16 = 64;
 const ICMP_CODE: u16 = 128;
@@ -267,7 +267,7 @@ pub(crate) fn place_zones(entry: &mut Entry) {
 }
 
 #[inline(never)]
-fn tuple(
+pub(crate) fn tuple(
     attr: Attr<'_>,
     name: &'static str,
     family: Family,

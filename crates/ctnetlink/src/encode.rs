@@ -301,11 +301,11 @@ fn put_zone(buffer: &mut Buffer, entry: &Entry) {
     }
 }
 
-fn zone_bytes(zone: u32) -> [u8; 2] {
+pub(crate) fn zone_bytes(zone: u32) -> [u8; 2] {
     u16::try_from(zone).expect("a zone has 16 bits").to_be_bytes()
 }
 
-fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: Option<u32>) {
+pub(crate) fn put_tuple(buffer: &mut Buffer, kind: u16, entry: &Entry, tuple: &Tuple, own_zone: Option<u32>) {
     if entry.has(Has::PORTS) && own_zone.is_none() {
         return template::put_tuple(buffer, kind, entry.family, entry.proto, tuple);
     }

@@ -5,7 +5,7 @@
 //! [`types`] plain data; [`consts`] kernel numbers; [`attr`] the attribute walk; [`buffer`] where requests are put together; [`message`]
 //! netlink headers, acks and errors; [`detail`] the kernel's own words; [`decode`] an entry from the kernel; [`layout`] the same for
 //! messages of a layout that came before; [`encode`] requests to it; [`kernel_filter`] dumps and flushes that the kernel filters;
-//! [`event`] what became of an entry; `template` the usual shapes; [`stats`] the count request; [`error`] what can be wrong with bytes.
+//! [`event`] what became of an entry; [`expect`] expectations; `template` the usual shapes; [`stats`] the count request; [`error`] what can be wrong with bytes.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ pub mod encode;
 mod entry;
 pub mod error;
 pub mod event;
+pub mod expect;
 pub mod fields;
 mod flags;
 pub mod kernel_filter;

@@ -12,6 +12,7 @@ use crate::socket::link::{Link, DEFAULT_TIMEOUT};
 use crate::socket::netlink::{NetlinkSocket, OpenOptions};
 use crate::socket::Transport;
 use crate::sys;
+use ctnetlink::expect::Expectation;
 use ctnetlink::stats::{Counted, CpuStats};
 use ctnetlink::types::Entry;
 use std::ops::RangeInclusive;
@@ -686,6 +687,149 @@ impl Conntrack {
         self.operation(name, |own| ops::stats::per_cpu(&mut own.link, counted, stats))
     }
 
+    /// The expectations that are like one of these; all of them if there is none. What `has` announces of one must be the same, and its
+    /// family.
+    ///
+    /// The kernel does not say in which zone an expectation is. Where all of `like` name a master and its zone, only those are asked; with
+    /// a zone in one of them, or with `zones`, the entries of the table that have a helper are asked one by one, and each expectation has
+    /// its zone.
+    ///
+    /// ```no_run
+    /// use ctrack::{Expectation, Filter};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let ftp = conntrack.list(&[Filter::new().with_helper("ftp")?])?;
+    /// let of_these: Vec<Expectation> = ftp.iter().filter_map(Expectation::of).collect();
+    /// for expected in conntrack.list_expectations(&of_these, false)? {
+    ///     println!("port {} for {} seconds", expected.tuple.dport, expected.timeout);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn list_expectations(&mut self, like: &[Expectation], zones: bool) -> Result<Vec<Expectation>, Error> {
+        let mut expectations = Vec::new();
+        self.list_expectations_into(like, zones, &mut expectations)?;
+        Ok(expectations)
+    }
+
+    #[doc(hidden)]
+    pub fn list_expectations_into(
+        &mut self,
+        like: &[Expectation],
+        zones: bool,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<(), Error> {
+        self.operation("list_expectations", |own| ops::expect::list(&mut own.link, like, zones, expectations))
+    }
+
+    /// The expectation with this tuple in this zone; with this id, if the key has one. `None`: it is not there.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// for expected in conntrack.list_expectations(&[], true)? {
+    ///     println!("{}", if conntrack.get_expectation(&expected)?.is_some() { "still expected" } else { "it came" });
+    /// }
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn get_expectation(&mut self, key: &Expectation) -> Result<Option<Expectation>, Error> {
+        self.operation("get_expectation", |own| ops::expect::get(&mut own.link, key))
+    }
+
+    /// Makes expectations, each with a tuple, a mask and a master that has a helper.
+    ///
+    /// The kernel lets a helper expect so many connections at once of each class; one more, and it drops the oldest without a word.
+    ///
+    /// ```no_run
+    /// use ctrack::{ExpectHas, Expectation, Filter, Tuple};
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let masters = conntrack.list(&[Filter::new().with_helper("ftp")?])?;
+    /// let passive: Vec<Expectation> = masters
+    ///     .iter()
+    ///     .filter_map(|master| {
+    ///         let mut expected = Expectation::of(master)?;
+    ///         expected.has |= ExpectHas::TUPLE | ExpectHas::MASK | ExpectHas::PORTS;
+    ///         expected.proto = master.proto;
+    ///         expected.tuple = Tuple { sport: 0, dport: 8000, zone: 0, ..master.orig };
+    ///         expected.mask = Tuple { src: [0xff; 16], dst: [0xff; 16], sport: 0, dport: 0xffff, ..Tuple::EMPTY };
+    ///         Some(expected)
+    ///     })
+    ///     .collect();
+    /// conntrack.create_expectations(&passive)?.into_result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_expectations(&mut self, expectations: &[Expectation]) -> Result<BatchOutcome, Error> {
+        self.batch(expectations, Self::create_expectations_into)
+    }
+
+    #[doc(hidden)]
+    pub fn create_expectations_into(
+        &mut self,
+        expectations: &[Expectation],
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        self.change("create_expectations", outcome, |own, outcome| {
+            ops::expect::create(&mut own.link, expectations, status, outcome)
+        })
+    }
+
+    /// Deletes the given expectations, each only if it is still the one that is meant: same tuple, zone and id. Of listed ones that have no
+    /// zone the zone is looked for.
+    ///
+    /// ```no_run
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let mut old = conntrack.list_expectations(&[], false)?;
+    /// old.retain(|expected| expected.timeout < 60);
+    /// conntrack.delete_expectations(&old)?.into_result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delete_expectations(&mut self, expectations: &[Expectation]) -> Result<BatchOutcome, Error> {
+        self.batch(expectations, Self::delete_expectations_into)
+    }
+
+    #[doc(hidden)]
+    pub fn delete_expectations_into(
+        &mut self,
+        expectations: &[Expectation],
+        status: &mut [i32],
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
+        self.change("delete_expectations", outcome, |own, outcome| {
+            ops::expect::delete(&mut own.link, expectations, status, outcome)
+        })
+    }
+
+    /// Deletes the expectations that are like one of these. Ones that would select all are refused.
+    ///
+    /// ```no_run
+    /// use ctrack::Expectation;
+    /// # let mut conntrack = ctrack::Conntrack::open()?;
+    /// let mut sip = Expectation::EMPTY;
+    /// sip.set_helper("sip");
+    /// println!("{} deleted", conntrack.flush_expectations(&[sip])?.done);
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn flush_expectations(&mut self, like: &[Expectation]) -> Result<Outcome, Error> {
+        let mut outcome = Outcome::default();
+        self.flush_expectations_into(like, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    #[doc(hidden)]
+    pub fn flush_expectations_into(&mut self, like: &[Expectation], outcome: &mut Outcome) -> Result<(), Error> {
+        self.change("flush_expectations", outcome, |own, outcome| {
+            ops::expect::flush(&mut own.link, like, outcome)
+        })
+    }
+
+    /// Deletes every expectation of the network namespace.
+    ///
+    /// ```no_run
+    /// ctrack::Conntrack::open()?.flush_all_expectations()?;
+    /// # Ok::<(), ctrack::Error>(())
+    /// ```
+    pub fn flush_all_expectations(&mut self) -> Result<(), Error> {
+        self.operation("flush_expectations", |own| ops::expect::flush_all(&mut own.link))
+    }
+
     /// The lowest zone of the range that no entry is in. None is free: [`Error::NoFreeZone`].
     ///
     /// ```no_run
@@ -697,10 +841,10 @@ impl Conntrack {
         self.operation("zone_find_free", |own| ops::zone::find_free(&mut own.link, *range.start(), *range.end()))
     }
 
-    fn batch(
+    fn batch<T>(
         &mut self,
-        entries: &[Entry],
-        run: impl FnOnce(&mut Self, &[Entry], &mut [i32], &mut Outcome) -> Result<(), Error>,
+        entries: &[T],
+        run: impl FnOnce(&mut Self, &[T], &mut [i32], &mut Outcome) -> Result<(), Error>,
     ) -> Result<BatchOutcome, Error> {
         let (mut batch, mut status) = (BatchOutcome::default(), Vec::new());
         let no_memory = |_| Error::NoMemory { op: "entries" };

@@ -37,6 +37,7 @@ mod migrating {}
 
 pub use conntrack::{BatchOutcome, Conntrack, Deleted, Stream, ZeroOutcome, Zeroed};
 pub use ctnetlink::event::EventKind;
+pub use ctnetlink::expect::{ExpectFlags, ExpectHas, Expectation};
 pub use ctnetlink::stats::{Counted, CpuStats, ExpectStat, Stat};
 pub use ctnetlink::types::*;
 pub use ctnetlink::KernelDetail;
@@ -47,6 +48,6 @@ pub use selection::plan::{Caps, Explanation};
 pub use selection::Selection;
 pub use setting::{Setting, TableInfo};
 pub use socket::netlink::OpenOptions;
-pub use text::{json, line, stats_line, Format};
+pub use text::{expectation_line, json, line, stats_line, Format};
 pub use watch::text::{event_json, event_line};
 pub use watch::{Change, Event, EventFlags, Iter, Remote, Watch, WatchInfo, WatchOptions};

@@ -10,7 +10,7 @@ pub use crate::socket::known::Known;
 pub use crate::socket::netlink::NetlinkSocket;
 pub use crate::socket::{Received, Transport};
 pub use crate::sys::try_box;
-pub use crate::text::{with_event_json, with_event_line, with_json, with_line, with_stats_line, EventParts, EventWhat};
+pub use crate::text::{with_event_json, with_event_line, with_expectation_line, with_json, with_line, with_stats_line, EventParts, EventWhat};
 
 use crate::selection::plan::{exact_flush, Caps};
 use crate::selection::Selection;

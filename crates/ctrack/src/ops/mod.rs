@@ -11,6 +11,7 @@ pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod delete;
 mod entries;
+pub(crate) mod expect;
 pub(crate) mod find;
 pub(crate) mod flush;
 pub(crate) mod get;

@@ -3,6 +3,7 @@
 //! Pure but for the clock (the age of an entry with a start time) and the local time zone (its start, when asked for).
 
 mod event;
+mod expect;
 mod json;
 mod line;
 mod names;
@@ -14,6 +15,7 @@ use ctnetlink::types::Entry;
 use out::Out;
 
 pub use event::{EventParts, EventWhat};
+pub use expect::{expectation_line, with_expectation_line};
 pub use stats::{stats_line, with_stats_line};
 pub use options::*;
 
