@@ -25,7 +25,7 @@ fn built_for() {
 
 /// The chapters of the header: the file of each, and its title.
 #[cfg(feature = "header")]
-const CHAPTERS: [(&str, &str); 15] = [
+const CHAPTERS: [(&str, &str); 16] = [
     ("version", "Version"),
     ("open", "Handles and errors"),
     ("entry", "Entries"),
@@ -38,6 +38,7 @@ const CHAPTERS: [(&str, &str); 15] = [
     ("flush", "Flushing"),
     ("presets", "Ready-made filters"),
     ("table", "The table at large: fill, settings, statistics"),
+    ("expect", "Expectations"),
     ("text", "Entries as text"),
     ("event", "Events"),
     ("watch", "Watching"),
@@ -45,9 +46,10 @@ const CHAPTERS: [(&str, &str); 15] = [
 
 /// What a chapter says of a type of another one, and of the codec's.
 #[cfg(feature = "header")]
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 7] = [
     ("Entry", "struct ct_entry"),
     ("ct_handle", "struct ct_handle"),
+    ("ct_tuple", "struct ct_tuple"),
     ("ct_open_opts", "struct ct_open_opts"),
     ("ct_filter", "struct ct_filter"),
     ("ct_result", "struct ct_result"),

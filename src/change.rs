@@ -146,7 +146,7 @@ pub unsafe extern "C" fn ct_zero_entries(
             taken
         });
         let taken = std::cell::RefCell::new(taken);
-        change_with(h, e, n, status, result, &mut |conntrack, entries, status, outcome| {
+        change_with(h, e, n, "entries", status, result, &mut |conntrack, entries, status, outcome| {
             let mut taken = taken.borrow_mut();
             let taken = taken.as_deref_mut().map_err(|error| error.clone())?;
             conntrack.zero_entries_into(entries, &mut |index, entry| {
@@ -171,35 +171,36 @@ pub(super) unsafe fn change(
     change: Change,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    uncancelled(|| unsafe { change_with(h, e, n, status, result, &mut |a, b, c, d| change(a, b, c, d)) })
+    uncancelled(|| unsafe { change_with(h, e, n, "entries", status, result, &mut |a, b, c, d| change(a, b, c, d)) })
 }
 
-type ChangeOf<'a> = &'a mut dyn FnMut(&mut Conntrack, &[Entry], &mut [i32], &mut Outcome) -> Result<(), Error>;
+type ChangeOf<'a, T> = &'a mut dyn FnMut(&mut Conntrack, &[T], &mut [i32], &mut Outcome) -> Result<(), Error>;
 
 /// The same within [`uncancelled`].
 ///
 /// # Safety
 /// As for the exported functions.
-unsafe fn change_with(
+pub(super) unsafe fn change_with<T>(
     h: *mut ct_handle,
-    e: *const Entry,
+    e: *const T,
     n: usize,
+    name: &'static str,
     status: *mut i32,
     result: *mut ct_result,
-    change: ChangeOf<'_>,
+    change: ChangeOf<'_, T>,
 ) -> c_int {
     // SAFETY: the caller's promise, for the handle and for every pointer below.
     unsafe {
         // Both are filled whatever becomes of the call: what the last one left in them must not pass for its outcome.
         let result = ResultOut::new(result);
         // No count that is impossible for the entries: then there are not so many statuses either.
-        let status = countable::<Entry>(n, "entries").and_then(|()| array_out(status, n, "status"));
+        let status = countable::<T>(n, name).and_then(|()| array_out(status, n, "status"));
         let mut status = status.map(initialised);
         let mut told = false;
         let returned = on_handle(h, |conntrack| {
             let result = result?;
             let status = status.as_deref_mut().map_err(|error| error.clone())?;
-            let entries = array(e, n, "entries")?;
+            let entries = array(e, n, name)?;
             let returned = result.fill(&mut |outcome| {
                 change(conntrack, entries, status, outcome).inspect_err(|error| status.fill(-error.errno()))
             });

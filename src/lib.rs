@@ -50,6 +50,8 @@ pub mod presets;
 
 pub mod table;
 
+pub mod expect;
+
 pub mod text;
 
 pub mod event;

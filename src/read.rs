@@ -62,40 +62,73 @@ pub unsafe extern "C" fn ct_entries_free(entries: *mut Entry) {
     uncancelled(|| unsafe { owned::take_back(entries) });
 }
 
-/// Arrays that C owns. In front of the first entry lies one more, which remembers the capacity, so that giving the array back
+/// Arrays that C owns. In front of the first element lies one more, which remembers the capacity, so that giving the array back
 /// needs nothing but the pointer.
-mod owned {
+pub(super) mod owned {
     use super::{Entry, Error, Has};
+    use ctnetlink::expect::{ExpectHas, Expectation};
 
-    pub fn new() -> Result<Vec<Entry>, Error> {
-        let mut entries = Vec::new();
-        entries.try_reserve(1).map_err(|_| Error::NoMemory { op: "list" })?;
-        entries.push(Entry::EMPTY);
-        Ok(entries)
+    /// What lies in such arrays: plain data, with room for a number.
+    pub trait Element: Copy {
+        const EMPTY: Self;
+        fn remember(&mut self, capacity: u64);
+        fn remembered(&self) -> u64;
+    }
+
+    impl Element for Entry {
+        const EMPTY: Entry = Entry::EMPTY;
+
+        fn remember(&mut self, capacity: u64) {
+            self.has = Has::from_bits_retain(capacity);
+        }
+
+        fn remembered(&self) -> u64 {
+            self.has.bits()
+        }
+    }
+
+    impl Element for Expectation {
+        const EMPTY: Expectation = Expectation::EMPTY;
+
+        fn remember(&mut self, capacity: u64) {
+            self.has = ExpectHas::from_bits_retain(capacity);
+        }
+
+        fn remembered(&self) -> u64 {
+            self.has.bits()
+        }
+    }
+
+    pub fn new<T: Element>() -> Result<Vec<T>, Error> {
+        let mut elements = Vec::new();
+        elements.try_reserve(1).map_err(|_| Error::NoMemory { op: "list" })?;
+        elements.push(T::EMPTY);
+        Ok(elements)
     }
 
     /// The array for C: what lies behind the first element. NULL if there is nothing.
-    pub fn give(mut entries: Vec<Entry>) -> *mut Entry {
-        if entries.len() < 2 {
+    pub fn give<T: Element>(mut elements: Vec<T>) -> *mut T {
+        if elements.len() < 2 {
             return std::ptr::null_mut();
         }
-        let mut entries = std::mem::ManuallyDrop::new(std::mem::take(&mut entries));
-        entries[0].has = Has::from_bits_retain(entries.capacity() as u64);
-        entries.as_mut_ptr().wrapping_add(1)
+        let mut elements = std::mem::ManuallyDrop::new(std::mem::take(&mut elements));
+        let capacity = elements.capacity() as u64;
+        elements[0].remember(capacity);
+        elements.as_mut_ptr().wrapping_add(1)
     }
 
     /// Drops an array that was given.
     ///
     /// # Safety
-    /// `entries` is NULL or came from `give` and was not taken back yet.
-    pub unsafe fn take_back(entries: *mut Entry) {
-        if entries.is_null() {
+    /// `elements` is NULL or came from `give` and was not taken back yet.
+    pub unsafe fn take_back<T: Element>(elements: *mut T) {
+        if elements.is_null() {
             return;
         }
-        let start = entries.wrapping_sub(1);
+        let start = elements.wrapping_sub(1);
         // SAFETY: `give` put the capacity there (caller), and C sees only what lies behind.
-        let capacity = unsafe { (*start).has }.bits() as usize;
-        // SAFETY: the pointer and capacity are those of the Vec that `give` let go (caller); entries need no drop.
+        let capacity = unsafe { (*start).remembered() } as usize;
+        // SAFETY: the pointer and capacity are those of the Vec that `give` let go (caller); elements need no drop.
         drop(unsafe { Vec::from_raw_parts(start, 0, capacity) });
     }
 }
