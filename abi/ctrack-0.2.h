@@ -1235,6 +1235,12 @@ int ct_dump_end(struct ct_handle *h);
 #define CT_DELETE_UNCOUNTED (1u << 0)
 
 /**
+ * ct_delete() and ct_delete_returning() flags: nothing is deleted. The result says what would be: matched and done. What the call refuses is
+ * refused. Since 0.2.
+ */
+#define CT_DELETE_DRY_RUN (1u << 1)
+
+/**
  * Deletes the selected entries, in one pass over the table for all filters.
  *
  * The selection is that of ct_list(), but there must be an including filter, and none may match every entry: deleting
@@ -1257,7 +1263,7 @@ int ct_dump_end(struct ct_handle *h);
  * @param h the handle
  * @param f n filters, f[0].size bytes apart
  * @param n how many; at least 1
- * @param flags CT_DELETE_UNCOUNTED or 0
+ * @param flags CT_DELETE_UNCOUNTED, CT_DELETE_DRY_RUN or 0
  * @param result what was done; filled on failure too
  * @return 0: all selected entries are gone; or a negative errno: -EINVAL, -E2BIG a filter is wrong or names an id alone, or
  *   everything would be deleted: nothing was sent; errors as for ct_list(), and nothing was deleted; or result->first_error if some failed:
@@ -1270,6 +1276,34 @@ int ct_delete(struct ct_handle *h,
               size_t n,
               uint32_t flags,
               struct ct_result *result);
+
+/**
+ * Deletes as ct_delete() does, and hands over what was deleted: as many as there is room for. Others stay: call again.
+ *
+ * The entries are as they were at their end, with their last packets and bytes, where the kernel says so: for those that report what
+ * becomes of them (CT_SETTING_EVENTS when they were made). Of others the counters are left out of has.
+ *
+ * @param h the handle
+ * @param f n filters, f[0].size bytes apart
+ * @param n how many; at least 1
+ * @param flags CT_DELETE_DRY_RUN or 0
+ * @param ret_entries where to put what was deleted
+ * @param cap room for how many; at least 1
+ * @param ret_count how many were put there; written on failure too
+ * @param result what was done; filled on failure too. What stays for want of room is not in the sums
+ * @return 0: all selected entries are gone; or a negative errno: -ENOSPC there was no room for all of them: those that are handed over are
+ *   gone, call again; others as for ct_delete(). What is handed over was deleted, whatever is returned; an entry whose fate is not known,
+ *   since the kernel fell silent, is not among it
+ * Since 0.2.
+ */
+int ct_delete_returning(struct ct_handle *h,
+                        const struct ct_filter *f,
+                        size_t n,
+                        uint32_t flags,
+                        struct ct_entry *ret_entries,
+                        size_t cap,
+                        size_t *ret_count,
+                        struct ct_result *result);
 
 /**
  * Deletes the given entries, each only if it is still the one that is meant.
@@ -1382,6 +1416,39 @@ int ct_update_entries(struct ct_handle *h,
                       size_t n,
                       int32_t *status,
                       struct ct_result *result);
+
+/**
+ * Reads entries, and lets their packets and bytes be counted from 0 on: by the kernel in one step, so that what is read now and next time
+ * adds up to all that came.
+ *
+ * Each is found like a key of ct_delete_entries(). It is never zeroed twice for one call: no request is sent again that may have reached
+ * the kernel, and only so many at once that all replies fit the receive buffer. Where a reply is lost all the same, the counters of that
+ * entry perhaps begin anew, and what they were is not known.
+ *
+ * The kernel compares no id. Where another entry has taken the place of one, that one was read, and its counters begin anew: its status is
+ * -ESTALE, and ret_entries has the other one, so that nothing that was counted is lost.
+ *
+ * An entry of whom nothing is counted (CT_SETTING_ACCT) is read, and has no counters.
+ *
+ * @param h the handle
+ * @param e n entries
+ * @param n how many; 0 is fine
+ * @param ret_entries n entries as they were before, where the status is 0 or -ESTALE; all others are zero. Apart from e
+ * @param status n results: 0 read; -ESTALE another entry was read in its place; -ENOENT gone; -ENOTUNIQ the entry is there, but its tuples
+ *   lead to another one, nothing was read; -ENOBUFS, -ETIMEDOUT, -EBADMSG and the like: its reply was lost, its counters perhaps begin
+ *   anew; -ECANCELED not attempted, after an earlier failure; -EPERM for all if the capability is missing, -EINVAL for all if one of the
+ *   entries is wrong. Filled unless a pointer is wrong
+ * @param result the sums; filled on failure too
+ * @return 0: all that were there were read; or a negative errno: -EINVAL an argument is wrong or a key malformed: nothing was sent;
+ *   result->first_error if result->failed > 0: ct_handle_error() names the first entry that failed; others as for ct_list()
+ * Since 0.2.
+ */
+int ct_zero_entries(struct ct_handle *h,
+                    const struct ct_entry *e,
+                    size_t n,
+                    struct ct_entry *ret_entries,
+                    int32_t *status,
+                    struct ct_result *result);
 
 /*
  * ---- Flushing ----
@@ -1547,6 +1614,774 @@ int ct_filter_everything_but(struct ct_handle *h,
                              struct ct_filter *f,
                              size_t within,
                              size_t n);
+
+/*
+ * ---- The table at large: fill, settings, statistics ----
+ */
+
+/**
+ * nf_conntrack_max. The most entries that a network namespace may have.
+ */
+#define CT_SETTING_MAX 0
+
+/**
+ * nf_conntrack_buckets. Buckets of the hash table.
+ */
+#define CT_SETTING_BUCKETS 1
+
+/**
+ * nf_conntrack_expect_max. The most expectations that a network namespace may have.
+ */
+#define CT_SETTING_EXPECT_MAX 2
+
+/**
+ * nf_conntrack_acct. Whether packets and bytes of entries are counted: 0 or 1. For entries that are made from now
+ * on.
+ */
+#define CT_SETTING_ACCT 3
+
+/**
+ * nf_conntrack_timestamp. Whether entries keep the time when they were made: 0 or 1. For entries that are made
+ * from now on.
+ */
+#define CT_SETTING_TIMESTAMP 4
+
+/**
+ * nf_conntrack_events. Whether entries report what becomes of them: 0 none does, 1 all do, 2 those that are made
+ * while somebody listens. For entries that are made from now on.
+ */
+#define CT_SETTING_EVENTS 5
+
+/**
+ * nf_conntrack_checksum. Whether packets with a wrong checksum are invalid: 0 or 1.
+ */
+#define CT_SETTING_CHECKSUM 6
+
+/**
+ * nf_conntrack_log_invalid. Of which protocol invalid packets are logged: 0 of none, 255 of all.
+ */
+#define CT_SETTING_LOG_INVALID 7
+
+/**
+ * nf_conntrack_tcp_loose. Whether connections are taken up that were under way already: 0 or not.
+ */
+#define CT_SETTING_TCP_LOOSE 8
+
+/**
+ * nf_conntrack_tcp_be_liberal. Whether only resets out of the window are invalid: 0 or not.
+ */
+#define CT_SETTING_TCP_BE_LIBERAL 9
+
+/**
+ * nf_conntrack_tcp_ignore_invalid_rst. Whether resets out of the window count as others do: 0 or 1. Since Linux
+ * 5.14.
+ */
+#define CT_SETTING_TCP_IGNORE_INVALID_RST 10
+
+/**
+ * nf_conntrack_tcp_max_retrans. Retransmissions after which the timeout TCP_MAX_RETRANS_TIMEOUT holds.
+ */
+#define CT_SETTING_TCP_MAX_RETRANS 11
+
+/**
+ * nf_conntrack_generic_timeout. Seconds. Of protocols without a tracker of their own.
+ */
+#define CT_SETTING_GENERIC_TIMEOUT 12
+
+/**
+ * nf_conntrack_icmp_timeout. Seconds. ICMP.
+ */
+#define CT_SETTING_ICMP_TIMEOUT 13
+
+/**
+ * nf_conntrack_icmpv6_timeout. Seconds. ICMPv6.
+ */
+#define CT_SETTING_ICMPV6_TIMEOUT 14
+
+/**
+ * nf_conntrack_udp_timeout. Seconds. UDP that is not answered, and UDP-Lite.
+ */
+#define CT_SETTING_UDP_TIMEOUT 15
+
+/**
+ * nf_conntrack_udp_timeout_stream. Seconds. UDP in both directions, after two seconds.
+ */
+#define CT_SETTING_UDP_STREAM_TIMEOUT 16
+
+/**
+ * nf_conntrack_gre_timeout. Seconds. GRE that is not answered.
+ */
+#define CT_SETTING_GRE_TIMEOUT 17
+
+/**
+ * nf_conntrack_gre_timeout_stream. Seconds. GRE in both directions.
+ */
+#define CT_SETTING_GRE_STREAM_TIMEOUT 18
+
+/**
+ * nf_conntrack_tcp_timeout_syn_sent. Seconds. TCP in SYN_SENT.
+ */
+#define CT_SETTING_TCP_SYN_SENT_TIMEOUT 19
+
+/**
+ * nf_conntrack_tcp_timeout_syn_recv. Seconds. TCP in SYN_RECV.
+ */
+#define CT_SETTING_TCP_SYN_RECV_TIMEOUT 20
+
+/**
+ * nf_conntrack_tcp_timeout_established. Seconds. TCP in ESTABLISHED.
+ */
+#define CT_SETTING_TCP_ESTABLISHED_TIMEOUT 21
+
+/**
+ * nf_conntrack_tcp_timeout_fin_wait. Seconds. TCP in FIN_WAIT.
+ */
+#define CT_SETTING_TCP_FIN_WAIT_TIMEOUT 22
+
+/**
+ * nf_conntrack_tcp_timeout_close_wait. Seconds. TCP in CLOSE_WAIT.
+ */
+#define CT_SETTING_TCP_CLOSE_WAIT_TIMEOUT 23
+
+/**
+ * nf_conntrack_tcp_timeout_last_ack. Seconds. TCP in LAST_ACK.
+ */
+#define CT_SETTING_TCP_LAST_ACK_TIMEOUT 24
+
+/**
+ * nf_conntrack_tcp_timeout_time_wait. Seconds. TCP in TIME_WAIT.
+ */
+#define CT_SETTING_TCP_TIME_WAIT_TIMEOUT 25
+
+/**
+ * nf_conntrack_tcp_timeout_close. Seconds. TCP in CLOSE.
+ */
+#define CT_SETTING_TCP_CLOSE_TIMEOUT 26
+
+/**
+ * nf_conntrack_tcp_timeout_max_retrans. Seconds. TCP after too many retransmissions.
+ */
+#define CT_SETTING_TCP_MAX_RETRANS_TIMEOUT 27
+
+/**
+ * nf_conntrack_tcp_timeout_unacknowledged. Seconds. TCP while data is not acknowledged.
+ */
+#define CT_SETTING_TCP_UNACKNOWLEDGED_TIMEOUT 28
+
+/**
+ * nf_conntrack_sctp_timeout_closed. Seconds. SCTP in CLOSED.
+ */
+#define CT_SETTING_SCTP_CLOSED_TIMEOUT 29
+
+/**
+ * nf_conntrack_sctp_timeout_cookie_wait. Seconds. SCTP in COOKIE_WAIT.
+ */
+#define CT_SETTING_SCTP_COOKIE_WAIT_TIMEOUT 30
+
+/**
+ * nf_conntrack_sctp_timeout_cookie_echoed. Seconds. SCTP in COOKIE_ECHOED.
+ */
+#define CT_SETTING_SCTP_COOKIE_ECHOED_TIMEOUT 31
+
+/**
+ * nf_conntrack_sctp_timeout_established. Seconds. SCTP in ESTABLISHED.
+ */
+#define CT_SETTING_SCTP_ESTABLISHED_TIMEOUT 32
+
+/**
+ * nf_conntrack_sctp_timeout_shutdown_sent. Seconds. SCTP in SHUTDOWN_SENT.
+ */
+#define CT_SETTING_SCTP_SHUTDOWN_SENT_TIMEOUT 33
+
+/**
+ * nf_conntrack_sctp_timeout_shutdown_recd. Seconds. SCTP in SHUTDOWN_RECD.
+ */
+#define CT_SETTING_SCTP_SHUTDOWN_RECD_TIMEOUT 34
+
+/**
+ * nf_conntrack_sctp_timeout_shutdown_ack_sent. Seconds. SCTP in SHUTDOWN_ACK_SENT.
+ */
+#define CT_SETTING_SCTP_SHUTDOWN_ACK_SENT_TIMEOUT 35
+
+/**
+ * nf_conntrack_sctp_timeout_heartbeat_sent. Seconds. SCTP in HEARTBEAT_SENT.
+ */
+#define CT_SETTING_SCTP_HEARTBEAT_SENT_TIMEOUT 36
+
+/**
+ * nf_conntrack_sctp_timeout_heartbeat_acked. Seconds. SCTP in HEARTBEAT_ACKED. In old kernels alone.
+ */
+#define CT_SETTING_SCTP_HEARTBEAT_ACKED_TIMEOUT 37
+
+/**
+ * nf_conntrack_dccp_timeout_request. Seconds. DCCP in REQUEST. Before Linux 6.16, as are the others of DCCP.
+ */
+#define CT_SETTING_DCCP_REQUEST_TIMEOUT 38
+
+/**
+ * nf_conntrack_dccp_timeout_respond. Seconds. DCCP in RESPOND.
+ */
+#define CT_SETTING_DCCP_RESPOND_TIMEOUT 39
+
+/**
+ * nf_conntrack_dccp_timeout_partopen. Seconds. DCCP in PARTOPEN.
+ */
+#define CT_SETTING_DCCP_PARTOPEN_TIMEOUT 40
+
+/**
+ * nf_conntrack_dccp_timeout_open. Seconds. DCCP in OPEN.
+ */
+#define CT_SETTING_DCCP_OPEN_TIMEOUT 41
+
+/**
+ * nf_conntrack_dccp_timeout_closereq. Seconds. DCCP in CLOSEREQ.
+ */
+#define CT_SETTING_DCCP_CLOSEREQ_TIMEOUT 42
+
+/**
+ * nf_conntrack_dccp_timeout_closing. Seconds. DCCP in CLOSING.
+ */
+#define CT_SETTING_DCCP_CLOSING_TIMEOUT 43
+
+/**
+ * nf_conntrack_dccp_timeout_timewait. Seconds. DCCP in TIMEWAIT.
+ */
+#define CT_SETTING_DCCP_TIMEWAIT_TIMEOUT 44
+
+/**
+ * nf_flowtable_tcp_timeout. Seconds. TCP in a flow table. Since Linux 5.14, where there are flow tables, as is the
+ * other one.
+ */
+#define CT_SETTING_FLOWTABLE_TCP_TIMEOUT 45
+
+/**
+ * nf_flowtable_udp_timeout. Seconds. UDP in a flow table.
+ */
+#define CT_SETTING_FLOWTABLE_UDP_TIMEOUT 46
+
+/**
+ * Look-ups in the table. None since Linux 4.9.
+ */
+#define CT_STAT_SEARCHED 1
+
+/**
+ * Packets whose entry was found at the second look, since another packet of the flow had come between. Before
+ * Linux 5.10: all look-ups that found an entry.
+ */
+#define CT_STAT_FOUND 2
+
+/**
+ * Entries that were made. None since Linux 4.9.
+ */
+#define CT_STAT_NEW 3
+
+/**
+ * Packets that could not be tracked.
+ */
+#define CT_STAT_INVALID 4
+
+/**
+ * Packets that were tracked already. None since Linux 5.10.
+ */
+#define CT_STAT_IGNORE 5
+
+/**
+ * Entries that were deleted. None since Linux 4.9.
+ */
+#define CT_STAT_DELETE 6
+
+/**
+ * Entries that waited for their deletion. None since Linux 4.9.
+ */
+#define CT_STAT_DELETE_LIST 7
+
+/**
+ * Entries that were put into the table. Those of packets are counted since Linux 5.19 in no kernel (always 0),
+ * those made by programs are.
+ */
+#define CT_STAT_INSERT 8
+
+/**
+ * Entries that could not be put into the table: another one with a tuple of theirs was there.
+ */
+#define CT_STAT_INSERT_FAILED 9
+
+/**
+ * Packets that were dropped: no memory for an entry, no room in the table, or it clashed.
+ */
+#define CT_STAT_DROP 10
+
+/**
+ * Entries that were dropped so that there was room for others.
+ */
+#define CT_STAT_EARLY_DROP 11
+
+/**
+ * ICMP errors that belong to nothing, and packets that a protocol's tracker refused.
+ */
+#define CT_STAT_ERROR 12
+
+/**
+ * Look-ups that began anew, since the table was resized or the entry moved meanwhile.
+ */
+#define CT_STAT_SEARCH_RESTART 13
+
+/**
+ * Clashes that were resolved: two entries for one flow, of which one stayed. Since Linux 5.10.
+ */
+#define CT_STAT_CLASH_RESOLVE 14
+
+/**
+ * Entries that were not made since the chain of their bucket was too long. Since Linux 5.15.
+ */
+#define CT_STAT_CHAIN_TOOLONG 15
+
+/**
+ * Expectations that a packet fulfilled.
+ */
+#define CT_STAT_EXPECT_NEW 1
+
+/**
+ * Expectations that were made.
+ */
+#define CT_STAT_EXPECT_CREATE 2
+
+/**
+ * Expectations that were deleted.
+ */
+#define CT_STAT_EXPECT_DELETE 3
+
+/**
+ * How full a table is, and its settings. Set size, zero the rest. Since 0.2.
+ */
+struct ct_table_info {
+  /**
+   * sizeof(struct ct_table_info).
+   */
+  uint32_t size;
+  /**
+   * Zero.
+   */
+  uint32_t pad0;
+  /**
+   * How many entries the network namespace has. Those that have expired and are not reaped yet are counted, too.
+   */
+  uint64_t entries;
+  /**
+   * Bit n: value[n] is known. One that was asked for and is not: this kernel has no such setting, or /proc/sys is hidden.
+   */
+  uint64_t known;
+  /**
+   * Bit n: the caller may set setting n. Never set for those of the machine.
+   */
+  uint64_t settable;
+  /**
+   * The settings by their numbers, CT_SETTING_; timeouts in seconds. Zero where not known.
+   */
+  uint32_t value[64];
+};
+
+/**
+ * What one processor counted in a network namespace since that was made. Since 0.2.
+ *
+ * The counters have 32 bits, and wrap: differences modulo 2^32 are right as long as they are read often enough. Which ones there are
+ * depends on the kernel.
+ */
+struct ct_stats {
+  /**
+   * The number of the processor.
+   */
+  uint32_t cpu;
+  /**
+   * Bit n: the kernel sent value[n].
+   */
+  uint32_t has;
+  /**
+   * The counters by their numbers, CT_STAT_ or CT_STAT_EXPECT_; zero where the kernel sent none.
+   */
+  uint32_t value[32];
+};
+
+/**
+ * How many entries there are and may be, and settings of the network namespace.
+ *
+ * With no settings that is one small request; the maximum comes with it where the kernel sends it (since Linux 5.8). Settings are
+ * read in /proc/sys, those of another network namespace by a thread that enters it and ends; the caller's stays where it is. What cannot
+ * be read is not known, which is no error.
+ *
+ * @param h the handle
+ * @param settings which: bit n for setting n, 1ull << CT_SETTING_ACCT; UINT64_MAX for all; 0 for none. Bits without a setting are ignored
+ * @param info size set, the rest zero; filled on success
+ * @return 0, or a negative errno as for ct_count(): -EINVAL info is wrong; -E2BIG it has fields set that this release does not know
+ * Since 0.2.
+ */
+int ct_table_get_info(struct ct_handle *h,
+                      uint64_t settings,
+                      struct ct_table_info *info);
+
+/**
+ * Changes a setting of the network namespace. It stays so when the program ends.
+ *
+ * Accounting, time stamps and events are for entries that are made from now on; timeouts are for packets that come from now on, and so for
+ * entries that are there already.
+ *
+ * @param h the handle
+ * @param setting CT_SETTING_
+ * @param value its new value; timeouts in seconds
+ * @return 0, or a negative errno: -EINVAL there is no such setting, it belongs to the machine (CT_SETTING_MAX, _BUCKETS, _EXPECT_MAX), or the
+ *   kernel takes no such value; -EACCES, -EPERM CAP_NET_ADMIN is missing, or for another network namespace CAP_SYS_ADMIN; -EROFS /proc/sys
+ *   is read-only, as in most containers; -ENOENT this kernel has no such setting, or /proc is not mounted; -EAGAIN, for another network
+ *   namespace: the process may have no more threads; -ENOMEM; -EBUSY, -ECHILD, -ENOTRECOVERABLE as for ct_list()
+ * Since 0.2.
+ */
+int ct_table_set(struct ct_handle *h,
+                 uint32_t setting,
+                 uint32_t value);
+
+/**
+ * The name of a setting, for example "nf_conntrack_tcp_timeout_established": `sysctl net.netfilter.NAME` shows it.
+ *
+ * @param setting CT_SETTING_
+ * @return static text; "" if there is no such setting. Never NULL
+ * Since 0.2.
+ */
+const char *ct_setting_name(uint32_t setting);
+
+/**
+ * What each processor counted in the network namespace.
+ *
+ * There is one for each processor that the machine may have, and not only for those that it has.
+ *
+ * @param h the handle
+ * @param buf where to put them; NULL if cap is 0
+ * @param cap room for how many
+ * @param ret_count how many there are; written also with -ENOSPC
+ * @return 0, or a negative errno: -ENOSPC there are more than cap, and ret_count says how many: nothing is in buf; others as for ct_list()
+ * Since 0.2.
+ */
+int ct_stats_cpu(struct ct_handle *h,
+                 struct ct_stats *buf,
+                 size_t cap,
+                 size_t *ret_count);
+
+/**
+ * The same for expectations: the counters CT_STAT_EXPECT_.
+ *
+ * @param h the handle
+ * @param buf where to put them; NULL if cap is 0
+ * @param cap room for how many
+ * @param ret_count how many there are; written also with -ENOSPC
+ * @return as for ct_stats_cpu()
+ * Since 0.2.
+ */
+int ct_stats_expect(struct ct_handle *h, struct ct_stats *buf, size_t cap, size_t *ret_count);
+
+/**
+ * Writes counters as text, by the rules of snprintf(3): the line that `conntrack -S` prints, or of expectations `conntrack -S expect`,
+ * byte for byte with the blank at its end, and without a line end. What the kernel did not send is left out.
+ *
+ * @param s what one processor counted
+ * @param expect 0: of ct_stats_cpu(); 1: of ct_stats_expect()
+ * @param buf where to write; NULL if len is 0
+ * @param len its size. 1024 is always enough
+ * @return the length of the whole text without its NUL, or -EINVAL
+ * Since 0.2.
+ */
+int ct_stats_format(const struct ct_stats *s,
+                    uint32_t expect,
+                    char *buf,
+                    size_t len);
+
+/*
+ * ---- Expectations ----
+ */
+
+/**
+ * tuple: addresses and protocol of what is expected.
+ */
+#define CT_EXPECT_HAS_TUPLE (1ull << 0)
+
+/**
+ * mask: which bits of the tuple's addresses and ports must be those of a packet.
+ */
+#define CT_EXPECT_HAS_MASK (1ull << 1)
+
+/**
+ * master: the original tuple of the entry whose helper expects.
+ */
+#define CT_EXPECT_HAS_MASTER (1ull << 2)
+
+/**
+ * sport and dport of tuple, mask and nat.
+ */
+#define CT_EXPECT_HAS_PORTS (1ull << 3)
+
+/**
+ * sport and dport of master.
+ */
+#define CT_EXPECT_HAS_MASTER_PORTS (1ull << 4)
+
+/**
+ * timeout.
+ */
+#define CT_EXPECT_HAS_TIMEOUT (1ull << 5)
+
+/**
+ * id.
+ */
+#define CT_EXPECT_HAS_ID (1ull << 6)
+
+/**
+ * helper.
+ */
+#define CT_EXPECT_HAS_HELPER (1ull << 7)
+
+/**
+ * zone: that of the master. The kernel never sends it.
+ */
+#define CT_EXPECT_HAS_ZONE (1ull << 8)
+
+/**
+ * flags.
+ */
+#define CT_EXPECT_HAS_FLAGS (1ull << 9)
+
+/**
+ * class.
+ */
+#define CT_EXPECT_HAS_CLASS (1ull << 10)
+
+/**
+ * nat and nat_dir.
+ */
+#define CT_EXPECT_HAS_NAT (1ull << 11)
+
+/**
+ * function.
+ */
+#define CT_EXPECT_HAS_FUNCTION (1ull << 12)
+
+/**
+ * ct_expect.flags: it stays when a connection came.
+ */
+#define CT_EXPECT_PERMANENT (1u << 0)
+
+/**
+ * ct_expect.flags: no connection fulfils it for now.
+ */
+#define CT_EXPECT_INACTIVE (1u << 1)
+
+/**
+ * ct_expect.flags: a program made it. The kernel drops it in what it is given (6.18): -EINVAL.
+ */
+#define CT_EXPECT_USERSPACE (1u << 2)
+
+/**
+ * ct_expect_list() flags: the zone of each is looked for. The entries of the table that have a helper are asked one by one.
+ */
+#define CT_EXPECT_LIST_ZONES (1u << 0)
+
+/**
+ * A connection that a helper waits for: 320 bytes for the life of libctrack.so.0, no pointers. Since 0.2.
+ *
+ * has says which fields the kernel sent (or, in one that you pass, which ones count); all others are zero.
+ */
+struct ct_expect {
+  /**
+   * CT_EXPECT_HAS_ bits.
+   */
+  uint64_t has;
+  /**
+   * The kernel's number for it.
+   */
+  uint32_t id;
+  /**
+   * Seconds until it ends.
+   */
+  uint32_t timeout;
+  /**
+   * CT_EXPECT_ bits.
+   */
+  uint32_t flags;
+  /**
+   * Of which class of its helper it is, from 0 on: each has a most of its own.
+   */
+  uint32_t expect_class;
+  /**
+   * The zone of the master, 0 to 65535.
+   */
+  uint32_t zone;
+  /**
+   * Which direction is translated by nat: 0 original, 1 reply.
+   */
+  uint32_t nat_dir;
+  /**
+   * CT_FAMILY_IPV4 or CT_FAMILY_IPV6.
+   */
+  uint8_t family;
+  /**
+   * The protocol of what is expected.
+   */
+  uint8_t proto;
+  /**
+   * The protocol of the master.
+   */
+  uint8_t master_proto;
+  /**
+   * Zero.
+   */
+  uint8_t pad0[5];
+  /**
+   * What is expected: its original tuple, as far as the mask says. Its zone is zero: that of the master counts.
+   */
+  struct ct_tuple tuple;
+  /**
+   * Which bits count.
+   */
+  struct ct_tuple mask;
+  /**
+   * The original tuple of the master. Its zone is zero: see zone.
+   */
+  struct ct_tuple master;
+  /**
+   * What the source of a packet is translated to: address and port.
+   */
+  struct ct_tuple nat;
+  /**
+   * The name of the helper, ended by a NUL.
+   */
+  char helper[16];
+  /**
+   * What the kernel does with a connection that came, for example "nat-follow-master"; ended by a NUL.
+   */
+  char function[32];
+  /**
+   * Zero.
+   */
+  uint64_t reserved[7];
+};
+
+/**
+ * Lists expectations into one array.
+ *
+ * One is selected if it has all that has announces in one of `like`, and its family unless that is 0: a helper, a master, a zone, a class.
+ * n = 0: every one. The kernel does not say in which zone an expectation is. Where all of like name a master and its zone, only those
+ * masters are asked, and the zone is known; with a zone in one of them, or with CT_EXPECT_LIST_ZONES, all entries of the table that have a
+ * helper are asked.
+ *
+ * @param h the handle
+ * @param like n expectations; NULL if n is 0
+ * @param n how many
+ * @param flags CT_EXPECT_LIST_ZONES or 0
+ * @param ret_expects the array, yours to release with ct_expects_free(); NULL if nothing was selected
+ * @param ret_count how many
+ * @return 0, or a negative errno as for ct_list(), with nothing written
+ * Since 0.2.
+ */
+int ct_expect_list(struct ct_handle *h,
+                   const struct ct_expect *like,
+                   size_t n,
+                   uint32_t flags,
+                   struct ct_expect **ret_expects,
+                   size_t *ret_count);
+
+/**
+ * Releases an array of ct_expect_list(). NULL is fine.
+ *
+ * @param expects the array; it must not be used any more
+ * Since 0.2.
+ */
+void ct_expects_free(struct ct_expect *expects);
+
+/**
+ * Gets one expectation by its tuple and zone; by its id, too, if the key has one.
+ *
+ * @param h the handle
+ * @param key which one: tuple, ports, family, proto, and the zone of its master if that is not 0
+ * @param ret_expect the expectation, with that zone
+ * @return 0, or a negative errno, with nothing written: -ENOENT there is none; -EINVAL the key is wrong; others as for ct_list()
+ * Since 0.2.
+ */
+int ct_expect_get(struct ct_handle *h,
+                  const struct ct_expect *key,
+                  struct ct_expect *ret_expect);
+
+/**
+ * Makes expectations: each with a tuple, a mask and a master that has a helper.
+ *
+ * The timeout, which the kernel ignores in a new one, is set by a second request; without one it is that of the helper. The kernel lets a
+ * helper expect so many connections at once of each class; one more, and it drops the oldest without a word.
+ *
+ * @param h the handle
+ * @param e n expectations
+ * @param n how many; 0 is fine
+ * @param status n results: 0 made; -EEXIST there is one with this tuple; -ENOENT there is no such master in this zone; -EOPNOTSUPP the
+ *   master has no helper, or there is no such helper; -EINVAL the kernel refuses a value, for example a class (for all of them: one is
+ *   malformed); -EBUSY it clashes with another one; -EMFILE there are as many as the kernel allows (CT_SETTING_EXPECT_MAX); another negative
+ *   errno for another failure
+ * @param result the sums; filled on failure too
+ * @return 0: all are made; or a negative errno: -EINVAL an argument is wrong or one is malformed: nothing was sent; result->first_error if
+ *   result->failed > 0; others as for ct_list()
+ * Since 0.2.
+ */
+int ct_expect_create(struct ct_handle *h,
+                     const struct ct_expect *e,
+                     size_t n,
+                     int32_t *status,
+                     struct ct_result *result);
+
+/**
+ * Deletes the given expectations, each only if it is still the one that is meant: same tuple, zone and id.
+ *
+ * Where one has an id and no zone, as ct_expect_list() gives them, and is not in zone 0, its zone is looked for. A request without a whole
+ * tuple would delete every expectation: it is refused.
+ *
+ * @param h the handle
+ * @param e n expectations
+ * @param n how many; 0 is fine
+ * @param status n results: 0 deleted; -ENOENT gone; another negative errno for a failure, as for ct_delete_entries()
+ * @param result the sums; filled on failure too
+ * @return 0: all are gone; or a negative errno as for ct_delete_entries()
+ * Since 0.2.
+ */
+int ct_expect_delete(struct ct_handle *h,
+                     const struct ct_expect *e,
+                     size_t n,
+                     int32_t *status,
+                     struct ct_result *result);
+
+/**
+ * Deletes the expectations that ct_expect_list() would list: one by one, in every zone. Or all of them.
+ *
+ * @param h the handle
+ * @param like n expectations; NULL for all
+ * @param n how many; 0 for all. None of them may select every expectation
+ * @param flags CT_FLUSH_ALL for all, and only then; else 0
+ * @param result what was done; filled on failure too. All of them are deleted by the kernel, which does not say how many:
+ *   CT_RESULT_UNCOUNTED
+ * @return 0: all of them are gone; or a negative errno: -EINVAL an argument is wrong, or every expectation would be deleted without
+ *   CT_FLUSH_ALL: nothing was sent; result->first_error if some failed; others as for ct_list()
+ * Since 0.2.
+ */
+int ct_expect_flush(struct ct_handle *h,
+                    const struct ct_expect *like,
+                    size_t n,
+                    uint32_t flags,
+                    struct ct_result *result);
+
+/**
+ * Writes an expectation as text, by the rules of snprintf(3): the line that `conntrack -L expect` prints, byte for byte, without a line
+ * end.
+ *
+ * @param e the expectation
+ * @param buf where to write; NULL if len is 0
+ * @param len its size. 1024 is always enough
+ * @return the length of the whole text without its NUL, or -EINVAL
+ * Since 0.2.
+ */
+int ct_expect_format(const struct ct_expect *e,
+                     char *buf,
+                     size_t len);
 
 /*
  * ---- Entries as text ----

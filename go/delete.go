@@ -2,7 +2,11 @@
 
 package ctrack
 
-import "context"
+import (
+	"context"
+	"errors"
+	"syscall"
+)
 
 // Delete deletes the selected entries, in one pass over the table for all filters. There must be an including filter, and none
 // may match every entry: the whole table goes only with FlushAll. Each entry is deleted by tuple, zone and ID, so one that was
@@ -31,6 +35,64 @@ func (c *Conn) delete(ctx context.Context, flags uint32, filters []Filter) (Resu
 		return h.deleteBy(raw, flags, &result)
 	})
 	return resultOf(&result), err
+}
+
+// WouldDelete gives what Delete would delete now; nothing is. What that refuses is refused. Since 0.2.
+func (c *Conn) WouldDelete(ctx context.Context, filters ...Filter) ([]Entry, error) {
+	would, err := c.delete(ctx, ctDeleteDryRun, filters)
+	for most := would.Done; err == nil; most *= 2 {
+		// Some will come meanwhile.
+		deleted, more := c.deleteReturning(ctx, ctDeleteDryRun, most+most/64+64, filters)
+		if more != nil || !deleted.More {
+			return deleted.Entries, more
+		}
+	}
+	return nil, err
+}
+
+// Deleted is what a delete deleted. Since 0.2.
+type Deleted struct {
+	Result
+	// Entries are those that were deleted, as they were at their end.
+	Entries []Entry
+	// More is selected than was allowed: that was not touched, and is not in the sums.
+	More bool
+}
+
+// DeleteReturning deletes as Delete does, and gives what was deleted: at most so many. Deleted.More: others are selected and stay; call
+// again.
+//
+// The entries are as they were at their end, with their last packets and bytes, where the kernel says so: for those that report what
+// becomes of them (SettingEvents when they were made). Of others the counters are left out. What is given was deleted, whatever the error.
+// Since 0.2.
+func (c *Conn) DeleteReturning(ctx context.Context, most int, filters ...Filter) (Deleted, error) {
+	return c.deleteReturning(ctx, 0, most, filters)
+}
+
+func (c *Conn) deleteReturning(ctx context.Context, flags uint32, most int, filters []Filter) (Deleted, error) {
+	raw, err := encodeFilters("delete", filters)
+	if err != nil {
+		return Deleted{}, err
+	}
+	if most < 1 {
+		return Deleted{}, wrongArgument("delete", "most: %d is less than 1", most)
+	}
+	var count uint
+	entries := make([]rawEntry, most)
+	result := newResult()
+	err = c.handles().with(ctx, "delete", func(h *handle) int {
+		return h.deleteReturning(raw, flags, entries, &count, &result)
+	})
+	deleted := Deleted{Result: resultOf(&result), Entries: make([]Entry, count)}
+	var names helperNames
+	for i := range deleted.Entries {
+		decode(&deleted.Entries[i], &entries[i], &names)
+	}
+	if errors.Is(err, syscall.ENOSPC) && result.failed == 0 {
+		deleted.More = true
+		err = nil
+	}
+	return deleted, err
 }
 
 // DeleteEntries deletes the given entries, each only if it is still the one that is meant: entries of List, or keys by hand. With

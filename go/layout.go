@@ -5,133 +5,216 @@
 package ctrack
 
 const (
-	ctVersionMajor        = 0       // CT_VERSION_MAJOR
-	ctVersionMinor        = 2       // CT_VERSION_MINOR
-	ctVersionPatch        = 0       // CT_VERSION_PATCH
-	ctVersionNumber       = 512     // CT_VERSION_NUMBER
-	ctOpenNetns           = 1 << 0  // CT_OPEN_NETNS
-	ctOpenCompareStart    = 1 << 1  // CT_OPEN_COMPARE_START
-	ctFamilyIpv4          = 2       // CT_FAMILY_IPV4
-	ctFamilyIpv6          = 10      // CT_FAMILY_IPV6
-	ctProtoIcmp           = 1       // CT_PROTO_ICMP
-	ctProtoTcp            = 6       // CT_PROTO_TCP
-	ctProtoUdp            = 17      // CT_PROTO_UDP
-	ctProtoDccp           = 33      // CT_PROTO_DCCP
-	ctProtoGre            = 47      // CT_PROTO_GRE
-	ctProtoIcmpv6         = 58      // CT_PROTO_ICMPV6
-	ctProtoSctp           = 132     // CT_PROTO_SCTP
-	ctProtoUdplite        = 136     // CT_PROTO_UDPLITE
-	ctHasOrig             = 1 << 0  // CT_HAS_ORIG
-	ctHasReply            = 1 << 1  // CT_HAS_REPLY
-	ctHasPorts            = 1 << 2  // CT_HAS_PORTS
-	ctHasIcmp             = 1 << 3  // CT_HAS_ICMP
-	ctHasStatus           = 1 << 4  // CT_HAS_STATUS
-	ctHasTimeout          = 1 << 5  // CT_HAS_TIMEOUT
-	ctHasMark             = 1 << 6  // CT_HAS_MARK
-	ctHasId               = 1 << 7  // CT_HAS_ID
-	ctHasUse              = 1 << 8  // CT_HAS_USE
-	ctHasZone             = 1 << 9  // CT_HAS_ZONE
-	ctHasOrigZone         = 1 << 10 // CT_HAS_ORIG_ZONE
-	ctHasReplyZone        = 1 << 11 // CT_HAS_REPLY_ZONE
-	ctHasOrigCounters     = 1 << 12 // CT_HAS_ORIG_COUNTERS
-	ctHasReplyCounters    = 1 << 13 // CT_HAS_REPLY_COUNTERS
-	ctHasStart            = 1 << 14 // CT_HAS_START
-	ctHasStop             = 1 << 15 // CT_HAS_STOP
-	ctHasLabels           = 1 << 16 // CT_HAS_LABELS
-	ctHasHelper           = 1 << 17 // CT_HAS_HELPER
-	ctHasTcpState         = 1 << 18 // CT_HAS_TCP_STATE
-	ctHasTcpWscale        = 1 << 19 // CT_HAS_TCP_WSCALE
-	ctHasTcpFlags         = 1 << 20 // CT_HAS_TCP_FLAGS
-	ctHasSctp             = 1 << 21 // CT_HAS_SCTP
-	ctHasDccp             = 1 << 22 // CT_HAS_DCCP
-	ctHasMaster           = 1 << 23 // CT_HAS_MASTER
-	ctHasSeqAdj           = 1 << 24 // CT_HAS_SEQ_ADJ
-	ctHasSynproxy         = 1 << 25 // CT_HAS_SYNPROXY
-	ctHasSecctx           = 1 << 26 // CT_HAS_SECCTX
-	ctHasMarkMask         = 1 << 27 // CT_HAS_MARK_MASK
-	ctHasLabelsAdd        = 1 << 28 // CT_HAS_LABELS_ADD
-	ctHasLabelsRemove     = 1 << 29 // CT_HAS_LABELS_REMOVE
-	ctStatusExpected      = 1 << 0  // CT_STATUS_EXPECTED
-	ctStatusSeenReply     = 1 << 1  // CT_STATUS_SEEN_REPLY
-	ctStatusAssured       = 1 << 2  // CT_STATUS_ASSURED
-	ctStatusConfirmed     = 1 << 3  // CT_STATUS_CONFIRMED
-	ctStatusSrcNat        = 1 << 4  // CT_STATUS_SRC_NAT
-	ctStatusDstNat        = 1 << 5  // CT_STATUS_DST_NAT
-	ctStatusSeqAdjust     = 1 << 6  // CT_STATUS_SEQ_ADJUST
-	ctStatusSrcNatDone    = 1 << 7  // CT_STATUS_SRC_NAT_DONE
-	ctStatusDstNatDone    = 1 << 8  // CT_STATUS_DST_NAT_DONE
-	ctStatusDying         = 1 << 9  // CT_STATUS_DYING
-	ctStatusFixedTimeout  = 1 << 10 // CT_STATUS_FIXED_TIMEOUT
-	ctStatusTemplate      = 1 << 11 // CT_STATUS_TEMPLATE
-	ctStatusUntracked     = 1 << 12 // CT_STATUS_UNTRACKED
-	ctStatusHelper        = 1 << 13 // CT_STATUS_HELPER
-	ctStatusOffload       = 1 << 14 // CT_STATUS_OFFLOAD
-	ctStatusHwOffload     = 1 << 15 // CT_STATUS_HW_OFFLOAD
-	ctTcpStateNone        = 0       // CT_TCP_STATE_NONE
-	ctTcpStateSynSent     = 1       // CT_TCP_STATE_SYN_SENT
-	ctTcpStateSynRecv     = 2       // CT_TCP_STATE_SYN_RECV
-	ctTcpStateEstablished = 3       // CT_TCP_STATE_ESTABLISHED
-	ctTcpStateFinWait     = 4       // CT_TCP_STATE_FIN_WAIT
-	ctTcpStateCloseWait   = 5       // CT_TCP_STATE_CLOSE_WAIT
-	ctTcpStateLastAck     = 6       // CT_TCP_STATE_LAST_ACK
-	ctTcpStateTimeWait    = 7       // CT_TCP_STATE_TIME_WAIT
-	ctTcpStateClose       = 8       // CT_TCP_STATE_CLOSE
-	ctTcpStateSynSent2    = 9       // CT_TCP_STATE_SYN_SENT2
-	ctFilterExclude       = 1 << 0  // CT_FILTER_EXCLUDE
-	ctMatchFamily         = 1 << 0  // CT_MATCH_FAMILY
-	ctMatchProto          = 1 << 1  // CT_MATCH_PROTO
-	ctMatchZone           = 1 << 2  // CT_MATCH_ZONE
-	ctMatchMark           = 1 << 3  // CT_MATCH_MARK
-	ctMatchStatus         = 1 << 4  // CT_MATCH_STATUS
-	ctMatchOrigSrc        = 1 << 5  // CT_MATCH_ORIG_SRC
-	ctMatchOrigDst        = 1 << 6  // CT_MATCH_ORIG_DST
-	ctMatchReplySrc       = 1 << 7  // CT_MATCH_REPLY_SRC
-	ctMatchReplyDst       = 1 << 8  // CT_MATCH_REPLY_DST
-	ctMatchOrigSport      = 1 << 9  // CT_MATCH_ORIG_SPORT
-	ctMatchOrigDport      = 1 << 10 // CT_MATCH_ORIG_DPORT
-	ctMatchReplySport     = 1 << 11 // CT_MATCH_REPLY_SPORT
-	ctMatchReplyDport     = 1 << 12 // CT_MATCH_REPLY_DPORT
-	ctMatchIcmpType       = 1 << 13 // CT_MATCH_ICMP_TYPE
-	ctMatchIcmpCode       = 1 << 14 // CT_MATCH_ICMP_CODE
-	ctMatchIcmpId         = 1 << 15 // CT_MATCH_ICMP_ID
-	ctMatchTcpStates      = 1 << 16 // CT_MATCH_TCP_STATES
-	ctMatchLabels         = 1 << 17 // CT_MATCH_LABELS
-	ctMatchHelper         = 1 << 18 // CT_MATCH_HELPER
-	ctMatchOrigZone       = 1 << 19 // CT_MATCH_ORIG_ZONE
-	ctMatchReplyZone      = 1 << 20 // CT_MATCH_REPLY_ZONE
-	ctMatchId             = 1 << 21 // CT_MATCH_ID
-	ctResultUncounted     = 1 << 0  // CT_RESULT_UNCOUNTED
-	ctResultStartUnknown  = 1 << 1  // CT_RESULT_START_UNKNOWN
-	ctDeleteUncounted     = 1 << 0  // CT_DELETE_UNCOUNTED
-	ctFlushAll            = 1 << 0  // CT_FLUSH_ALL
-	ctRuleIngress         = 1       // CT_RULE_INGRESS
-	ctRuleEgress          = 2       // CT_RULE_EGRESS
-	ctFormatLine          = 1 << 0  // CT_FORMAT_LINE
-	ctFormatJson          = 1 << 1  // CT_FORMAT_JSON
-	ctFormatExtended      = 1 << 8  // CT_FORMAT_EXTENDED
-	ctFormatId            = 1 << 9  // CT_FORMAT_ID
-	ctFormatTimestamp     = 1 << 10 // CT_FORMAT_TIMESTAMP
-	ctEventNew            = 1       // CT_EVENT_NEW
-	ctEventUpdate         = 2       // CT_EVENT_UPDATE
-	ctEventDestroy        = 3       // CT_EVENT_DESTROY
-	ctEventLost           = 4       // CT_EVENT_LOST
-	ctEventSynced         = 5       // CT_EVENT_SYNCED
-	ctEventInitial        = 1 << 0  // CT_EVENT_INITIAL
-	ctEventFound          = 1 << 1  // CT_EVENT_FOUND
-	ctEventEntered        = 1 << 2  // CT_EVENT_ENTERED
-	ctEventLeft           = 1 << 3  // CT_EVENT_LEFT
-	ctFormatEventTime     = 1 << 11 // CT_FORMAT_EVENT_TIME
-	ctWatchNetns          = 1 << 0  // CT_WATCH_NETNS
-	ctWatchSync           = 1 << 1  // CT_WATCH_SYNC
-	ctWatchEnable         = 1 << 2  // CT_WATCH_ENABLE
-	ctWatchReliable       = 1 << 3  // CT_WATCH_RELIABLE
-	ctWatchAllNsid        = 1 << 4  // CT_WATCH_ALL_NSID
-	ctWatchAuditAll       = 1 << 5  // CT_WATCH_AUDIT_ALL
-	ctWatchNew            = 1 << 0  // CT_WATCH_NEW
-	ctWatchUpdate         = 1 << 1  // CT_WATCH_UPDATE
-	ctWatchDestroy        = 1 << 2  // CT_WATCH_DESTROY
-	ctWatchIsSynced       = 1 << 0  // CT_WATCH_IS_SYNCED
-	ctWatchMayBeSilent    = 1 << 1  // CT_WATCH_MAY_BE_SILENT
+	ctVersionMajor                      = 0       // CT_VERSION_MAJOR
+	ctVersionMinor                      = 2       // CT_VERSION_MINOR
+	ctVersionPatch                      = 0       // CT_VERSION_PATCH
+	ctVersionNumber                     = 512     // CT_VERSION_NUMBER
+	ctOpenNetns                         = 1 << 0  // CT_OPEN_NETNS
+	ctOpenCompareStart                  = 1 << 1  // CT_OPEN_COMPARE_START
+	ctFamilyIpv4                        = 2       // CT_FAMILY_IPV4
+	ctFamilyIpv6                        = 10      // CT_FAMILY_IPV6
+	ctProtoIcmp                         = 1       // CT_PROTO_ICMP
+	ctProtoTcp                          = 6       // CT_PROTO_TCP
+	ctProtoUdp                          = 17      // CT_PROTO_UDP
+	ctProtoDccp                         = 33      // CT_PROTO_DCCP
+	ctProtoGre                          = 47      // CT_PROTO_GRE
+	ctProtoIcmpv6                       = 58      // CT_PROTO_ICMPV6
+	ctProtoSctp                         = 132     // CT_PROTO_SCTP
+	ctProtoUdplite                      = 136     // CT_PROTO_UDPLITE
+	ctHasOrig                           = 1 << 0  // CT_HAS_ORIG
+	ctHasReply                          = 1 << 1  // CT_HAS_REPLY
+	ctHasPorts                          = 1 << 2  // CT_HAS_PORTS
+	ctHasIcmp                           = 1 << 3  // CT_HAS_ICMP
+	ctHasStatus                         = 1 << 4  // CT_HAS_STATUS
+	ctHasTimeout                        = 1 << 5  // CT_HAS_TIMEOUT
+	ctHasMark                           = 1 << 6  // CT_HAS_MARK
+	ctHasId                             = 1 << 7  // CT_HAS_ID
+	ctHasUse                            = 1 << 8  // CT_HAS_USE
+	ctHasZone                           = 1 << 9  // CT_HAS_ZONE
+	ctHasOrigZone                       = 1 << 10 // CT_HAS_ORIG_ZONE
+	ctHasReplyZone                      = 1 << 11 // CT_HAS_REPLY_ZONE
+	ctHasOrigCounters                   = 1 << 12 // CT_HAS_ORIG_COUNTERS
+	ctHasReplyCounters                  = 1 << 13 // CT_HAS_REPLY_COUNTERS
+	ctHasStart                          = 1 << 14 // CT_HAS_START
+	ctHasStop                           = 1 << 15 // CT_HAS_STOP
+	ctHasLabels                         = 1 << 16 // CT_HAS_LABELS
+	ctHasHelper                         = 1 << 17 // CT_HAS_HELPER
+	ctHasTcpState                       = 1 << 18 // CT_HAS_TCP_STATE
+	ctHasTcpWscale                      = 1 << 19 // CT_HAS_TCP_WSCALE
+	ctHasTcpFlags                       = 1 << 20 // CT_HAS_TCP_FLAGS
+	ctHasSctp                           = 1 << 21 // CT_HAS_SCTP
+	ctHasDccp                           = 1 << 22 // CT_HAS_DCCP
+	ctHasMaster                         = 1 << 23 // CT_HAS_MASTER
+	ctHasSeqAdj                         = 1 << 24 // CT_HAS_SEQ_ADJ
+	ctHasSynproxy                       = 1 << 25 // CT_HAS_SYNPROXY
+	ctHasSecctx                         = 1 << 26 // CT_HAS_SECCTX
+	ctHasMarkMask                       = 1 << 27 // CT_HAS_MARK_MASK
+	ctHasLabelsAdd                      = 1 << 28 // CT_HAS_LABELS_ADD
+	ctHasLabelsRemove                   = 1 << 29 // CT_HAS_LABELS_REMOVE
+	ctStatusExpected                    = 1 << 0  // CT_STATUS_EXPECTED
+	ctStatusSeenReply                   = 1 << 1  // CT_STATUS_SEEN_REPLY
+	ctStatusAssured                     = 1 << 2  // CT_STATUS_ASSURED
+	ctStatusConfirmed                   = 1 << 3  // CT_STATUS_CONFIRMED
+	ctStatusSrcNat                      = 1 << 4  // CT_STATUS_SRC_NAT
+	ctStatusDstNat                      = 1 << 5  // CT_STATUS_DST_NAT
+	ctStatusSeqAdjust                   = 1 << 6  // CT_STATUS_SEQ_ADJUST
+	ctStatusSrcNatDone                  = 1 << 7  // CT_STATUS_SRC_NAT_DONE
+	ctStatusDstNatDone                  = 1 << 8  // CT_STATUS_DST_NAT_DONE
+	ctStatusDying                       = 1 << 9  // CT_STATUS_DYING
+	ctStatusFixedTimeout                = 1 << 10 // CT_STATUS_FIXED_TIMEOUT
+	ctStatusTemplate                    = 1 << 11 // CT_STATUS_TEMPLATE
+	ctStatusUntracked                   = 1 << 12 // CT_STATUS_UNTRACKED
+	ctStatusHelper                      = 1 << 13 // CT_STATUS_HELPER
+	ctStatusOffload                     = 1 << 14 // CT_STATUS_OFFLOAD
+	ctStatusHwOffload                   = 1 << 15 // CT_STATUS_HW_OFFLOAD
+	ctTcpStateNone                      = 0       // CT_TCP_STATE_NONE
+	ctTcpStateSynSent                   = 1       // CT_TCP_STATE_SYN_SENT
+	ctTcpStateSynRecv                   = 2       // CT_TCP_STATE_SYN_RECV
+	ctTcpStateEstablished               = 3       // CT_TCP_STATE_ESTABLISHED
+	ctTcpStateFinWait                   = 4       // CT_TCP_STATE_FIN_WAIT
+	ctTcpStateCloseWait                 = 5       // CT_TCP_STATE_CLOSE_WAIT
+	ctTcpStateLastAck                   = 6       // CT_TCP_STATE_LAST_ACK
+	ctTcpStateTimeWait                  = 7       // CT_TCP_STATE_TIME_WAIT
+	ctTcpStateClose                     = 8       // CT_TCP_STATE_CLOSE
+	ctTcpStateSynSent2                  = 9       // CT_TCP_STATE_SYN_SENT2
+	ctFilterExclude                     = 1 << 0  // CT_FILTER_EXCLUDE
+	ctMatchFamily                       = 1 << 0  // CT_MATCH_FAMILY
+	ctMatchProto                        = 1 << 1  // CT_MATCH_PROTO
+	ctMatchZone                         = 1 << 2  // CT_MATCH_ZONE
+	ctMatchMark                         = 1 << 3  // CT_MATCH_MARK
+	ctMatchStatus                       = 1 << 4  // CT_MATCH_STATUS
+	ctMatchOrigSrc                      = 1 << 5  // CT_MATCH_ORIG_SRC
+	ctMatchOrigDst                      = 1 << 6  // CT_MATCH_ORIG_DST
+	ctMatchReplySrc                     = 1 << 7  // CT_MATCH_REPLY_SRC
+	ctMatchReplyDst                     = 1 << 8  // CT_MATCH_REPLY_DST
+	ctMatchOrigSport                    = 1 << 9  // CT_MATCH_ORIG_SPORT
+	ctMatchOrigDport                    = 1 << 10 // CT_MATCH_ORIG_DPORT
+	ctMatchReplySport                   = 1 << 11 // CT_MATCH_REPLY_SPORT
+	ctMatchReplyDport                   = 1 << 12 // CT_MATCH_REPLY_DPORT
+	ctMatchIcmpType                     = 1 << 13 // CT_MATCH_ICMP_TYPE
+	ctMatchIcmpCode                     = 1 << 14 // CT_MATCH_ICMP_CODE
+	ctMatchIcmpId                       = 1 << 15 // CT_MATCH_ICMP_ID
+	ctMatchTcpStates                    = 1 << 16 // CT_MATCH_TCP_STATES
+	ctMatchLabels                       = 1 << 17 // CT_MATCH_LABELS
+	ctMatchHelper                       = 1 << 18 // CT_MATCH_HELPER
+	ctMatchOrigZone                     = 1 << 19 // CT_MATCH_ORIG_ZONE
+	ctMatchReplyZone                    = 1 << 20 // CT_MATCH_REPLY_ZONE
+	ctMatchId                           = 1 << 21 // CT_MATCH_ID
+	ctResultUncounted                   = 1 << 0  // CT_RESULT_UNCOUNTED
+	ctResultStartUnknown                = 1 << 1  // CT_RESULT_START_UNKNOWN
+	ctDeleteUncounted                   = 1 << 0  // CT_DELETE_UNCOUNTED
+	ctDeleteDryRun                      = 1 << 1  // CT_DELETE_DRY_RUN
+	ctFlushAll                          = 1 << 0  // CT_FLUSH_ALL
+	ctRuleIngress                       = 1       // CT_RULE_INGRESS
+	ctRuleEgress                        = 2       // CT_RULE_EGRESS
+	ctSettingMax                        = 0       // CT_SETTING_MAX
+	ctSettingBuckets                    = 1       // CT_SETTING_BUCKETS
+	ctSettingExpectMax                  = 2       // CT_SETTING_EXPECT_MAX
+	ctSettingAcct                       = 3       // CT_SETTING_ACCT
+	ctSettingTimestamp                  = 4       // CT_SETTING_TIMESTAMP
+	ctSettingEvents                     = 5       // CT_SETTING_EVENTS
+	ctSettingChecksum                   = 6       // CT_SETTING_CHECKSUM
+	ctSettingLogInvalid                 = 7       // CT_SETTING_LOG_INVALID
+	ctSettingTcpLoose                   = 8       // CT_SETTING_TCP_LOOSE
+	ctSettingTcpBeLiberal               = 9       // CT_SETTING_TCP_BE_LIBERAL
+	ctSettingTcpIgnoreInvalidRst        = 10      // CT_SETTING_TCP_IGNORE_INVALID_RST
+	ctSettingTcpMaxRetrans              = 11      // CT_SETTING_TCP_MAX_RETRANS
+	ctSettingGenericTimeout             = 12      // CT_SETTING_GENERIC_TIMEOUT
+	ctSettingIcmpTimeout                = 13      // CT_SETTING_ICMP_TIMEOUT
+	ctSettingIcmpv6Timeout              = 14      // CT_SETTING_ICMPV6_TIMEOUT
+	ctSettingUdpTimeout                 = 15      // CT_SETTING_UDP_TIMEOUT
+	ctSettingUdpStreamTimeout           = 16      // CT_SETTING_UDP_STREAM_TIMEOUT
+	ctSettingGreTimeout                 = 17      // CT_SETTING_GRE_TIMEOUT
+	ctSettingGreStreamTimeout           = 18      // CT_SETTING_GRE_STREAM_TIMEOUT
+	ctSettingTcpSynSentTimeout          = 19      // CT_SETTING_TCP_SYN_SENT_TIMEOUT
+	ctSettingTcpSynRecvTimeout          = 20      // CT_SETTING_TCP_SYN_RECV_TIMEOUT
+	ctSettingTcpEstablishedTimeout      = 21      // CT_SETTING_TCP_ESTABLISHED_TIMEOUT
+	ctSettingTcpFinWaitTimeout          = 22      // CT_SETTING_TCP_FIN_WAIT_TIMEOUT
+	ctSettingTcpCloseWaitTimeout        = 23      // CT_SETTING_TCP_CLOSE_WAIT_TIMEOUT
+	ctSettingTcpLastAckTimeout          = 24      // CT_SETTING_TCP_LAST_ACK_TIMEOUT
+	ctSettingTcpTimeWaitTimeout         = 25      // CT_SETTING_TCP_TIME_WAIT_TIMEOUT
+	ctSettingTcpCloseTimeout            = 26      // CT_SETTING_TCP_CLOSE_TIMEOUT
+	ctSettingTcpMaxRetransTimeout       = 27      // CT_SETTING_TCP_MAX_RETRANS_TIMEOUT
+	ctSettingTcpUnacknowledgedTimeout   = 28      // CT_SETTING_TCP_UNACKNOWLEDGED_TIMEOUT
+	ctSettingSctpClosedTimeout          = 29      // CT_SETTING_SCTP_CLOSED_TIMEOUT
+	ctSettingSctpCookieWaitTimeout      = 30      // CT_SETTING_SCTP_COOKIE_WAIT_TIMEOUT
+	ctSettingSctpCookieEchoedTimeout    = 31      // CT_SETTING_SCTP_COOKIE_ECHOED_TIMEOUT
+	ctSettingSctpEstablishedTimeout     = 32      // CT_SETTING_SCTP_ESTABLISHED_TIMEOUT
+	ctSettingSctpShutdownSentTimeout    = 33      // CT_SETTING_SCTP_SHUTDOWN_SENT_TIMEOUT
+	ctSettingSctpShutdownRecdTimeout    = 34      // CT_SETTING_SCTP_SHUTDOWN_RECD_TIMEOUT
+	ctSettingSctpShutdownAckSentTimeout = 35      // CT_SETTING_SCTP_SHUTDOWN_ACK_SENT_TIMEOUT
+	ctSettingSctpHeartbeatSentTimeout   = 36      // CT_SETTING_SCTP_HEARTBEAT_SENT_TIMEOUT
+	ctSettingSctpHeartbeatAckedTimeout  = 37      // CT_SETTING_SCTP_HEARTBEAT_ACKED_TIMEOUT
+	ctSettingDccpRequestTimeout         = 38      // CT_SETTING_DCCP_REQUEST_TIMEOUT
+	ctSettingDccpRespondTimeout         = 39      // CT_SETTING_DCCP_RESPOND_TIMEOUT
+	ctSettingDccpPartopenTimeout        = 40      // CT_SETTING_DCCP_PARTOPEN_TIMEOUT
+	ctSettingDccpOpenTimeout            = 41      // CT_SETTING_DCCP_OPEN_TIMEOUT
+	ctSettingDccpClosereqTimeout        = 42      // CT_SETTING_DCCP_CLOSEREQ_TIMEOUT
+	ctSettingDccpClosingTimeout         = 43      // CT_SETTING_DCCP_CLOSING_TIMEOUT
+	ctSettingDccpTimewaitTimeout        = 44      // CT_SETTING_DCCP_TIMEWAIT_TIMEOUT
+	ctSettingFlowtableTcpTimeout        = 45      // CT_SETTING_FLOWTABLE_TCP_TIMEOUT
+	ctSettingFlowtableUdpTimeout        = 46      // CT_SETTING_FLOWTABLE_UDP_TIMEOUT
+	ctStatSearched                      = 1       // CT_STAT_SEARCHED
+	ctStatFound                         = 2       // CT_STAT_FOUND
+	ctStatNew                           = 3       // CT_STAT_NEW
+	ctStatInvalid                       = 4       // CT_STAT_INVALID
+	ctStatIgnore                        = 5       // CT_STAT_IGNORE
+	ctStatDelete                        = 6       // CT_STAT_DELETE
+	ctStatDeleteList                    = 7       // CT_STAT_DELETE_LIST
+	ctStatInsert                        = 8       // CT_STAT_INSERT
+	ctStatInsertFailed                  = 9       // CT_STAT_INSERT_FAILED
+	ctStatDrop                          = 10      // CT_STAT_DROP
+	ctStatEarlyDrop                     = 11      // CT_STAT_EARLY_DROP
+	ctStatError                         = 12      // CT_STAT_ERROR
+	ctStatSearchRestart                 = 13      // CT_STAT_SEARCH_RESTART
+	ctStatClashResolve                  = 14      // CT_STAT_CLASH_RESOLVE
+	ctStatChainToolong                  = 15      // CT_STAT_CHAIN_TOOLONG
+	ctStatExpectNew                     = 1       // CT_STAT_EXPECT_NEW
+	ctStatExpectCreate                  = 2       // CT_STAT_EXPECT_CREATE
+	ctStatExpectDelete                  = 3       // CT_STAT_EXPECT_DELETE
+	ctExpectHasTuple                    = 1 << 0  // CT_EXPECT_HAS_TUPLE
+	ctExpectHasMask                     = 1 << 1  // CT_EXPECT_HAS_MASK
+	ctExpectHasMaster                   = 1 << 2  // CT_EXPECT_HAS_MASTER
+	ctExpectHasPorts                    = 1 << 3  // CT_EXPECT_HAS_PORTS
+	ctExpectHasMasterPorts              = 1 << 4  // CT_EXPECT_HAS_MASTER_PORTS
+	ctExpectHasTimeout                  = 1 << 5  // CT_EXPECT_HAS_TIMEOUT
+	ctExpectHasId                       = 1 << 6  // CT_EXPECT_HAS_ID
+	ctExpectHasHelper                   = 1 << 7  // CT_EXPECT_HAS_HELPER
+	ctExpectHasZone                     = 1 << 8  // CT_EXPECT_HAS_ZONE
+	ctExpectHasFlags                    = 1 << 9  // CT_EXPECT_HAS_FLAGS
+	ctExpectHasClass                    = 1 << 10 // CT_EXPECT_HAS_CLASS
+	ctExpectHasNat                      = 1 << 11 // CT_EXPECT_HAS_NAT
+	ctExpectHasFunction                 = 1 << 12 // CT_EXPECT_HAS_FUNCTION
+	ctExpectPermanent                   = 1 << 0  // CT_EXPECT_PERMANENT
+	ctExpectInactive                    = 1 << 1  // CT_EXPECT_INACTIVE
+	ctExpectUserspace                   = 1 << 2  // CT_EXPECT_USERSPACE
+	ctExpectListZones                   = 1 << 0  // CT_EXPECT_LIST_ZONES
+	ctFormatLine                        = 1 << 0  // CT_FORMAT_LINE
+	ctFormatJson                        = 1 << 1  // CT_FORMAT_JSON
+	ctFormatExtended                    = 1 << 8  // CT_FORMAT_EXTENDED
+	ctFormatId                          = 1 << 9  // CT_FORMAT_ID
+	ctFormatTimestamp                   = 1 << 10 // CT_FORMAT_TIMESTAMP
+	ctEventNew                          = 1       // CT_EVENT_NEW
+	ctEventUpdate                       = 2       // CT_EVENT_UPDATE
+	ctEventDestroy                      = 3       // CT_EVENT_DESTROY
+	ctEventLost                         = 4       // CT_EVENT_LOST
+	ctEventSynced                       = 5       // CT_EVENT_SYNCED
+	ctEventInitial                      = 1 << 0  // CT_EVENT_INITIAL
+	ctEventFound                        = 1 << 1  // CT_EVENT_FOUND
+	ctEventEntered                      = 1 << 2  // CT_EVENT_ENTERED
+	ctEventLeft                         = 1 << 3  // CT_EVENT_LEFT
+	ctFormatEventTime                   = 1 << 11 // CT_FORMAT_EVENT_TIME
+	ctWatchNetns                        = 1 << 0  // CT_WATCH_NETNS
+	ctWatchSync                         = 1 << 1  // CT_WATCH_SYNC
+	ctWatchEnable                       = 1 << 2  // CT_WATCH_ENABLE
+	ctWatchReliable                     = 1 << 3  // CT_WATCH_RELIABLE
+	ctWatchAllNsid                      = 1 << 4  // CT_WATCH_ALL_NSID
+	ctWatchAuditAll                     = 1 << 5  // CT_WATCH_AUDIT_ALL
+	ctWatchNew                          = 1 << 0  // CT_WATCH_NEW
+	ctWatchUpdate                       = 1 << 1  // CT_WATCH_UPDATE
+	ctWatchDestroy                      = 1 << 2  // CT_WATCH_DESTROY
+	ctWatchIsSynced                     = 1 << 0  // CT_WATCH_IS_SYNCED
+	ctWatchMayBeSilent                  = 1 << 1  // CT_WATCH_MAY_BE_SILENT
 )
 
 // ctHasAll are all bits of has.
@@ -275,6 +358,45 @@ type rawResult struct {
 	firstError int32
 	pad0       uint32
 	spared     uint64
+}
+
+// rawTableInfo is struct ct_table_info.
+type rawTableInfo struct {
+	size     uint32
+	pad0     uint32
+	entries  uint64
+	known    uint64
+	settable uint64
+	value    [64]uint32
+}
+
+// rawStats is struct ct_stats.
+type rawStats struct {
+	cpu   uint32
+	has   uint32
+	value [32]uint32
+}
+
+// rawExpect is struct ct_expect.
+type rawExpect struct {
+	has         uint64
+	id          uint32
+	timeout     uint32
+	flags       uint32
+	expectClass uint32
+	zone        uint32
+	natDir      uint32
+	family      uint8
+	proto       uint8
+	masterProto uint8
+	pad0        [5]uint8
+	tuple       rawTuple
+	mask        rawTuple
+	master      rawTuple
+	nat         rawTuple
+	helper      [16]byte
+	function    [32]byte
+	reserved    [7]uint64
 }
 
 // rawEvent is struct ct_event.

@@ -41,6 +41,22 @@ package ctrack
 #cgo nocallback ct_event_format
 #cgo noescape ct_handle_get_portid
 #cgo nocallback ct_handle_get_portid
+#cgo noescape ct_setting_name
+#cgo nocallback ct_setting_name
+#cgo noescape ct_table_get_info
+#cgo nocallback ct_table_get_info
+#cgo noescape ct_table_set
+#cgo nocallback ct_table_set
+#cgo noescape ct_stats_cpu
+#cgo nocallback ct_stats_cpu
+#cgo noescape ct_stats_expect
+#cgo nocallback ct_stats_expect
+#cgo noescape ct_stats_format
+#cgo nocallback ct_stats_format
+#cgo noescape ct_zero_entries
+#cgo nocallback ct_zero_entries
+#cgo noescape ct_delete_returning
+#cgo nocallback ct_delete_returning
 #cgo noescape ct_watch_open
 #cgo nocallback ct_watch_open
 #cgo noescape ct_watch_start
@@ -78,6 +94,7 @@ var (
 	_ [unsafe.Sizeof(rawTuple{})]struct{}    = [C.sizeof_struct_ct_tuple]struct{}{}
 	_ [unsafe.Sizeof(rawCounters{})]struct{} = [C.sizeof_struct_ct_counters]struct{}{}
 	_ [unsafe.Sizeof(rawEvent{})]struct{}    = [C.sizeof_struct_ct_event]struct{}{}
+	_ [unsafe.Sizeof(rawStats{})]struct{}    = [C.sizeof_struct_ct_stats]struct{}{}
 )
 
 const (
@@ -87,6 +104,7 @@ const (
 	_ = uint(C.sizeof_struct_ct_open_opts - unsafe.Sizeof(rawOpenOpts{}))
 	_ = uint(C.sizeof_struct_ct_watch_opts - unsafe.Sizeof(rawWatchOpts{}))
 	_ = uint(C.sizeof_struct_ct_watch_info - unsafe.Sizeof(rawWatchInfo{}))
+	_ = uint(C.sizeof_struct_ct_table_info - unsafe.Sizeof(rawTableInfo{}))
 )
 
 // haveLibrary says whether this program has libctrack in it.
@@ -109,6 +127,20 @@ func formatEntry(e *rawEntry, format uint32, text []byte) int {
 // formatEvent writes an event as text, by the rules of snprintf.
 func formatEvent(e *rawEvent, format uint32, text []byte) int {
 	return int(C.ct_event_format(eventsOf(e), C.uint32_t(format), (*C.char)(unsafe.Pointer(unsafe.SliceData(text))), C.size_t(len(text))))
+}
+
+// formatStats writes counters as text, by the rules of snprintf.
+func formatStats(s *rawStats, expect bool, text []byte) int {
+	what := C.uint32_t(0)
+	if expect {
+		what = 1
+	}
+	return int(C.ct_stats_format(statsOf(s), what, (*C.char)(unsafe.Pointer(unsafe.SliceData(text))), C.size_t(len(text))))
+}
+
+// settingName is the name of a setting; "" if there is none of this number.
+func settingName(setting uint32) string {
+	return C.GoString(C.ct_setting_name(C.uint32_t(setting)))
 }
 
 // nativeHandle is a handle as the library knows it.
@@ -219,6 +251,10 @@ func resultsOf(result *rawResult) *C.struct_ct_result {
 	return (*C.struct_ct_result)(unsafe.Pointer(result))
 }
 
+func statsOf(first *rawStats) *C.struct_ct_stats {
+	return (*C.struct_ct_stats)(unsafe.Pointer(first))
+}
+
 func statusesOf(status []int32) *C.int32_t {
 	return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(status)))
 }
@@ -269,6 +305,33 @@ func (h *handle) createEntries(entries []rawEntry, status []int32, result *rawRe
 func (h *handle) updateEntries(entries []rawEntry, status []int32, result *rawResult) int {
 	first := entriesOf(unsafe.SliceData(entries))
 	return int(C.ct_update_entries(h.native, first, C.size_t(len(entries)), statusesOf(status), resultsOf(result)))
+}
+
+func (h *handle) zeroEntries(entries, read []rawEntry, status []int32, result *rawResult) int {
+	first, count := entriesOf(unsafe.SliceData(entries)), C.size_t(len(entries))
+	return int(C.ct_zero_entries(h.native, first, count, entriesOf(unsafe.SliceData(read)), statusesOf(status), resultsOf(result)))
+}
+
+func (h *handle) deleteReturning(filters []rawFilter, flags uint32, entries []rawEntry, count *uint, result *rawResult) int {
+	first, room := filtersOf(unsafe.SliceData(filters)), C.size_t(len(entries))
+	return int(C.ct_delete_returning(h.native, first, C.size_t(len(filters)), C.uint32_t(flags), entriesOf(unsafe.SliceData(entries)), room,
+		(*C.size_t)(unsafe.Pointer(count)), resultsOf(result)))
+}
+
+func (h *handle) tableInfo(settings uint64, info *rawTableInfo) int {
+	return int(C.ct_table_get_info(h.native, C.uint64_t(settings), (*C.struct_ct_table_info)(unsafe.Pointer(info))))
+}
+
+func (h *handle) setTable(setting, value uint32) int {
+	return int(C.ct_table_set(h.native, C.uint32_t(setting), C.uint32_t(value)))
+}
+
+func (h *handle) stats(expect bool, stats []rawStats, count *uint) int {
+	first, room, told := statsOf(unsafe.SliceData(stats)), C.size_t(len(stats)), (*C.size_t)(unsafe.Pointer(count))
+	if expect {
+		return int(C.ct_stats_expect(h.native, first, room, told))
+	}
+	return int(C.ct_stats_cpu(h.native, first, room, told))
 }
 
 func (h *handle) portID(port *uint32) int {

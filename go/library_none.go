@@ -46,6 +46,14 @@ func formatEvent(*rawEvent, uint32, []byte) int {
 	return refusal
 }
 
+func formatStats(*rawStats, bool, []byte) int {
+	return refusal
+}
+
+func settingName(uint32) string {
+	return ""
+}
+
 type nativeHandle = struct{}
 
 func closeNamespace(int) {}
@@ -101,6 +109,26 @@ func (h *handle) createEntries([]rawEntry, []int32, *rawResult) int {
 }
 
 func (h *handle) updateEntries([]rawEntry, []int32, *rawResult) int {
+	return refusal
+}
+
+func (h *handle) zeroEntries([]rawEntry, []rawEntry, []int32, *rawResult) int {
+	return refusal
+}
+
+func (h *handle) deleteReturning([]rawFilter, uint32, []rawEntry, *uint, *rawResult) int {
+	return refusal
+}
+
+func (h *handle) tableInfo(uint64, *rawTableInfo) int {
+	return refusal
+}
+
+func (h *handle) setTable(uint32, uint32) int {
+	return refusal
+}
+
+func (h *handle) stats(bool, []rawStats, *uint) int {
 	return refusal
 }
 

@@ -67,7 +67,6 @@ const _: () = {
 ///
 /// has says which fields the kernel sent (or, in one that you pass, which ones count); all others are zero.
 #[repr(C)]
-#[derive(Clone, Copy)]
 pub struct ct_expect {
     /// CT_EXPECT_HAS_ bits.
     pub has: u64,

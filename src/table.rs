@@ -109,9 +109,6 @@ pub const CT_SETTING_FLOWTABLE_TCP_TIMEOUT: u32 = 45;
 /// nf_flowtable_udp_timeout. Seconds. UDP in a flow table.
 pub const CT_SETTING_FLOWTABLE_UDP_TIMEOUT: u32 = 46;
 
-/// For ct_table_get_info(): all settings.
-pub const CT_SETTINGS_ALL: u64 = u64::MAX;
-
 /// Look-ups in the table. None since Linux 4.9.
 pub const CT_STAT_SEARCHED: u32 = 1;
 /// Packets whose entry was found at the second look, since another packet of the flow had come between. Before
@@ -283,7 +280,7 @@ fn setting(number: u32) -> Option<Setting> {
 /// be read is not known, which is no error.
 ///
 /// @param h the handle
-/// @param settings which: bit n for setting n, 1ull << CT_SETTING_ACCT; CT_SETTINGS_ALL; 0. Bits without a setting are ignored
+/// @param settings which: bit n for setting n, 1ull << CT_SETTING_ACCT; UINT64_MAX for all; 0 for none. Bits without a setting are ignored
 /// @param info size set, the rest zero; filled on success
 /// @return 0, or a negative errno as for ct_count(): -EINVAL info is wrong; -E2BIG it has fields set that this release does not know
 /// Since 0.2.

@@ -5,7 +5,7 @@ mod common;
 use common::c::Handle;
 use common::*;
 use ctrack::*;
-use ctrack_c::table::{ct_setting_name, ct_stats_format, CT_SETTINGS_ALL};
+use ctrack_c::table::{ct_setting_name, ct_stats_format};
 use std::ffi::CStr;
 use std::net::{IpAddr, UdpSocket};
 
@@ -48,7 +48,7 @@ fn every_setting_is_that_of_sysctl_and_what_the_kernel_lacks_is_not_known() {
             }
         }
         let info = Conntrack::open().unwrap().table_info(Setting::ALL).unwrap();
-        let c = Handle::open().table_info(CT_SETTINGS_ALL).unwrap();
+        let c = Handle::open().table_info(u64::MAX).unwrap();
         let mut known = 0;
         for (number, &setting) in Setting::ALL.iter().enumerate() {
             assert_eq!(info.get(setting), sysctl(setting), "{setting:?}");
@@ -172,7 +172,7 @@ fn where_proc_sys_is_read_only_settings_are_known_and_none_may_be_set() {
     alone_in_netns(|| {
         with_proc_sys(libc::MS_BIND | libc::MS_RDONLY);
         for h in [Handle::open(), Handle::open_in(&new_netns())] {
-            let info = h.table_info(CT_SETTINGS_ALL).unwrap();
+            let info = h.table_info(u64::MAX).unwrap();
             assert!(info.known.count_ones() >= 25 && info.settable == 0, "{info:?}");
             assert_eq!(h.set_table(Setting::Acct as u32, 1), Err(-libc::EROFS));
             let text = "/proc/sys is read-only here, as in most containers; set it from outside";
@@ -187,7 +187,7 @@ fn where_proc_sys_is_hidden_the_fill_and_the_maximum_are_known_alone() {
         let most = sysctl(Setting::Max);
         with_proc_sys(0);
         for h in [Handle::open(), Handle::open_in(&new_netns())] {
-            let info = h.table_info(CT_SETTINGS_ALL).unwrap();
+            let info = h.table_info(u64::MAX).unwrap();
             assert_eq!((info.known, info.settable), (1 << Setting::Max as u32, 0));
             assert_eq!((info.entries, Some(info.value[Setting::Max as usize])), (0, most));
             assert_eq!(h.set_table(Setting::Acct as u32, 1), Err(-libc::ENOENT));

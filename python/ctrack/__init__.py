@@ -25,10 +25,13 @@ from ._values import (
     TcpStateLike,
     TcpStatesLike,
 )
+from ._change import Zeroed
+from ._delete import Deleted
+from ._table import CpuStats, StatsTotal, TableInfo
 from ._version import __version__
 from ._watch import Watch, WatchInfo
 from .conntrack import Conntrack
-from .constants import EventFlags, EventKind, Family, Has, Match, Proto, Status, TcpState
+from .constants import EventFlags, EventKind, ExpectStat, Family, Has, Match, Proto, Setting, Stat, Status, TcpState
 from .entry import Entry
 from .errors import (
     Closed,
@@ -68,12 +71,15 @@ __all__ = [
     "Closed",
     "ClosedError",
     "Conntrack",
+    "CpuStats",
+    "Deleted",
     "Entry",
     "Error",
     "Event",
     "EventFlags",
     "EventKind",
     "EventKindsLike",
+    "ExpectStat",
     "Family",
     "FamilyLike",
     "Filter",
@@ -95,10 +101,14 @@ __all__ = [
     "ProtoLike",
     "Result",
     "Selection",
+    "Setting",
+    "Stat",
+    "StatsTotal",
     "Status",
     "StatusLike",
     "TableChanged",
     "TableChangedError",
+    "TableInfo",
     "TcpState",
     "TcpStateLike",
     "TcpStatesLike",
@@ -106,6 +116,7 @@ __all__ = [
     "Timeout",
     "Watch",
     "WatchInfo",
+    "Zeroed",
     "__version__",
     "changed_service",
     "dead_endpoint",

@@ -204,9 +204,28 @@ class CEvent(ctypes.Structure):
     ]
 
 
+class CTableInfo(ctypes.Structure):
+    """struct ct_table_info"""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("pad0", c_uint32),
+        ("entries", c_uint64),
+        ("known", c_uint64),
+        ("settable", c_uint64),
+        ("value", c_uint32 * 64),
+    ]
+
+
+class CStats(ctypes.Structure):
+    """struct ct_stats"""
+
+    _fields_ = [("cpu", c_uint32), ("has", c_uint32), ("value", c_uint32 * 32)]
+
+
 # The layout that the library promises (abi/layout.txt): sizes, and offsets behind which nothing can have moved unseen.
 _SIZES = {OpenOpts: 24, CFilter: 192, CTuple: 44, CCounters: 16, CEntry: 256, CResult: 56}
-_SIZES |= {CWatchOpts: 32, CWatchInfo: 80, CEvent: 320}
+_SIZES |= {CWatchOpts: 32, CWatchInfo: 80, CEvent: 320, CTableInfo: 288, CStats: 136}
 _OFFSETS = {
     (OpenOpts, "rcvbuf"): 16,
     (CFilter, "match"): 8,
@@ -233,6 +252,9 @@ _OFFSETS = {
     (CEvent, "received_ns"): 24,
     (CEvent, "portid"): 40,
     (CEvent, "entry"): 64,
+    (CTableInfo, "settable"): 24,
+    (CTableInfo, "value"): 32,
+    (CStats, "value"): 8,
 }
 ENTRY_SIZE = 256
 EVENT_SIZE = 320
@@ -284,10 +306,24 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "ct_watch_get_info": (c_int, [_Watch, POINTER(CWatchInfo)]),
     "ct_watch_error": (c_char_p, [_Watch]),
     "ct_watch_close": (None, [_Watch]),
+    "ct_table_get_info": (c_int, [_Handle, c_uint64, POINTER(CTableInfo)]),
+    "ct_table_set": (c_int, [_Handle, c_uint32, c_uint32]),
+    "ct_stats_cpu": (c_int, [_Handle, c_void_p, c_size_t, POINTER(c_size_t)]),
+    "ct_stats_expect": (c_int, [_Handle, c_void_p, c_size_t, POINTER(c_size_t)]),
+    "ct_stats_format": (c_int, [c_void_p, c_uint32, c_char_p, c_size_t]),
+    "ct_zero_entries": (c_int, [_Handle, c_void_p, c_size_t, c_void_p, _Statuses, _Result]),
+    "ct_delete_returning": (
+        c_int,
+        [_Handle, _Filters, c_size_t, c_uint32, c_void_p, c_size_t, POINTER(c_size_t), _Result],
+    ),
     "ct_event_format": (c_int, [c_void_p, c_uint32, c_char_p, c_size_t]),
 }
 #: What a library of release 0.1 has not: whoever watches with it is told so.
-_SINCE_0_2 = frozenset(name for name in _PROTOTYPES if name.startswith(("ct_watch_", "ct_event_"))) | {"ct_handle_get_portid"}
+_SINCE_0_2 = frozenset(name for name in _PROTOTYPES if name.startswith(("ct_watch_", "ct_event_", "ct_table_", "ct_stats_"))) | {
+    "ct_handle_get_portid",
+    "ct_zero_entries",
+    "ct_delete_returning",
+}
 
 
 def _find() -> str:

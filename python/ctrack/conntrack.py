@@ -8,10 +8,11 @@ from ._delete import Deleter
 from ._dump import Dumper
 from ._flush import Flusher
 from ._read import Reader
+from ._table import Administrator
 from ._watch import Watcher
 
 
-class Conntrack(Reader, Dumper, Deleter, Changer, Flusher, Watcher):
+class Conntrack(Reader, Dumper, Deleter, Changer, Flusher, Administrator, Watcher):
     """The connection-tracking table of one network namespace.
 
     netns: where to work: None for the namespace of the calling thread, else the name of one of `ip netns` ("blue" is
