@@ -108,6 +108,7 @@ static size_t told(struct ct_watch *w, size_t size)
 int main(int argc, char **argv)
 {
     const char *work = argc == 3 ? argv[1] : "";
+    const int known = strcmp(work, "known") == 0;
     const size_t size = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
     struct ct_entry *made = calloc(size + 1, sizeof *made), *entries = NULL;
     int32_t *status = calloc(size + 1, sizeof *status);
@@ -120,8 +121,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < size; i++)
         made[i] = entry_of((uint32_t)i);
     must(ct_handle_open(&h, NULL), "ct_handle_open");
-    if (strcmp(work, "event") == 0 || strcmp(work, "known") == 0)
-        w = watch_of(strcmp(work, "known") == 0 ? CT_WATCH_SYNC : 0);
+    if (known || strcmp(work, "event") == 0)
+        w = watch_of(known ? CT_WATCH_SYNC : 0);
     must(ct_create_entries(h, made, size, status, &result), "ct_create_entries");
     if (strcmp(work, "create") == 0) {
         count = result.done;

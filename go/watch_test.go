@@ -663,7 +663,7 @@ func TestAWatchIsInTheNamespaceThatIsNamed(t *testing.T) {
 }
 
 func TestEnableMakesTheKernelTell(t *testing.T) {
-	ns := watchedNetns(t)
+	ns := newNetns(t)
 	ns.Sysctl("nf_conntrack_events", "0")
 	w := ns.watch(ctrack.WatchOptions{Enable: true})
 	create(t, ns.open(ctrack.Options{}), many(1, 0)...)
@@ -674,7 +674,7 @@ func TestEnableMakesTheKernelTell(t *testing.T) {
 }
 
 func TestAnAuditFindsWhatTheKernelDoesNotSay(t *testing.T) {
-	ns := watchedNetns(t)
+	ns := newNetns(t)
 	ns.Sysctl("nf_conntrack_events", "0")
 	c := ns.open(ctrack.Options{})
 	create(t, c, many(3, 0)...)

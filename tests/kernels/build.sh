@@ -12,8 +12,8 @@ here=$(dirname "$0")
 target=${CARGO_TARGET_DIR:-$tree/target}
 
 "${MAKE:-make}" -C "$tree" --no-print-directory -s CARGO_TARGET_DIR="$target" build/libctrack.a >&2
-# --wrap: the program looks at every datagram that the library sends, and counts its memory. The linker warns of look-ups by name, which nothing here
-# makes; it is only heard if it fails.
+# --wrap: the program looks at every datagram that the library sends, and counts its memory. The linker warns of look-ups by name,
+# which nothing here makes; it is only heard if it fails.
 warnings=$(mktemp)
 trap 'rm -f "$warnings"' EXIT
 # shellcheck disable=SC2086 # $CFLAGS are words
